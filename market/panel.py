@@ -1,0 +1,292 @@
+"""Panel: dates x assets x fields with masks, the one container of market data and of features."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import pandas as pd
+
+from market.arrays import AnyArray, AnyFloatArray, BoolArray, DateArray
+from market.storage import fingerprint, read_arrays, write_arrays
+
+PRICES = ("open", "high", "low", "close")
+BARS = (*PRICES, "volume")
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Values of N assets on T days in F fields, with what was listed and what could be traded.
+
+    Row ``t`` holds what is known after the close of day ``t``. A value may be NaN where nothing was observed; the masks
+    never are. Slicing and selecting share memory with the original.
+
+    Attributes:
+        dates: ``[T] datetime64[D]``, strictly increasing trading days.
+        assets: N distinct names.
+        fields: F distinct names; prices first (``open, high, low, close, volume``) where there are prices.
+        values: ``[T, N, F]``, float64 for prices and float32 for features.
+        listed: ``[T, N]``, true where the asset belongs to the market (or the index) that day.
+        tradable: ``[T, N]``, true where it can be bought and sold that day; implies `listed`.
+        source: Where the data came from, as JSON.
+    """
+
+    dates: DateArray
+    assets: tuple[str, ...]
+    fields: tuple[str, ...]
+    values: AnyFloatArray
+    listed: BoolArray
+    tradable: BoolArray
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        days, names = len(self.dates), len(self.assets)
+        if self.values.shape != (days, names, len(self.fields)):
+            raise ValueError(
+                f"panel: values have shape {self.values.shape}, expected "
+                f"({days} dates, {names} assets, {len(self.fields)} fields)"
+            )
+        for label, mask in (("listed", self.listed), ("tradable", self.tradable)):
+            if mask.shape != (days, names) or mask.dtype != np.bool_:
+                raise ValueError(f"panel: {label} is {mask.dtype} {mask.shape}, expected bool ({days}, {names})")
+        if self.dates.dtype != np.dtype("datetime64[D]"):
+            raise ValueError(f"panel: dates have type {self.dates.dtype}, expected datetime64[D]")
+        if days > 1 and not (self.dates[1:] > self.dates[:-1]).all():
+            late = int(np.flatnonzero(self.dates[1:] <= self.dates[:-1])[0]) + 1
+            raise ValueError(f"panel: dates must increase, but {self.dates[late]} follows {self.dates[late - 1]}")
+        for label, entries in (("assets", self.assets), ("fields", self.fields)):
+            if len(set(entries)) != len(entries):
+                twice = next(name for name in entries if entries.count(name) > 1)
+                raise ValueError(f"panel: {label} must be distinct, but '{twice}' stands twice")
+        if (self.tradable & ~self.listed).any():
+            day, asset = np.argwhere(self.tradable & ~self.listed)[0]
+            raise ValueError(f"panel: {self.assets[asset]} is tradable on {self.dates[day]} without being listed")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(T, N, F)``."""
+        return len(self.dates), len(self.assets), len(self.fields)
+
+    @property
+    def fingerprint(self) -> str:
+        """The sha256 that identifies the content; equal to the one in the file header."""
+        return fingerprint(self._header(), self._arrays())
+
+    def __len__(self) -> int:
+        return len(self.dates)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.fields
+
+    @overload
+    def __getitem__(self, key: str) -> AnyFloatArray: ...
+    @overload
+    def __getitem__(self, key: slice) -> "Panel": ...
+
+    def __getitem__(self, key: str | slice) -> "AnyFloatArray | Panel":
+        """Returns one field as ``[T, N]``, or the panel of a range of rows; both share memory with this one."""
+        if isinstance(key, slice):
+            if key.step not in (None, 1):
+                raise ValueError(f"panel: rows must stay consecutive, got a slice with step {key.step}")
+            return replace(
+                self,
+                dates=self.dates[key],
+                values=self.values[key],
+                listed=self.listed[key],
+                tradable=self.tradable[key],
+            )
+        if key not in self.fields:
+            raise ValueError(f"panel: no field '{key}'; it has {', '.join(self.fields[:12])}")
+        return self.values[:, :, self.fields.index(key)]
+
+    def rows(self, start: str | None = None, stop: str | None = None) -> slice:
+        """Returns the rows from day `start` to day `stop`, both inclusive, as a slice; None means the end."""
+        first = 0 if start is None else int(np.searchsorted(self.dates, np.datetime64(start, "D")))
+        last = len(self) if stop is None else int(np.searchsorted(self.dates, np.datetime64(stop, "D"), side="right"))
+        return slice(first, last)
+
+    def between(self, start: str | None = None, stop: str | None = None) -> "Panel":
+        """Returns the days from `start` to `stop`, both inclusive."""
+        return self[self.rows(start, stop)]
+
+    def asset_index(self, name: str) -> int:
+        """Returns the column of asset `name`; an unknown one is an error that names a few that exist."""
+        if name not in self.assets:
+            raise ValueError(f"panel: no asset '{name}' among {len(self.assets)}: {', '.join(self.assets[:8])}, ...")
+        return self.assets.index(name)
+
+    def select(self, assets: Sequence[str] | None = None, fields: Sequence[str] | None = None) -> "Panel":
+        """Returns the panel of the named assets and fields, in the order given."""
+        columns = range(len(self.assets)) if assets is None else [self.asset_index(name) for name in assets]
+        for name in fields or ():
+            self[name]  # names the missing field
+        kept = range(len(self.fields)) if fields is None else [self.fields.index(name) for name in fields]
+        return replace(
+            self,
+            assets=tuple(self.assets[n] for n in columns),
+            fields=tuple(self.fields[f] for f in kept),
+            values=self.values[:, list(columns)][:, :, list(kept)],
+            listed=self.listed[:, list(columns)],
+            tradable=self.tradable[:, list(columns)],
+        )
+
+    @staticmethod
+    def from_frame(frame: pd.DataFrame, source: Mapping[str, Any] | None = None) -> "Panel":
+        """Builds a panel from a long frame: one row per date and symbol.
+
+        An asset is listed from its first to its last day with a close. It is tradable where it has a close and its
+        volume, if there is one, is not zero. Columns ``listed`` and ``tradable``, if given, narrow both. A row that is
+        absent is a listed day without a bar: its values are NaN and it is not tradable.
+
+        Args:
+            frame: Columns ``date``, ``symbol``, ``close`` and any other numeric ones, in any row order. Columns of
+                text are left out and named in ``source["ignored_columns"]``.
+            source: Where the frame came from, as JSON.
+
+        Raises:
+            ValueError: A column is missing or of text, a date is not a day, or a (date, symbol) pair stands twice.
+        """
+        return _panel_from_frame(frame, dict(source or {}))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Returns the long frame of all listed cells, sorted by symbol and date, with both masks as columns.
+
+        `from_frame` turns it back into an equal panel, as long as every asset is listed somewhere and every day has a
+        listed asset.
+        """
+        asset, day = np.nonzero(self.listed.T)
+        columns: dict[str, AnyArray] = {"date": self.dates[day], "symbol": np.array(self.assets, dtype=object)[asset]}
+        for k, name in enumerate(self.fields):
+            columns[name] = self.values[day, asset, k]
+        columns["listed"], columns["tradable"] = self.listed[day, asset], self.tradable[day, asset]
+        return pd.DataFrame(columns)
+
+    def save(self, path: str | Path) -> str:
+        """Writes ``panel.safetensors`` (aside, then renamed) and returns its fingerprint."""
+        return write_arrays(path, self._arrays(), self._header())
+
+    @staticmethod
+    def load(path: str | Path, verify: bool = True) -> "Panel":
+        """Reads a panel file, mapped into memory and read-only.
+
+        Raises:
+            ValueError: The file is missing, damaged, of another kind or version, or its parts do not fit together.
+        """
+        arrays, header = read_arrays(path, "panel", VERSION, verify)
+        try:
+            return Panel(
+                dates=np.array(header["dates"], dtype="datetime64[D]"),
+                assets=tuple(header["assets"]),
+                fields=tuple(header["fields"]),
+                values=arrays["values"],
+                listed=arrays["listed"],
+                tradable=arrays["tradable"],
+                source=header["source"],
+            )
+        except KeyError as error:
+            raise ValueError(f"{path}: {error} is missing; write the panel again") from None
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+    def _arrays(self) -> dict[str, AnyArray]:
+        return {"values": self.values, "listed": self.listed, "tradable": self.tradable}
+
+    def _header(self) -> dict[str, Any]:
+        return panel_header(self.dates, self.assets, self.fields, self.source)
+
+
+def panel_header(
+    dates: DateArray, assets: Sequence[str], fields: Sequence[str], source: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns the JSON header of a panel file."""
+    return {
+        "kind": "panel",
+        "version": VERSION,
+        "dates": dates.astype(str).tolist(),
+        "assets": list(assets),
+        "fields": list(fields),
+        "source": dict(source),
+    }
+
+
+def _panel_from_frame(frame: pd.DataFrame, source: dict[str, Any]) -> Panel:
+    for name in ("date", "symbol", "close"):
+        if name not in frame.columns:
+            raise ValueError(
+                f"frame: no column '{name}' among {list(map(str, frame.columns))}; rename the one that holds it"
+            )
+    if not len(frame):
+        raise ValueError("frame: it has no rows; a panel needs at least one bar")
+    days = _days(frame["date"])
+    symbols = frame["symbol"].astype(str).to_numpy(dtype=object)
+    dates, row = np.unique(days, return_inverse=True)
+    assets, column = np.unique(symbols, return_inverse=True)
+    _refuse_duplicates(row * len(assets) + column, dates, assets)
+    names = _numeric_columns(frame, source)
+    values = np.full((len(dates), len(assets), len(names)), np.nan)
+    for k, name in enumerate(names):
+        values[row, column, k] = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    listed, tradable = _masks(frame, values, names, row, column)
+    return Panel(dates, tuple(map(str, assets)), names, values, listed, tradable, source)
+
+
+def _days(column: "pd.Series[Any]") -> DateArray:
+    try:
+        stamps = pd.to_datetime(column)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"frame: column 'date' holds something that is not a date ({error}); correct it") from None
+    if stamps.isna().any():
+        raise ValueError(f"frame: column 'date' is empty in {int(stamps.isna().sum())} rows; drop or fill them")
+    if getattr(stamps.dt, "tz", None) is not None:
+        stamps = stamps.dt.tz_localize(None)
+    days = stamps.to_numpy().astype("datetime64[D]")
+    clock = stamps.to_numpy() != days.astype(stamps.to_numpy().dtype)
+    if clock.any():
+        first = stamps[np.flatnonzero(clock)[0] : np.flatnonzero(clock)[0] + 1].iloc[0]
+        raise ValueError(f"frame: column 'date' holds {first}, a time within the day; bars must be daily")
+    return days
+
+
+def _refuse_duplicates(cell: AnyArray, dates: DateArray, assets: AnyArray) -> None:
+    unique, counts = np.unique(cell, return_counts=True)
+    if (counts > 1).any():
+        day, asset = divmod(int(unique[counts > 1][0]), len(assets))
+        raise ValueError(
+            f"frame: {assets[asset]} has {int(counts[counts > 1][0])} rows on {dates[day]} "
+            f"({int((counts > 1).sum())} such cells); keep one (market.quality.drop_duplicates does)"
+        )
+
+
+def _numeric_columns(frame: pd.DataFrame, source: dict[str, Any]) -> tuple[str, ...]:
+    numeric, text = [], []
+    for name in frame.columns:
+        if name in ("date", "symbol", "listed", "tradable"):
+            continue
+        (numeric if pd.api.types.is_numeric_dtype(frame[name]) else text).append(str(name))
+    wrong = [name for name in text if name in BARS]
+    if wrong:
+        raise ValueError(f"frame: column '{wrong[0]}' holds text, expected numbers; parse it first")
+    if text:
+        source["ignored_columns"] = text
+    leading = [name for name in BARS if name in numeric]
+    return (*leading, *(name for name in numeric if name not in BARS))
+
+
+def _masks(
+    frame: pd.DataFrame, values: AnyFloatArray, names: tuple[str, ...], row: AnyArray, column: AnyArray
+) -> tuple[BoolArray, BoolArray]:
+    observed = np.isfinite(values[:, :, names.index("close")])
+    started = np.logical_or.accumulate(observed, axis=0)
+    ongoing = np.logical_or.accumulate(observed[::-1], axis=0)[::-1]
+    listed = started & ongoing
+    tradable = observed.copy()
+    if "volume" in names:
+        tradable &= values[:, :, names.index("volume")] != 0
+    for name, mask in (("listed", listed), ("tradable", tradable)):
+        if name in frame.columns:
+            given = np.zeros_like(mask)
+            given[row, column] = frame[name].to_numpy(dtype=bool)
+            mask &= given
+    return listed, tradable & listed

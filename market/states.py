@@ -1,0 +1,127 @@
+"""MarketStates: what a frozen encoder says of every day, the only bridge from deep learning to trading."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from market.arrays import AnyArray, BoolArray, CodeArray, DateArray, FeatureArray
+from market.storage import read_arrays, write_arrays
+
+VERSION = 1
+PROVENANCE = ("encoder", "checkpoint_sha256", "panel_fingerprint", "split", "fill", "horizon", "audit")
+
+
+@dataclass(frozen=True, eq=False)
+class MarketStates:
+    """States of N assets and of the market on T days; row ``t`` uses nothing after the close of day ``t``.
+
+    Where `mask` is false the asset's state is zero and its forecast NaN: nothing is known of it that day.
+
+    Attributes:
+        dates: ``[T] datetime64[D]``.
+        assets: N names.
+        asset: ``[T, N, D]`` float32 asset states, finite.
+        market: ``[T, M]`` float32 market states, finite.
+        forecast_mean: ``[T, N]`` float32 forecast of the return that `provenance` names (fill, horizon).
+        forecast_std: ``[T, N]`` float32, its standard deviation.
+        mask: ``[T, N]``, true where the asset has a state.
+        codes: ``[T, N, K]`` int32 codes of the quantiser, or None.
+        tokens: Raw encoder tokens by name, empty unless asked for.
+        provenance: What made the states: ``encoder``, ``checkpoint_sha256``, ``panel_fingerprint``, ``split``,
+            ``fill``, ``horizon``, ``audit`` (``"passed"`` once the audit has shown that they cannot see the future).
+        fit_end: Last day that the encoder learnt from.
+    """
+
+    dates: DateArray
+    assets: tuple[str, ...]
+    asset: FeatureArray
+    market: FeatureArray
+    forecast_mean: FeatureArray
+    forecast_std: FeatureArray
+    mask: BoolArray
+    fit_end: np.datetime64
+    codes: CodeArray | None = None
+    tokens: Mapping[str, FeatureArray] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        days, names = len(self.dates), len(self.assets)
+        grid = (
+            ("asset", self.asset, 3),
+            ("forecast_mean", self.forecast_mean, 2),
+            ("forecast_std", self.forecast_std, 2),
+        )
+        for label, array, ndim in (*grid, ("mask", self.mask, 2)):
+            if array.ndim != ndim or array.shape[:2] != (days, names):
+                raise ValueError(
+                    f"states: {label} has shape {array.shape}, expected {days} dates x {names} assets first"
+                )
+        if self.market.ndim != 2 or len(self.market) != days:
+            raise ValueError(f"states: market has shape {self.market.shape}, expected ({days}, M)")
+        if self.codes is not None and (self.codes.ndim != 3 or self.codes.shape[:2] != (days, names)):
+            raise ValueError(f"states: codes have shape {self.codes.shape}, expected ({days}, {names}, K)")
+        for label, array in (("asset", self.asset), ("market", self.market)):
+            if not np.isfinite(array).all():
+                raise ValueError(f"states: {label} holds NaN or infinity in {int((~np.isfinite(array)).sum())} places")
+
+    @property
+    def audited(self) -> bool:
+        """True where the audit has shown that no row sees the future."""
+        return self.provenance.get("audit") == "passed"
+
+    def save(self, path: str | Path) -> str:
+        """Writes ``states.safetensors`` (aside, then renamed) and returns its fingerprint."""
+        arrays: dict[str, AnyArray] = {
+            "asset": self.asset,
+            "market": self.market,
+            "forecast_mean": self.forecast_mean,
+            "forecast_std": self.forecast_std,
+            "mask": self.mask,
+            **{f"tokens_{name}": tokens for name, tokens in self.tokens.items()},
+        }
+        if self.codes is not None:
+            arrays["codes"] = self.codes
+        return write_arrays(path, arrays, self._header())
+
+    @staticmethod
+    def load(path: str | Path, verify: bool = True) -> "MarketStates":
+        """Reads a states file, mapped into memory and read-only.
+
+        Raises:
+            ValueError: The file is missing, damaged, of another kind or version, or its parts do not fit together.
+        """
+        arrays, header = read_arrays(path, "states", VERSION, verify)
+        try:
+            return MarketStates(
+                dates=np.array(header["dates"], dtype="datetime64[D]"),
+                assets=tuple(header["assets"]),
+                asset=arrays["asset"],
+                market=arrays["market"],
+                forecast_mean=arrays["forecast_mean"],
+                forecast_std=arrays["forecast_std"],
+                mask=arrays["mask"],
+                fit_end=np.datetime64(header["fit_end"], "D"),
+                codes=arrays.get("codes"),
+                tokens={name[7:]: array for name, array in arrays.items() if name.startswith("tokens_")},
+                provenance={key: header[key] for key in PROVENANCE},
+            )
+        except KeyError as error:
+            raise ValueError(f"{path}: {error} is missing; extract the states again") from None
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+    def _header(self) -> dict[str, Any]:
+        missing = [key for key in PROVENANCE if key not in self.provenance]
+        if missing:
+            raise ValueError(f"states: provenance lacks {', '.join(missing)}; name what made these states")
+        return {
+            "kind": "states",
+            "version": VERSION,
+            "dates": self.dates.astype(str).tolist(),
+            "assets": list(self.assets),
+            "fit_end": str(self.fit_end),
+            **{key: self.provenance[key] for key in PROVENANCE},
+        }
