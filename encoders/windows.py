@@ -1,0 +1,145 @@
+"""Windows: batches of look-backs, gathered by day from tensors that stay on the training device.
+
+The whole panel lies in memory once, as ``[T, N, F]``. A batch is a vector of day indices; its look-backs are gathered
+on the device by one indexed copy. Nothing is assembled per sample and no worker process is needed.
+"""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from market.arrays import AnyFloatArray, FloatArray
+from market.calendar import calendar_features
+from market.panel import PRICES, Panel
+
+
+class Window(NamedTuple):
+    """A batch of look-backs; row ``L - 1`` is the day of the decision.
+
+    Attributes:
+        features: Scaled features, finite.
+        mask: True where the asset was listed over the whole look-back.
+        calendar: Calendar features of the days.
+        prices: Prices relative to the window's last close, ``P`` of them (open, high, low, close; close alone where
+            there is nothing else); the target of reconstruction. Zero where nothing was observed.
+        forward_return: The label, NaN where unknown; for training losses only.
+        day: Row of the decision in the panel.
+    """
+
+    features: Float[Tensor, "B L N F"]
+    mask: Bool[Tensor, "B N"]
+    calendar: Float[Tensor, "B L c"]
+    prices: Float[Tensor, "B L N P"]
+    forward_return: Float[Tensor, "B N"]
+    day: Int[Tensor, " B"]
+
+
+@dataclass(frozen=True)
+class InputShape:
+    """What an encoder is built for: look-back days, features, calendar features, prices and (at training) assets."""
+
+    lookback: int
+    n_features: int
+    n_calendar: int
+    n_prices: int
+    n_assets: int
+
+
+@dataclass(frozen=True, eq=False)
+class WindowStore:
+    """All days of a panel as resident tensors, from which windows are gathered.
+
+    `gather(days)` of any days equals stacking the windows of each day alone (tested), whatever their order.
+    """
+
+    features: Float[Tensor, "T N F"]
+    calendar: Float[Tensor, "T c"]
+    prices: Float[Tensor, "T N P"]
+    listed: Bool[Tensor, "T N"]
+    forward_return: Float[Tensor, "T N"]
+    lookback: int
+
+    @staticmethod
+    def from_panel(panel: Panel, features: Panel, label: FloatArray | None, lookback: int) -> "WindowStore":
+        """Puts a panel, its scaled features and its labels side by side.
+
+        Args:
+            panel: Prices; supplies masks, calendar and the reconstruction target.
+            features: Scaled features of the same days and assets, finite.
+            label: ``[T, N]``, NaN where unknown; None where there is nothing to learn.
+            lookback: Days in a window.
+
+        Raises:
+            ValueError: Days or assets differ, a feature is not finite, or the panel is shorter than the look-back.
+        """
+        if len(panel) < lookback:
+            raise ValueError(f"panel has {len(panel)} days, fewer than the look-back of {lookback}; use a longer panel")
+        if features.shape[:2] != panel.shape[:2] or not np.array_equal(features.dates, panel.dates):
+            raise ValueError(f"features cover {features.shape[:2]} days x assets, the panel {panel.shape[:2]}")
+        _refuse_non_finite(features)
+        unknown = np.full(panel.shape[:2], np.nan) if label is None else label
+        return WindowStore(
+            features=torch.from_numpy(np.asarray(features.values, dtype=np.float32)),
+            calendar=torch.from_numpy(calendar_features(panel.dates)),
+            prices=torch.from_numpy(_prices(panel)),
+            listed=torch.from_numpy(np.array(panel.listed)),
+            forward_return=torch.from_numpy(np.asarray(unknown, dtype=np.float32)),
+            lookback=lookback,
+        )
+
+    @property
+    def shape(self) -> InputShape:
+        """The shape an encoder must be built for."""
+        return InputShape(
+            lookback=self.lookback,
+            n_features=self.features.shape[2],
+            n_calendar=self.calendar.shape[1],
+            n_prices=self.prices.shape[2],
+            n_assets=self.features.shape[1],
+        )
+
+    def to(self, device: torch.device | str) -> "WindowStore":
+        """Returns the store on another device."""
+        names = ("features", "calendar", "prices", "listed", "forward_return")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
+
+    def gather(self, days: Int[Tensor, " B"]) -> Window:
+        """Returns the windows that end on `days`; each must have a whole look-back behind it."""
+        days = days.to(self.features.device)
+        if int(days.min()) < self.lookback - 1:
+            raise ValueError(
+                f"day {int(days.min())} has no look-back of {self.lookback} days; start at {self.lookback - 1}"
+            )
+        rows = days[:, None] + torch.arange(1 - self.lookback, 1, device=days.device)  # [B, L]
+        close = self.prices[days][:, None, :, -1:]  # the last field of every panel of prices is the close
+        prices = torch.nan_to_num(self.prices[rows] / close - 1.0, posinf=0.0, neginf=0.0)
+        return Window(
+            features=self.features[rows],
+            mask=self.listed[rows].all(dim=1),
+            calendar=self.calendar[rows],
+            prices=prices,
+            forward_return=self.forward_return[days],
+            day=days,
+        )
+
+
+def _prices(panel: Panel) -> AnyFloatArray:
+    names = [name for name in PRICES if name in panel]
+    if "close" not in names:
+        raise ValueError(f"panel has no field 'close' among {', '.join(panel.fields)}; an encoder needs one")
+    return np.stack([panel[name] for name in names], axis=-1).astype(np.float32)
+
+
+def _refuse_non_finite(features: Panel) -> None:
+    for start in range(0, len(features), 256):
+        wrong = ~np.isfinite(features.values[start : start + 256])
+        if wrong.any():
+            day, asset, column = np.argwhere(wrong)[0]
+            raise ValueError(
+                f"feature {features.fields[column]} of {features.assets[asset]} is not finite on "
+                f"{features.dates[start + day]}; scale the features first (market.scaling fills what is missing)"
+            )
