@@ -260,7 +260,8 @@ def _refuse_duplicates(cell: AnyArray, dates: DateArray, assets: AnyArray) -> No
 
 
 def _numeric_columns(frame: pd.DataFrame, source: dict[str, Any]) -> tuple[str, ...]:
-    numeric, text = [], []
+    numeric: list[str] = []
+    text: list[str] = []
     for name in frame.columns:
         if name in ("date", "symbol", "listed", "tradable"):
             continue

@@ -1,4 +1,4 @@
-"""Where prices come from. Every source is a frozen dataclass of plain values that reads one long table of daily bars."""
+"""Where prices come from. A source is a frozen dataclass of plain values that reads one long table of bars."""
 
 from typing import Protocol, runtime_checkable
 
