@@ -1,0 +1,75 @@
+"""Labels: the return that a decision taken after the close of day t would earn, for a fill and a horizon.
+
+A label looks ahead by definition. It is an input of training losses and of evaluation, never of an encoder.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from market.arrays import FloatArray
+from market.cross_section import cross_sectional_rank, cross_sectional_zscore, quantile_classes
+from market.fills import Fill, check_fill, fill_delay, fill_prices, marked_prices
+from market.panel import Panel
+
+__all__ = ["Label", "Transform", "cross_sectional_rank", "cross_sectional_zscore", "quantile_classes"]
+
+Transform = Literal["rank", "zscore"]
+
+
+@dataclass(frozen=True)
+class Label:
+    """A forward return: what to earn (`fill`, `horizon`) and how to present it to a loss (`transform`).
+
+    Prices are expected split- and dividend-adjusted (`market.adjustment.adjusted`); an ``adj_close`` field is not read.
+
+    Attributes:
+        fill: When the decision of day ``t`` is traded; ``next_open`` needs opens.
+        horizon: Days that the position is held.
+        transform: None for the simple return; ``rank`` or ``zscore`` for its place in the day's cross-section.
+    """
+
+    fill: Fill = "next_open"
+    horizon: int = 1
+    transform: Transform | None = None
+
+    def __post_init__(self) -> None:
+        check_fill(self.fill)
+        if self.horizon < 1:
+            raise ValueError(f"label: horizon is {self.horizon} days, expected at least 1")
+        if self.transform not in (None, *get_args(Transform)):
+            raise ValueError(f"label: transform is '{self.transform}', expected None, 'rank' or 'zscore'")
+
+    @property
+    def delay(self) -> int:
+        """Days between decision and trade: 0 for ``close``, otherwise 1."""
+        return fill_delay(self.fill)
+
+    @property
+    def span(self) -> int:
+        """Days after ``t`` that the label of ``t`` needs; parts of a split lie at least this far apart."""
+        return self.horizon + self.delay
+
+    def compute(self, panel: Panel) -> FloatArray:
+        """Returns the labels ``[T, N]``; row ``t`` uses the prices of days ``t`` to ``t + span`` and no others.
+
+        NaN where there is no label: in the last `span` rows, where the asset is not listed at ``t``, and where it
+        cannot be bought because it is not tradable, or has no positive price, on the day of the trade. A position that
+        ends on a day without a price (a halt, a delisting) is marked at the last known price.
+
+        Raises:
+            ValueError: The panel lacks the price that the fill trades at.
+        """
+        entry = fill_prices(panel, self.fill)
+        entry[~panel.tradable] = np.nan
+        mark = marked_prices(panel, self.fill)
+        label = np.full(entry.shape, np.nan)
+        known = max(len(panel) - self.span, 0)
+        label[:known] = mark[self.span :] / entry[self.delay :][:known] - 1
+        label[~panel.listed] = np.nan
+        if self.transform == "rank":
+            return cross_sectional_rank(label).astype(np.float64, copy=False)
+        if self.transform == "zscore":
+            return cross_sectional_zscore(label).astype(np.float64, copy=False)
+        return label

@@ -1,0 +1,150 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from market.fills import FILLS, default_fill, fill_prices, marked_prices
+from market.labels import Label, cross_sectional_rank, cross_sectional_zscore
+from market.panel import Panel
+
+
+def random_panel(seed: int, days: int = 20, assets: int = 4) -> Panel:
+    """Late listings, delistings, halts with and without prices, and a few bars without an open."""
+    rng = np.random.default_rng(seed)
+    close = np.exp(rng.normal(0, 0.1, (days, assets)).cumsum(0))
+    values = np.stack([close * np.exp(rng.normal(0, 0.02, close.shape)), close], axis=2)
+    first, last = rng.integers(0, days // 2, assets), rng.integers(days // 2, days, assets)
+    day = np.arange(days)[:, None]
+    listed = (day >= first) & (day <= last)
+    halted = rng.random(listed.shape) < 0.15
+    values[~listed | halted & (rng.random(listed.shape) < 0.5)] = np.nan
+    values[rng.random(listed.shape) < 0.05, 0] = np.nan
+    dates = np.datetime64("2020-01-01") + np.arange(days)
+    return Panel(dates, tuple("ABCDEFGH"[:assets]), ("open", "close"), values, listed, listed & ~halted)
+
+
+def two_prices(opens: list[float], closes: list[float]) -> Panel:
+    values = np.stack([opens, closes], axis=1)[:, None, :].astype(float)
+    on = np.ones((len(opens), 1), dtype=bool)
+    return Panel(np.datetime64("2020-01-01") + np.arange(len(opens)), ("A",), ("open", "close"), values, on, on)
+
+
+OPEN, CLOSE = [10, 11, 12, 15, 14, 16], [10.5, 12, 13, 14, 15, 18]
+
+
+@pytest.mark.parametrize(
+    ("fill", "horizon", "expected"),
+    [
+        ("close", 1, [12 / 10.5, 13 / 12, 14 / 13, 15 / 14, 18 / 15, np.nan]),
+        ("close", 3, [14 / 10.5, 15 / 12, 18 / 13, np.nan, np.nan, np.nan]),
+        ("next_open", 1, [12 / 11, 15 / 12, 14 / 15, 16 / 14, np.nan, np.nan]),
+        ("next_open", 2, [15 / 11, 14 / 12, 16 / 15, np.nan, np.nan, np.nan]),
+        ("next_close", 1, [13 / 12, 14 / 13, 15 / 14, 18 / 15, np.nan, np.nan]),
+        ("next_close", 4, [18 / 12, np.nan, np.nan, np.nan, np.nan, np.nan]),
+        ("next_open", 9, [np.nan] * 6),
+    ],
+)
+def test_the_timeline_table(fill, horizon, expected):
+    label = Label(fill, horizon).compute(two_prices(OPEN, CLOSE))
+    np.testing.assert_allclose(label[:, 0], np.array(expected) - 1, rtol=1e-12)
+    assert label.dtype == np.float64
+
+
+def naive_label(panel: Panel, fill: str, horizon: int, day: int, asset: int) -> float:
+    """The same definition, cell by cell, looking prices up like a person would."""
+    delay = 0 if fill == "close" else 1
+    entry_day, exit_day = day + delay, day + delay + horizon
+    if exit_day >= len(panel) or not panel.listed[day, asset] or not panel.tradable[entry_day, asset]:
+        return np.nan
+    name = "open" if fill == "next_open" else "close"
+    entry = panel[name][entry_day, asset]
+    if not np.isfinite(entry):
+        return np.nan
+    exit_price = panel[name][exit_day, asset]
+    moments = [(d, field) for d in range(exit_day) for field in ("open", "close")]
+    if name == "close":
+        moments.append((exit_day, "open"))
+        moments = [moment for moment in moments if moment[1] == "close"]
+    while not np.isfinite(exit_price):
+        d, field = moments.pop()
+        exit_price = panel[field][d, asset]
+    return float(exit_price / entry - 1)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.sampled_from(FILLS), st.integers(1, 4))
+def test_labels_agree_with_a_cell_by_cell_look_up(seed, fill, horizon):
+    panel = random_panel(seed)
+    label = Label(fill, horizon).compute(panel)
+    naive = [[naive_label(panel, fill, horizon, t, n) for n in range(4)] for t in range(len(panel))]
+    np.testing.assert_allclose(label, np.array(naive), rtol=1e-12)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.sampled_from(FILLS), st.integers(1, 4), st.integers(0, 19))
+def test_a_label_uses_its_span_of_days_and_no_others(seed, fill, horizon, day):
+    panel = random_panel(seed)
+    config = Label(fill, horizon)
+    label = config.compute(panel)
+    values = panel.values * 1.0
+    outside = np.ones(len(panel), dtype=bool)
+    outside[day : day + config.span + 1] = False
+    values[outside] *= 7.0
+    np.testing.assert_array_equal(config.compute(replace(panel, values=values))[day], label[day])
+    cut = config.compute(panel[: day + config.span + 1])
+    np.testing.assert_array_equal(cut[day], label[day])
+    if day + config.span < len(panel):  # one day less and the label is not known yet
+        assert np.isnan(config.compute(panel[: day + config.span])[day]).all()
+
+
+def test_a_delisted_position_ends_at_the_last_known_price():
+    panel = two_prices([10, 11, 12, np.nan, np.nan, np.nan], [10.5, 12, 13, np.nan, np.nan, np.nan])
+    listed = np.array([[True], [True], [True], [False], [False], [False]])
+    panel = replace(panel, listed=listed, tradable=listed)
+    label = Label("next_open", 2).compute(panel)[:, 0]
+    np.testing.assert_allclose(label[:2], [13 / 11 - 1, 13 / 12 - 1])  # the last close, 13, is later than the last open
+    assert np.isnan(label[2:]).all()
+
+
+def test_nothing_can_be_bought_on_an_untradable_day():
+    panel = two_prices(OPEN, CLOSE)
+    tradable = panel.tradable.copy()
+    tradable[2] = False
+    halted = replace(panel, tradable=tradable)
+    assert np.isnan(Label("next_open").compute(halted)[1, 0])
+    assert np.isnan(Label("close").compute(halted)[2, 0])
+    assert np.isfinite(Label("next_open").compute(halted)[[0, 2, 3], 0]).all()
+
+
+def test_prices_that_are_not_positive_are_unknown():
+    panel = two_prices([10, 0, 12, 15, 14, 16], [10.5, 12, -1, 14, 15, np.inf])
+    np.testing.assert_allclose(fill_prices(panel, "next_open")[:, 0], [10, np.nan, 12, 15, 14, 16])
+    np.testing.assert_allclose(marked_prices(panel, "next_open")[:, 0], [10, 10.5, 12, 15, 14, 16])
+    np.testing.assert_allclose(marked_prices(panel, "close")[:, 0], [10.5, 12, 12, 14, 15, 15])
+
+
+@pytest.mark.parametrize(("name", "function"), [("rank", cross_sectional_rank), ("zscore", cross_sectional_zscore)])
+def test_transforms_are_those_of_the_cross_section(name, function):
+    panel = random_panel(3)
+    plain = Label("next_close", 2).compute(panel)
+    np.testing.assert_array_equal(Label("next_close", 2, transform=name).compute(panel), function(plain))
+
+
+def test_spans_and_refusals():
+    assert [Label(fill, 5).delay for fill in FILLS] == [0, 1, 1]
+    assert [Label(fill, 5).span for fill in FILLS] == [5, 6, 6]
+    frame = pd.DataFrame({"date": ["2020-01-01", "2020-01-02"], "symbol": "A", "close": [1.0, 2.0]})
+    closes = Panel.from_frame(frame)
+    with pytest.raises(ValueError, match="needs the field 'open', which it lacks; use fill='next_close'"):
+        Label().compute(closes)
+    assert default_fill(closes) == "next_close"
+    assert default_fill(random_panel(0)) == "next_open"
+    with pytest.raises(ValueError, match="horizon is 0"):
+        Label(horizon=0)
+    with pytest.raises(ValueError, match="fill is 'open', expected one of close, next_open, next_close"):
+        Label(fill="open")
+    with pytest.raises(ValueError, match="transform is 'ranks'"):
+        Label(transform="ranks")

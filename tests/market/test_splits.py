@@ -1,0 +1,120 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market.labels import Label
+from market.panel import Panel
+from market.splits import Split, WalkForward
+
+DATES = np.arange("2020-01-01", "2020-12-31", dtype="datetime64[D]")
+WEEKDAYS = DATES[np.is_busday(DATES)]
+SPLIT = Split(train=("2020-01-01", "2020-06-30"), valid=("2020-07-06", "2020-08-31"), test=("2020-09-07", "2020-12-30"))
+
+
+def test_days_are_the_rows_between_both_dates_inclusive():
+    days = SPLIT.days(WEEKDAYS, 2)
+    for name in ("train", "valid", "test"):
+        first, last = getattr(SPLIT, name)
+        expected = [day for day in WEEKDAYS.astype(str) if first <= day <= last]
+        assert WEEKDAYS[getattr(days, name)].astype(str).tolist() == expected
+
+
+def test_the_purge_is_exactly_the_span_of_a_label():
+    # 2020-06-30 is a Tuesday, then Wed, Thu, Fri, and valid starts on Monday: three days lie between
+    assert SPLIT.days(WEEKDAYS, 3)
+    with pytest.raises(
+        ValueError, match=r"train \(until 2020-06-30\) reach 4 days ahead.*start valid on 2020-07-07 or"
+    ):
+        SPLIT.days(WEEKDAYS, 4)
+    assert replace(SPLIT, valid=("2020-07-07", "2020-08-31")).days(WEEKDAYS, 4)
+    late = replace(SPLIT, test=("2020-09-02", "2020-12-30"))
+    with pytest.raises(
+        ValueError, match=r"valid \(until 2020-08-31\).*test \(from 2020-09-02\); start test on 2020-09-03"
+    ):
+        late.days(WEEKDAYS, 2)
+    with pytest.raises(ValueError, match="end train on an earlier day"):
+        late.days(WEEKDAYS, 250)
+
+
+@given(st.sampled_from(["close", "next_open", "next_close"]), st.integers(1, 6), st.integers(0, 12))
+def test_an_accepted_split_has_no_label_that_sees_the_next_part(fill, horizon, gap):
+    label = Label(fill, horizon)
+    split = Split(
+        ("2020-01-01", "2020-03-31"),
+        (str(np.datetime64("2020-04-01") + gap), "2020-06-30"),
+        ("2020-08-03", "2020-09-30"),
+    )
+    grid = (len(WEEKDAYS), 2)
+    prices = np.exp(np.random.default_rng(0).normal(size=(*grid, 2)).cumsum(0) * 0.01)
+    panel = Panel(WEEKDAYS, ("A", "B"), ("open", "close"), prices, np.ones(grid, bool), np.ones(grid, bool))
+    try:
+        days = split.days(WEEKDAYS, label.span)
+    except ValueError:
+        first = int(np.searchsorted(WEEKDAYS, np.datetime64(split.valid[0])))
+        last = int(np.searchsorted(WEEKDAYS, np.datetime64("2020-03-31")))
+        assert first - last <= label.span
+        return
+    changed = prices.copy()
+    changed[days.valid.start :] *= np.random.default_rng(1).uniform(0.5, 2, changed[days.valid.start :].shape)
+    before, after = label.compute(panel), label.compute(replace(panel, values=changed))
+    np.testing.assert_array_equal(before[days.train], after[days.train])
+    assert np.isfinite(before[days.train]).all()
+
+
+def test_parts_without_days_are_refused():
+    weekend = replace(SPLIT, valid=("2020-07-11", "2020-07-12"))
+    with pytest.raises(
+        ValueError, match=r"valid \(2020-07-11 to 2020-07-12\) holds no trading day; the calendar runs from"
+    ):
+        weekend.days(WEEKDAYS, 1)
+    with pytest.raises(ValueError, match=r"test .* holds no trading day"):
+        SPLIT.days(WEEKDAYS[:150], 1)
+    with pytest.raises(ValueError, match="the calendar is empty"):
+        SPLIT.days(WEEKDAYS[:0], 1)
+    with pytest.raises(ValueError, match="label_span is -1"):
+        SPLIT.days(WEEKDAYS, -1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train": ("2020-02-01", "2020-01-01")}, "train ends on 2020-01-01, before it starts on 2020-02-01; swap"),
+        ({"valid": ("2020-06-30", "2020-08-31")}, "valid starts on 2020-06-30, but train ends on 2020-06-30; start it"),
+        ({"test": ("2020-08-01", "2020-12-01")}, "test starts on 2020-08-01, but valid ends on 2020-08-31"),
+        ({"test": ("2020-13-01", "2020-12-01")}, "test has '2020-13-01', expected a day as YYYY-MM-DD"),
+        ({"test": ("20200907", "2020-12-01")}, "test has '20200907', expected"),
+    ],
+)
+def test_wrong_dates_are_refused_with_their_values(change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(SPLIT, **change)
+
+
+@given(
+    st.integers(1, 40), st.integers(1, 20), st.integers(1, 30), st.integers(0, 6), st.booleans(), st.integers(40, 200)
+)
+def test_walk_forward_tests_tile_the_rest_of_the_calendar(train, valid, test, span, expanding, length):
+    dates = WEEKDAYS[:length]
+    walk = WalkForward(train, valid, test, expanding=expanding)
+    if length <= train + valid + 2 * span:
+        with pytest.raises(ValueError, match=f"{length} trading days, but train {train}, valid {valid}"):
+            list(walk.splits(dates, span))
+        return
+    parts = [split.days(dates, span) for split in walk.splits(dates, span)]  # each is purged, or days() refuses
+    tested = np.concatenate([np.arange(days.test.start, days.test.stop) for days in parts])
+    np.testing.assert_array_equal(tested, np.arange(train + valid + 2 * span, length))
+    for k, days in enumerate(parts):
+        assert days.valid.start - days.train.stop == days.test.start - days.valid.stop == span
+        assert days.valid.stop - days.valid.start == valid
+        assert days.train.start == (0 if expanding else k * test)
+        assert days.train.stop == train + k * test
+
+
+def test_walk_forward_steps():
+    parts = [split.days(WEEKDAYS, 1) for split in WalkForward(100, 20, 60, step=30).splits(WEEKDAYS, 1)]
+    assert [days.test.start for days in parts] == list(range(122, len(WEEKDAYS), 30))
+    with pytest.raises(ValueError, match="step is 0 days"):
+        WalkForward(100, 20, 60, step=0)
