@@ -1,0 +1,133 @@
+"""Experiments on disk: a Python file to write by hand, and the same value as data to read back.
+
+A run directory gets both: ``config.py``, itself a config that reproduces the run, and ``config.json``, which is parsed
+into the dataclasses and executes nothing. Python is run only where the user names a file with ``--config``.
+"""
+
+import dataclasses
+import json
+import re
+import runpy
+import sys
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from configs.values import PACKAGES, from_data, to_data
+from market.storage import write_json, write_text
+
+S = TypeVar("S")
+
+EXPERIMENT = "experiment"
+_FAULTS = (SyntaxError, NameError, TypeError, ValueError, ImportError, AttributeError, LookupError, OSError)
+
+
+def load_python(path: str | Path, schema: type[S]) -> S:
+    """Runs the config file at `path` and returns its `experiment`.
+
+    Raises:
+        ValueError: The file is missing, fails, or its experiment is not a `schema`; one line, with what was meant.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"{path}: no such config file{_nearby(Path(path))}")
+    try:
+        names = runpy.run_path(str(path))
+    except _FAULTS as error:
+        raise ValueError(f"{path}: {_explained(error, schema)}") from error
+    if EXPERIMENT not in names:
+        raise ValueError(f"{path}: defines no '{EXPERIMENT}'; write {EXPERIMENT} = {schema.__name__}(...)")
+    value = names[EXPERIMENT]
+    if not isinstance(value, schema):
+        raise ValueError(f"{path}: {EXPERIMENT} is a {type(value).__name__}, this tool takes a {schema.__name__}")
+    return value
+
+
+def load_json(path: str | Path, schema: type[S]) -> S:
+    """Returns the value that `write` put into a run directory; nothing is executed.
+
+    Raises:
+        ValueError: The file is missing, not JSON, or holds an unknown class or field, or a value of another type.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file; name the directory of a run") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not JSON ({error}); run the stage again to write it") from None
+    try:
+        value = from_data(data, schema)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    return value  # type: ignore[no-any-return]
+
+
+def write(value: Any, folder: str | Path) -> None:
+    """Writes ``config.py`` and ``config.json`` into `folder`; each of them reproduces `value`."""
+    write_text(Path(folder) / "config.py", source_text(value))
+    write_json(Path(folder) / "config.json", to_data(value))
+
+
+def source_text(value: Any) -> str:
+    """Returns Python source whose `experiment` equals `value`, with every field spelled out."""
+    local = [type(part).__name__ for part in _parts(value) if type(part).__module__ in ("<run_path>", "__main__")]
+    if local:
+        raise ValueError(f"{local[0]} is defined inside a config file; move it to a module, so that a run can name it")
+    classes = sorted({(type(part).__module__, type(part).__qualname__) for part in _parts(value)})
+    imports = "\n".join(f"from {module} import {name}" for module, name in classes)
+    title = '"""Resolved configuration, written by the run beside it."""'
+    return f"{title}\n\n{imports}\n\n{EXPERIMENT} = {_written(value)}\n"
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    if dataclasses.is_dataclass(value):
+        yield value
+        for field in dataclasses.fields(value):
+            yield from _parts(getattr(value, field.name))
+    elif isinstance(value, tuple):
+        for entry in value:
+            yield from _parts(entry)
+
+
+def _written(value: Any, indent: str = "") -> str:
+    inner = indent + "    "
+    if dataclasses.is_dataclass(value):
+        fields = [f for f in dataclasses.fields(value) if f.init]
+        if not fields:
+            return f"{type(value).__qualname__}()"
+        lines = [f"{inner}{f.name}={_written(getattr(value, f.name), inner)},\n" for f in fields]
+        return f"{type(value).__qualname__}(\n{''.join(lines)}{indent})"
+    if isinstance(value, tuple) and any(dataclasses.is_dataclass(entry) for entry in value):
+        return "(\n" + "".join(f"{inner}{_written(entry, inner)},\n" for entry in value) + f"{indent})"
+    if isinstance(value, float) and not -1e300 < value < 1e300:
+        return f'float("{value}")'
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+
+
+def _explained(error: Exception, schema: type[Any]) -> str:
+    """Returns the error as one line, with the field or name that was probably meant."""
+    text = str(error).replace("\n", " ")
+    unknown = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", text)
+    if unknown:
+        fields = _fields_of(unknown[1], schema)
+        near = get_close_matches(unknown[2], fields, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(fields)}" if fields else "see --help"
+        return f"{unknown[1]} has no field '{unknown[2]}'; {hint}"
+    return f"{type(error).__name__}: {text}"
+
+
+def _fields_of(name: str, schema: type[Any]) -> list[str]:
+    """Returns the fields of the dataclass called `name`, looked for in the schema's module and in our packages."""
+    ours = [module for key, module in sys.modules.items() if key.split(".")[0] in {p.split(".")[0] for p in PACKAGES}]
+    for module in (sys.modules[schema.__module__], *ours):
+        found = getattr(module, name, None)
+        if isinstance(found, type) and dataclasses.is_dataclass(found):
+            return [field.name for field in dataclasses.fields(found)]
+    return []
+
+
+def _nearby(path: Path) -> str:
+    if not path.parent.is_dir():
+        return ""
+    near = get_close_matches(path.name, [p.name for p in path.parent.glob("*.py")], n=1)
+    return f"; did you mean {path.parent / near[0]}?" if near else ""

@@ -1,0 +1,1 @@
+"""The dataclasses that experiments are values of, one module per stage."""

@@ -1,0 +1,127 @@
+"""Frozen dataclass values as plain data and back, by the types their fields declare."""
+
+import dataclasses
+import importlib
+import types
+from difflib import get_close_matches
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+CLASS = "class"
+PACKAGES = ("market", "encoders", "envs", "agents", "evaluation", "configs.schema")
+"""Where a class may come from that a data file names; nothing else is ever imported for it."""
+
+
+def to_data(value: Any) -> Any:
+    """Returns `value` as JSON data: a dataclass becomes an object whose `class` names it."""
+    if dataclasses.is_dataclass(value):
+        name = f"{type(value).__module__}.{type(value).__qualname__}"
+        return {CLASS: name, **{f.name: to_data(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}}
+    if isinstance(value, tuple):
+        return [to_data(entry) for entry in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise ValueError(
+        f"a config holds {value!r} of type {type(value).__name__}; use plain values, tuples or dataclasses"
+    )
+
+
+def from_data(data: Any, wanted: Any, where: str = "config") -> Any:
+    """Returns the value of type `wanted` that `data` describes.
+
+    Args:
+        data: What `to_data` returned, after a trip through JSON.
+        wanted: A type: plain, Literal, tuple, union, dataclass or a protocol that dataclasses of ours satisfy.
+        where: Name of the place, for messages.
+
+    Raises:
+        ValueError: An unknown class or field, a missing field, or a value of another type; names the place.
+    """
+    origin = get_origin(wanted)
+    if origin is Literal:
+        if data not in get_args(wanted):
+            raise ValueError(f"{where} is {data!r}, expected one of {', '.join(map(repr, get_args(wanted)))}")
+        return data
+    if isinstance(data, dict):
+        return _dataclass_from(data, wanted, where)
+    if origin in (Union, types.UnionType):
+        return _union_from(data, get_args(wanted), where)
+    if origin is tuple:
+        return _tuple_from(data, get_args(wanted), where)
+    return _plain_from(data, wanted, where)
+
+
+def _plain_from(data: Any, wanted: Any, where: str) -> Any:
+    if wanted is float and isinstance(data, int) and not isinstance(data, bool):
+        return float(data)
+    if wanted is Any or (wanted is type(None) and data is None):
+        return data
+    if wanted in (str, int, float, bool) and type(data) is wanted:
+        return data
+    raise ValueError(f"{where} is {data!r}, expected {getattr(wanted, '__name__', wanted)}")
+
+
+def _union_from(data: Any, options: tuple[Any, ...], where: str) -> Any:
+    for option in options:
+        try:
+            return from_data(data, option, where)
+        except ValueError:
+            continue
+    names = " or ".join(getattr(option, "__name__", str(option)) for option in options)
+    raise ValueError(f"{where} is {data!r}, expected {names}")
+
+
+def _tuple_from(data: Any, entries: tuple[Any, ...], where: str) -> tuple[Any, ...]:
+    if not isinstance(data, list):
+        raise ValueError(f"{where} is {data!r}, expected a list")
+    if len(entries) == 2 and entries[1] is Ellipsis:
+        return tuple(from_data(entry, entries[0], f"{where}[{k}]") for k, entry in enumerate(data))
+    if len(entries) != len(data):
+        raise ValueError(f"{where} has {len(data)} entries, expected {len(entries)}")
+    return tuple(
+        from_data(entry, kind, f"{where}[{k}]") for k, (entry, kind) in enumerate(zip(data, entries, strict=True))
+    )
+
+
+def _dataclass_from(data: dict[str, Any], wanted: Any, where: str) -> Any:
+    known = _known_class(data.get(CLASS), where)
+    fields = {f.name: f for f in dataclasses.fields(known) if f.init}
+    hints = get_type_hints(known)
+    values: dict[str, Any] = {}
+    for name, entry in data.items():
+        if name == CLASS:
+            continue
+        if name not in fields:
+            near = get_close_matches(name, list(fields), n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(fields)}"
+            raise ValueError(f"{where}: {known.__name__} has no field '{name}'; {hint}")
+        values[name] = from_data(entry, hints[name], f"{where}.{name}")
+    missing = [name for name in fields if name not in values]
+    if missing:
+        raise ValueError(f"{where}: {known.__name__} lacks {', '.join(missing)}; every field must be written")
+    value = known(**values)
+    _check_kind(value, wanted, where)
+    return value
+
+
+def _known_class(name: Any, where: str) -> Any:
+    module, _, qualname = str(name).rpartition(".")
+    if not any(module == package or module.startswith(package + ".") for package in PACKAGES):
+        raise ValueError(
+            f"{where}: class {name!r} is not one of ours ({', '.join(PACKAGES)}); "
+            "a run of your own class is opened by naming its config.py with --config"
+        )
+    try:
+        found = getattr(importlib.import_module(module), qualname, None)
+    except ModuleNotFoundError:
+        found = None
+    if not (isinstance(found, type) and dataclasses.is_dataclass(found) and found.__module__ == module):
+        raise ValueError(f"{where}: there is no configuration class {name!r}; was it written by another version?")
+    return found
+
+
+def _check_kind(value: Any, wanted: Any, where: str) -> None:
+    options = get_args(wanted) if get_origin(wanted) in (Union, types.UnionType) else (wanted,)
+    kinds = [option for option in options if isinstance(option, type)]
+    if wanted is not Any and not any(isinstance(value, kind) for kind in kinds):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise ValueError(f"{where} is a {type(value).__name__}, expected {names}")

@@ -1,0 +1,153 @@
+"""What every command shares: a config file plus typed overrides, one-line errors, and a progress bar for people."""
+
+import dataclasses
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+import docstring_parser
+import tyro
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from configs.files import load_python
+
+S = TypeVar("S")
+R = TypeVar("R")
+
+
+def run(main: Callable[[Sequence[str]], None]) -> None:
+    """Runs a command: exit code 0 only on success, one line without a traceback for a user's mistake."""
+    handler = RichHandler(console=Console(stderr=True), show_path=False, show_time=False)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
+    try:
+        main(sys.argv[1:])
+    except (ValueError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues where it stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+def configured(schema: type[S], options: type[R], argv: Sequence[str], configs: str) -> tuple[S, R]:
+    """Returns the experiment that ``--config`` names, with the overrides of the command line, and the other options.
+
+    Args:
+        schema: Dataclass that the config must hold.
+        options: Dataclass of options that are not part of the experiment (``--overwrite``, ...).
+        argv: Command line without the program.
+        configs: Folder of example configs, for messages and ``--help``.
+    """
+    given, rest = _take_config(list(argv))
+    if given is None:
+        if "-h" in rest or "--help" in rest:
+            given = next(iter(_examples(configs)), None)
+        if given is None:
+            raise ValueError(f"name an experiment with --config; there are {', '.join(_examples(configs)) or configs}")
+    value = load_python(given, schema)
+    fields, choices = _shadow_fields(value), _option_fields(options)
+    command = dataclasses.make_dataclass("Command", [*fields, *choices], frozen=True)
+    about = f"{(schema.__doc__ or '').split(chr(10))[0]}\n\n--config PATH names the experiment (here {given}); the rest overrides it."
+    defaults = {**_parts(value, command), **dataclasses.asdict(options())}
+    chosen = tyro.cli(command, default=command(**defaults), args=rest, description=about)
+    return _restored(value, chosen), options(**{name: getattr(chosen, name) for name, _ in choices})
+
+
+def plain(options: type[R], argv: Sequence[str]) -> R:
+    """Returns the options of a command that takes no config."""
+    return tyro.cli(options, args=list(argv), description=options.__doc__)
+
+
+def progress(entries: Iterable[S], total: int, title: str) -> Iterator[S]:
+    """Yields `entries` under a progress bar on standard error; silent where that is not a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        yield from bar.track(entries, total=total)
+
+
+def _take_config(argv: list[str]) -> tuple[str | None, list[str]]:
+    for k, argument in enumerate(argv):
+        if argument == "--config":
+            if k + 1 == len(argv):
+                raise ValueError("--config needs the path of a config file")
+            return argv[k + 1], argv[:k] + argv[k + 2 :]
+        if argument.startswith("--config="):
+            return argument.removeprefix("--config="), argv[:k] + argv[k + 1 :]
+    return None, argv
+
+
+def _examples(folder: str) -> list[str]:
+    here = sorted(Path(folder).glob("*.py")) or sorted((Path(__file__).parent.parent / folder).glob("*.py"))
+    return [str(path) for path in here if not path.name.startswith("_")]
+
+
+def _shadow_fields(value: Any) -> list[tuple[str, Any]]:
+    """Returns the fields of `value` at the types they have now, which is what the parser needs.
+
+    Fields declared as a protocol or a union of dataclasses become the class of their present value, so that
+    ``--encoder.codebook-size`` works whichever encoder the config chose.
+    """
+    hints, helps = get_type_hints(type(value)), _field_help(type(value))
+    fields: list[tuple[str, Any]] = []
+    for field in dataclasses.fields(value):
+        current = getattr(value, field.name)
+        if dataclasses.is_dataclass(current):
+            inner = _shadow_fields(current)
+            kind: Any = dataclasses.make_dataclass(type(current).__name__, inner, frozen=True) if inner else None
+        elif _holds_dataclasses(hints[field.name]):
+            kind = None
+        else:
+            kind = hints[field.name]
+        kind = tyro.conf.Fixed[Any] if kind is None else kind
+        if field.name in helps:
+            kind = Annotated[kind, tyro.conf.arg(help=helps[field.name])]
+        fields.append((field.name, kind))
+    return fields
+
+
+def _option_fields(options: type[Any]) -> list[tuple[str, Any]]:
+    hints, helps = get_type_hints(options), _field_help(options)
+    names = [field.name for field in dataclasses.fields(options)]
+    return [
+        (name, Annotated[hints[name], tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help=helps.get(name))])
+        for name in names
+    ]
+
+
+def _holds_dataclasses(hint: Any) -> bool:
+    if get_origin(hint) is not None:
+        return any(_holds_dataclasses(part) for part in get_args(hint))
+    return isinstance(hint, type) and (dataclasses.is_dataclass(hint) or getattr(hint, "_is_protocol", False))
+
+
+def _field_help(schema: type[Any]) -> dict[str, str]:
+    """Returns the description of each field, from the attributes section of the class or the strings under them."""
+    parsed = docstring_parser.parse_from_object(schema)
+    return {entry.arg_name: entry.description for entry in parsed.params if entry.description}
+
+
+def _parts(value: Any, shadow: type[Any]) -> dict[str, Any]:
+    """Returns the fields of `value` with every dataclass in the shape of its shadow."""
+    hints = get_type_hints(shadow)
+    parts = {}
+    for field in dataclasses.fields(value):
+        current, kind = getattr(value, field.name), hints[field.name]
+        shadowed = dataclasses.is_dataclass(current) and dataclasses.is_dataclass(kind)
+        parts[field.name] = kind(**_parts(current, kind)) if shadowed else current
+    return parts
+
+
+def _restored(original: Any, shadow: Any) -> Any:
+    changes = {}
+    for field in dataclasses.fields(original):
+        before, after = getattr(original, field.name), getattr(shadow, field.name)
+        if dataclasses.is_dataclass(before) and not isinstance(after, type(before)):
+            after = _restored(before, after)
+        if after != before or type(after) is not type(before):
+            changes[field.name] = after
+    return dataclasses.replace(original, **changes)
