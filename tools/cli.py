@@ -51,7 +51,8 @@ def configured(schema: type[S], options: type[R], argv: Sequence[str], configs: 
     value = load_python(given, schema)
     fields, choices = _shadow_fields(value), _option_fields(options)
     command = dataclasses.make_dataclass("Command", [*fields, *choices], frozen=True)
-    about = f"{(schema.__doc__ or '').split(chr(10))[0]}\n\n--config PATH names the experiment (here {given}); the rest overrides it."
+    summary = (schema.__doc__ or "").split("\n")[0]
+    about = f"{summary}\n\n--config PATH names the experiment (here {given}); the rest overrides it."
     defaults = {**_parts(value, command), **dataclasses.asdict(options())}
     chosen = tyro.cli(command, default=command(**defaults), args=rest, description=about)
     return _restored(value, chosen), options(**{name: getattr(chosen, name) for name, _ in choices})

@@ -1,0 +1,77 @@
+"""Every tool's command line: overrides reach nested fields, typos are answered, errors are one line."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from market.labels import Label
+from tools.cli import configured, run
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options beside the experiment."""
+
+    overwrite: bool = False
+    """Replace what is there."""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    path = tmp_path / "label.py"
+    path.write_text("from market.labels import Label\nexperiment = Label(horizon=5)\n")
+    return str(path)
+
+
+def test_overrides_replace_fields(config: str) -> None:
+    value, options = configured(Label, Options, ["--config", config, "--fill", "close", "--overwrite"], "configs/none")
+    assert value == Label(fill="close", horizon=5)
+    assert options.overwrite
+
+
+def test_without_overrides_the_config_stands(config: str) -> None:
+    value, options = configured(Label, Options, [f"--config={config}"], "configs/none")
+    assert value == Label(horizon=5)
+    assert not options.overwrite
+
+
+def test_a_typo_says_what_was_meant(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        configured(Label, Options, ["--config", config, "--horizn", "3"], "configs/none")
+    assert caught.value.code == 2
+    assert "--horizon" in capsys.readouterr().err
+
+
+def test_help_names_units_defaults_and_the_config(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        configured(Label, Options, ["--config", config, "--help"], "configs/none")
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert "--horizon" in text
+    assert "(default: 5)" in text
+    assert "Replace what is there." in text
+
+
+def test_no_config_lists_what_there_is() -> None:
+    with pytest.raises(ValueError, match=r"name an experiment with --config; there are .*bundled"):
+        configured(Label, Options, [], "configs/prepare")
+
+
+def test_a_users_mistake_is_one_line_and_exit_code_one(capsys: pytest.CaptureFixture[str]) -> None:
+    def fails(argv: object) -> None:
+        raise ValueError("panel.safetensors: field 'close' is missing;\n write it")
+
+    with pytest.raises(SystemExit) as caught:
+        run(fails)
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == "error: panel.safetensors: field 'close' is missing; write it\n"
+
+
+def test_our_own_mistake_keeps_its_traceback() -> None:
+    code = "from tools.cli import run\ndef main(argv): return {}['missing']\nrun(main)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
