@@ -1,7 +1,7 @@
 """Cross-sectional transforms: each day by itself, over the assets that have a value.
 
-Every function works along the last axis, leaves NaN where there is no finite value, and never mixes two days, so its
-results are causal by construction. Permuting the assets permutes the result.
+Every function works along the axis of the assets (the last one unless told), leaves NaN where there is no finite value,
+and never mixes two days, so its results are causal by construction. Permuting the assets permutes the result.
 """
 
 import numpy as np
@@ -11,33 +11,33 @@ from market.arrays import AnyFloatArray, CodeArray, FloatArray
 CONSTANT = 1e-6  # a spread this small beside the level is rounding, not information
 
 
-def cross_sectional_zscore(values: AnyFloatArray) -> AnyFloatArray:
-    """Returns `values` less the mean of their row, over its standard deviation (population), ``[..., N]``.
+def cross_sectional_zscore(values: AnyFloatArray, axis: int = -1) -> AnyFloatArray:
+    """Returns `values` less the mean of their row, over its standard deviation (population), in the same shape.
 
     The result of a row has mean 0 and standard deviation 1, and does not change when the row is shifted or scaled up.
     A row without spread becomes 0.
     """
     known = np.isfinite(values)
-    count = np.maximum(known.sum(axis=-1, keepdims=True), 1)
-    mean = np.where(known, values, 0).sum(axis=-1, keepdims=True, dtype=np.float64) / count
+    count = np.maximum(known.sum(axis=axis, keepdims=True), 1)
+    mean = np.where(known, values, 0).sum(axis=axis, keepdims=True, dtype=np.float64) / count
     centred = np.where(known, values - mean, 0)
-    spread = np.sqrt(np.square(centred).sum(axis=-1, keepdims=True) / count)
+    spread = np.sqrt(np.square(centred).sum(axis=axis, keepdims=True) / count)
     varies = spread > CONSTANT * np.abs(mean)
     scored: AnyFloatArray = np.divide(centred, spread, out=np.zeros_like(centred), where=varies)
     scored[~known] = np.nan
     return scored.astype(values.dtype, copy=False)
 
 
-def cross_sectional_rank(values: AnyFloatArray) -> AnyFloatArray:
-    """Returns centred ranks of `values` within their row, ``(rank - (n + 1) / 2) / n * sqrt(12)``, ``[..., N]``.
+def cross_sectional_rank(values: AnyFloatArray, axis: int = -1) -> AnyFloatArray:
+    """Returns centred ranks of `values` within their row, ``(rank - (n + 1) / 2) / n * sqrt(12)``, in the same shape.
 
     Ties share their average rank. A row has mean 0 and, without ties, standard deviation ``sqrt(1 - 1 / n ** 2)``, so a
     rank is of the size of a z-score (qlib's ``CSRankNorm`` is the same up to its centre). A lone value becomes 0. The
     result does not change under any increasing function of `values`.
     """
-    rank, count = average_ranks(values)
+    rank, count = average_ranks(np.moveaxis(values, axis, -1))
     centred: AnyFloatArray = (rank - (count + 1) / 2) / np.maximum(count, 1) * np.sqrt(12)
-    return centred.astype(values.dtype, copy=False)
+    return np.moveaxis(centred.astype(values.dtype, copy=False), -1, axis)
 
 
 def quantile_classes(values: AnyFloatArray, n_classes: int) -> CodeArray:
@@ -56,9 +56,11 @@ def quantile_classes(values: AnyFloatArray, n_classes: int) -> CodeArray:
 
 
 def average_ranks(values: AnyFloatArray) -> tuple[FloatArray, FloatArray]:
-    """Returns ranks from 1 within each row, ties averaged, NaN where not finite, and the counts ``[..., 1]``."""
+    """Returns ranks from 1 along the last axis, ties averaged, NaN where not finite, and the counts ``[..., 1]``."""
     known = np.isfinite(values)
-    filled = np.where(known, values, np.inf)  # unknown values sort last, and their ranks are erased below
+    filled = np.ascontiguousarray(
+        np.where(known, values, np.inf)
+    )  # unknown values sort last, and their ranks are erased below
     order = np.argsort(filled, axis=-1)
     ordered = np.take_along_axis(filled, order, axis=-1)
     position = np.broadcast_to(np.arange(values.shape[-1], dtype=np.float64), values.shape)
