@@ -5,7 +5,8 @@ and `infer` (what is frozen and deployed). ``tests/encoders/conformance.py`` hol
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
@@ -30,7 +31,7 @@ class Forecast(NamedTuple):
 
 
 class Inference(NamedTuple):
-    """Everything that one pass of a frozen encoder yields; `tokens` are raw and by name."""
+    """Everything that one pass of a frozen encoder yields; `tokens` are raw and by name, empty unless asked for."""
 
     state: State
     forecast: Forecast
@@ -55,6 +56,18 @@ class Encoding(NamedTuple):
     reconstruction: Float[Tensor, "B L N P"] | None
 
 
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Puts a module and its parts into evaluation mode, and back into the mode each of them was in."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
 class Encoder(nn.Module, ABC):
     """A set function over assets.
 
@@ -71,6 +84,28 @@ class Encoder(nn.Module, ABC):
     def codebook_sizes(self) -> Mapping[str, int]:
         """Number of codes of each codebook by name; empty where nothing is quantised."""
 
+    @property
+    def tokens_per_day(self) -> Mapping[str, int]:
+        """Tokens that one day of the training assets brings to each codebook, by name."""
+        return {}
+
+    def refuse_small_data(self, n_days: int) -> None:
+        """Refuses training data that holds fewer tokens than a codebook has codes.
+
+        Args:
+            n_days: Days to train on.
+
+        Raises:
+            ValueError: A codebook is larger than the data, with the numbers.
+        """
+        for name, per_day in self.tokens_per_day.items():
+            size = self.codebook_sizes[name]
+            if n_days * per_day < size:
+                raise ValueError(
+                    f"codebook {name} has {size} codes, but {n_days} training days x {per_day} tokens are only "
+                    f"{n_days * per_day} tokens; use a smaller codebook or more days"
+                )
+
     @abstractmethod
     def forward(self, window: Window) -> Encoding:
         """Returns the losses of a batch; the only place where labels enter."""
@@ -81,8 +116,13 @@ class Encoder(nn.Module, ABC):
         features: Float[Tensor, "B L N F"],
         mask: Bool[Tensor, "B N"],
         calendar: Float[Tensor, "B L c"],
+        *,
+        tokens: bool = False,
     ) -> Inference:
-        """Returns states, forecast and raw tokens of a batch in one pass; deterministic."""
+        """Returns states and forecast of a batch in one pass; deterministic.
+
+        Raw tokens take many times the memory of the states, so they are made only where `tokens` asks for them.
+        """
 
     def encode(
         self, features: Float[Tensor, "B L N F"], mask: Bool[Tensor, "B N"], calendar: Float[Tensor, "B L c"]
