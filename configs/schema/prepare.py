@@ -1,0 +1,33 @@
+"""What decides a prepared panel."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from market.quality import Rules
+from market.sources import Source
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Any source to one clean panel: read, clean, adjust, restrict, resample, save."""
+
+    name: str
+    """Folder under workdir/data that receives the panel."""
+    source: Source
+    """Where the bars come from."""
+    rules: Rules = Rules()
+    """What counts as dirt, and what is done about each kind."""
+    adjust: bool = True
+    """Apply splits and dividends through adj_close where the source has one; keeps the quoted close as raw_close."""
+    membership: str | None = None
+    """Table (CSV or Parquet: symbol, start, end) of point-in-time membership; None lists every asset with bars."""
+    frequency: Literal["d", "w", "m", "q"] = "d"
+    """Length of a bar: day, week, month or quarter."""
+    start: str | None = None
+    """First day to keep (YYYY-MM-DD); None keeps all."""
+    stop: str | None = None
+    """Last day to keep (YYYY-MM-DD), inclusive; None keeps all."""
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name in (".", "..") or "/" in self.name or "\\" in self.name:
+            raise ValueError(f"Prepare: name is {self.name!r}; it names a folder, so it holds no path separators")

@@ -1,0 +1,71 @@
+"""`python -m tools.prepare --config configs/prepare/bundled.py`: any source to a clean panel."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from configs import files
+from configs.schema.prepare import Prepare
+from configs.values import to_data
+from market.panel import Panel
+from market.preparation import prepared, read_membership
+from market.quality import Report
+from market.storage import read_header, write_json
+from tools.cli import configured, run
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options beside the experiment."""
+
+    workdir: str = "workdir"
+    """Where the artifacts of all stages live."""
+    overwrite: bool = False
+    """Replace a panel that is already there."""
+
+
+def main(argv: Sequence[str]) -> None:
+    """Reads, cleans and saves one panel."""
+    experiment, options = configured(Prepare, Options, argv, "configs/prepare")
+    prepare(experiment, Path(options.workdir), options.overwrite)
+
+
+def prepare(experiment: Prepare, workdir: Path, overwrite: bool) -> Panel:
+    """Writes ``workdir/data/<name>/``: the panel last, so that a folder with a panel is complete."""
+    folder = workdir / "data" / experiment.name
+    target = folder / "panel.safetensors"
+    if target.exists() and not overwrite:
+        if read_header(target)["source"].get("config") == to_data(experiment):
+            print(f"{target} is up to date with this config; --overwrite makes it again")
+            return Panel.load(target)
+        raise ValueError(f"{target}: exists and was made by another config; choose another --name or add --overwrite")
+    membership = read_membership(experiment.membership) if experiment.membership else None
+    panel, report = prepared(
+        experiment.source.read(),
+        experiment.rules,
+        experiment.adjust,
+        membership,
+        experiment.frequency,
+        experiment.start,
+        experiment.stop,
+    )
+    save(panel, report, experiment, folder)
+    return panel
+
+
+def save(panel: Panel, report: Report, experiment: Prepare, folder: Path) -> None:
+    """Writes the panel, which names the config that made it, beside its quality report, and prints a summary."""
+    files.write(experiment, folder)
+    write_json(folder / "quality.json", report.to_json())
+    replace(panel, source={**panel.source, "config": to_data(experiment)}).save(folder / "panel.safetensors")
+    print(report.table())
+    days, assets, _ = panel.shape
+    print(
+        f"{folder / 'panel.safetensors'}: {assets} assets x {days} days, {panel.dates[0]} to {panel.dates[-1]}, "
+        f"{panel.listed.mean():.1%} listed, {panel.tradable.sum() / max(panel.listed.sum(), 1):.1%} of that tradable, "
+        f"fields {', '.join(panel.fields)}"
+    )
+
+
+if __name__ == "__main__":
+    run(main)
