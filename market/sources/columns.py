@@ -1,0 +1,105 @@
+"""Column names as vendors spell them, and the one name each has here."""
+
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from types import MappingProxyType
+
+TRADE_STATUS = "trade_status"
+PRICE_FIELDS = ("open", "high", "low", "close", "adj_close", "volume")
+
+SPELLINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "date": ("datetime", "timestamp", "day", "trade_date", "trading_date", "日期", "交易日期"),
+        "symbol": ("ticker", "code", "tic", "ts_code", "instrument", "act_symbol", "stock_code", "股票代码", "代码"),
+        "open": ("open_price", "opening_price", "开盘价", "开盘"),
+        "high": ("high_price", "最高价", "最高"),
+        "low": ("low_price", "最低价", "最低"),
+        "close": ("close_price", "closing_price", "收盘价", "收盘"),
+        "adj_close": ("adjclose", "adjusted_close", "adj_closing_price", "adj_close_price", "close_adj"),
+        "volume": ("vol", "成交量"),
+        "amount": ("turnover_value", "成交金额", "成交额"),
+        "turn": ("turnover_rate", "换手率"),
+        "preclose": ("pre_close", "prev_close", "previous_close", "前收盘", "昨收"),
+        "change": ("涨跌额",),
+        "pct_change": ("pct_chg", "pctchg", "涨跌幅"),
+        "market_cap": ("总市值",),
+        "float_market_cap": ("流通市值",),
+        TRADE_STATUS: ("tradestatus", "交易状态"),
+        "is_st": ("isst",),
+    }
+)
+"""Our name of a field and the spellings of vendors, after `snake_case`."""
+
+SYMBOL_LIKE = ("name", "asset", "stock")
+"""Names that mean the symbol where no column says so more plainly (Kaggle); elsewhere they hold a company's name."""
+
+_MEANING = {spelling: name for name, spellings in SPELLINGS.items() for spelling in (name, *spellings)}
+
+
+def snake_case(header: str) -> str:
+    """Returns a header cell in lower case with underscores and without Alpha Vantage's numbers (``1. open``)."""
+    spelled = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", header.strip().strip("'\"").strip())
+    spelled = re.sub(r"^[0-9]+[a-z]?\.\s*", "", spelled.lower())
+    return re.sub(r"[^\w]+|_+", "_", spelled).strip("_")
+
+
+def meaning(header: str) -> str | None:
+    """Returns our name of the field that a header cell spells, or None where it spells none of ours."""
+    return _MEANING.get(snake_case(header))
+
+
+def assign_fields(header: Sequence[str], columns: Sequence[tuple[str | int, str]], place: str) -> dict[str, int]:
+    """Returns the position of every field of a table with this header.
+
+    Columns that `columns` names are taken at its word (an empty name leaves a column out), the others by their
+    spelling; what is not one of ours keeps its own name in snake case.
+
+    Args:
+        header: The header cells; empty strings where there is no header.
+        columns: Pairs of a header cell, or a position from 0, and our name of the field.
+        place: Where the header stands, for messages.
+
+    Raises:
+        ValueError: `columns` names what is not there, or two columns have the same meaning.
+    """
+    explicit = {_position(column, header, place): name for column, name in columns}
+    fields: dict[str, int] = {}
+    for k, cell in enumerate(header):
+        name = explicit.get(k, meaning(cell) or snake_case(cell))
+        if not name:
+            continue
+        if name in fields:
+            first, second = _label(fields[name], header), _label(k, header)
+            raise ValueError(
+                f"{place}: {first} and {second} both mean '{name}'; leave one out with columns=(({second}, ''),)"
+            )
+        fields[name] = k
+    if "symbol" not in fields:
+        weak = next((name for name in SYMBOL_LIKE if name in fields), None)
+        if weak is not None:
+            fields["symbol"] = fields.pop(weak)
+    if "date" not in fields and header and not header[0].strip() and 0 not in explicit and any(header):
+        fields["date"] = 0  # a frame written with its unnamed index
+    return fields
+
+
+def _position(column: str | int, header: Sequence[str], place: str) -> int:
+    if isinstance(column, int):
+        if not 0 <= column < len(header):
+            raise ValueError(
+                f"{place}: columns names position {column}, but there are {len(header)} columns, counted from 0"
+            )
+        return column
+    found = [k for k, cell in enumerate(header) if cell.strip() == column.strip()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ValueError(f"{place}: column '{column}' stands {len(found)} times; name it by its position from 0")
+    near = get_close_matches(column, header, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"the header is {', '.join(header[:12])}"
+    raise ValueError(f"{place}: columns names '{column}', which is not in the header; {hint}")
+
+
+def _label(position: int, header: Sequence[str]) -> str:
+    return f"'{header[position].strip()}'" if header[position].strip() else f"{position}"
