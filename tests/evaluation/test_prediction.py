@@ -71,12 +71,12 @@ def test_symmetries(mean, label, mask, order):
     rank_ic = daily_rank_ic(mean, label, mask)
     np.testing.assert_allclose(daily_rank_ic(-mean, label, mask), -rank_ic, atol=1e-12)
     np.testing.assert_allclose(daily_rank_ic(mean[:, order], label[:, order], mask[:, order]), rank_ic, atol=1e-12)
-    scale_free = daily_ic(1e-150 * mean, label, mask)
+    scale_free = daily_ic(1e-200 * mean, label, mask)
     np.testing.assert_allclose(scale_free, daily_ic(mean, label, mask), atol=1e-9)
 
 
 def test_days_that_cannot_count_are_undefined_and_counted():
-    mean = np.array([[1.0, 2, 3, 4], [1, 2, 3, 4], [0.1 * 3, 0.1 * 3, 0.1 * 3, 9], [1, 2, 3, 4], [1, 2, 3, 4]])
+    mean = np.array([[1.0, 2, 3, 4], [1, 2, 3, 4], [0.1, 0.1, 0.1, 9], [1, 2, 3, 4], [1, 2, 3, 4]])
     label = np.array([[1.0, 2, 3, 0], [1, 2, np.nan, np.inf], [1, 2, 3, 4], [5, 5, 5, 5], [np.nan] * 4])
     mask = np.ones((5, 4), dtype=bool)
     mask[:3, 3] = False
