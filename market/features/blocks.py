@@ -1,0 +1,128 @@
+"""Computes feature tables in blocks of assets, into memory or straight into a file.
+
+A block is small enough that its intermediate results stay in the processor's cache. Blocks are shared out over
+``NUMBA_NUM_THREADS`` threads. A value depends on its own asset alone, so neither the size of the blocks nor the number
+of threads changes a bit of the result.
+"""
+
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+
+from market import kernels
+from market.arrays import AnyFloatArray, FeatureArray
+from market.features.program import Block, Program, Value
+from market.features.table import Feature, computable
+from market.panel import Panel, panel_header
+from market.storage import ArraySpec, arrays_in_place
+
+BLOCK = 4
+"""Assets evaluated together."""
+
+STRIPE = 128
+"""Assets written to a file before its pages are let go."""
+
+
+def compute_features(name: str, table: Sequence[Feature], panel: Panel) -> Panel:
+    """Returns the features of `table` as a panel of the same days, assets and masks.
+
+    Row ``t`` uses rows ``<= t`` of `panel` only. An asset's series begins on its first listed day; days on which it is
+    not listed count as missing on the way in and are NaN on the way out, and so is every infinity.
+
+    Args:
+        name: Name of the feature set, for messages and for the source.
+        table: Features; those that need a field the panel lacks are dropped, with one log message.
+        panel: Prices, or whatever fields the formulas read.
+
+    Returns:
+        Panel of float32 values; its source adds ``features`` (`name`), ``formulas`` and ``dropped_features``.
+
+    Raises:
+        ValueError: Two features have one name, a field is misspelt, or nothing can be computed.
+    """
+    kept, dropped = computable(name, table, panel.fields)
+    values = np.empty((len(panel.dates), len(panel.assets), len(kept)), dtype=np.float32)
+    _fill(values, Program([entry.expression for entry in kept]), panel, range(len(panel.assets)))
+    return Panel(
+        dates=panel.dates,
+        assets=panel.assets,
+        fields=tuple(entry.name for entry in kept),
+        values=values,
+        listed=panel.listed,
+        tradable=panel.tradable,
+        source=_source(name, kept, dropped, panel),
+    )
+
+
+def write_features(name: str, table: Sequence[Feature], panel: Panel, path: str | Path) -> Panel:
+    """Computes like `compute_features`, into a panel file at `path`, and returns that panel mapped from the file.
+
+    The values pass through memory a few assets at a time, so the file may be larger than memory.
+    """
+    kept, dropped = computable(name, table, panel.fields)
+    fields = tuple(entry.name for entry in kept)
+    program = Program([entry.expression for entry in kept])
+    header = panel_header(panel.dates, panel.assets, fields, _source(name, kept, dropped, panel))
+    specs = {
+        "values": ArraySpec((*panel.shape[:2], len(fields)), np.dtype(np.float32)),
+        "listed": ArraySpec(panel.listed.shape, panel.listed.dtype),
+        "tradable": ArraySpec(panel.tradable.shape, panel.tradable.dtype),
+    }
+    with arrays_in_place(path, specs, header) as mapped:
+        mapped["listed"][...], mapped["tradable"][...] = panel.listed, panel.tradable
+        for first in range(0, len(panel.assets), STRIPE):
+            stripe = range(first, min(first + STRIPE, len(panel.assets)))
+            _fill(np.asarray(mapped["values"]), program, panel, stripe)
+            _let_go(mapped["values"])
+    return Panel.load(path, verify=False)
+
+
+def _source(name: str, kept: Sequence[Feature], dropped: Mapping[str, Sequence[str]], panel: Panel) -> dict[str, Any]:
+    formulas = {entry.name: entry.formula for entry in kept}
+    return {**panel.source, "features": name, "formulas": formulas, "dropped_features": dict(dropped)}
+
+
+def _fill(values: FeatureArray, program: Program, panel: Panel, assets: range) -> None:
+    """Writes the outputs of `program` for `assets` to ``values [T, N, F]``."""
+    blocks = iter([assets[first : first + BLOCK] for first in range(0, len(assets), BLOCK)])
+    workers = max(1, min(numba.get_num_threads(), -(-len(assets) // BLOCK)))
+    with ThreadPoolExecutor(workers) as pool:
+        for done in [pool.submit(_work, blocks, values, program, panel) for _ in range(workers)]:
+            done.result()
+
+
+def _work(blocks: Iterator[range], values: FeatureArray, program: Program, panel: Panel) -> None:
+    buffer = np.empty((BLOCK, values.shape[2], values.shape[0]), dtype=np.float32)
+    for assets in blocks:  # every thread draws from the same iterator
+        results = buffer[: len(assets)]
+
+        def write(position: int, value: Value, results: FeatureArray = results) -> None:
+            results[:, position] = value
+
+        program.run(_block(panel, assets, program.fields), write)
+        kernels.scatter(results, panel.listed, assets.start, values)
+
+
+def _block(panel: Panel, assets: range, fields: Sequence[str]) -> Block:
+    columns = slice(assets.start, assets.stop)
+    listed = np.ascontiguousarray(panel.listed[:, columns].T)
+    started = np.logical_or.accumulate(listed, axis=1)
+    values: AnyFloatArray = panel.values[:, columns, [panel.fields.index(name) for name in fields]]
+    inputs = np.where(listed, np.ascontiguousarray(values.transpose(2, 1, 0), dtype=np.float64), np.nan)
+    return Block(
+        fields=dict(zip(fields, inputs, strict=True)),
+        start=len(panel) - started.sum(axis=1),
+        before=~started,
+    )
+
+
+def _let_go(array: AnyFloatArray) -> None:
+    """Takes the pages of a mapped file out of this process; the system writes them to disk in its own time."""
+    file: object = array.base
+    if isinstance(file, mmap.mmap):
+        file.madvise(mmap.MADV_DONTNEED)
