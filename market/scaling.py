@@ -11,7 +11,7 @@ that day) becomes 0, the centre. A feature without spread is 0 everywhere.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -61,6 +61,7 @@ class Scaler(ABC):
     def _write(self, values: AnyFloatArray, listed: BoolArray, scaled: FeatureArray) -> None: ...
 
 
+@runtime_checkable
 class Scaling(Protocol):
     """A configuration of scaling."""
 
