@@ -1,8 +1,10 @@
 """`python -m tools.prepare --config configs/prepare/bundled.py`: any source to a clean panel."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import pandas as pd
 
 from configs import files
 from configs.schema.prepare import Prepare
@@ -30,18 +32,27 @@ def main(argv: Sequence[str]) -> None:
     prepare(experiment, Path(options.workdir), options.overwrite)
 
 
-def prepare(experiment: Prepare, workdir: Path, overwrite: bool) -> Panel:
-    """Writes ``workdir/data/<name>/``: the panel last, so that a folder with a panel is complete."""
+def prepare(
+    experiment: Prepare, workdir: Path, overwrite: bool, read: Callable[[], pd.DataFrame] | None = None
+) -> Panel:
+    """Writes ``workdir/data/<name>/``: the panel last, so that a folder with a panel is complete.
+
+    Args:
+        experiment: What to prepare.
+        workdir: Where the artifacts of all stages live.
+        overwrite: Replace a panel that is already there.
+        read: Reads the bars in the place of `experiment.source`.
+    """
     folder = workdir / "data" / experiment.name
     target = folder / "panel.safetensors"
     if target.exists() and not overwrite:
-        if read_header(target)["source"].get("config") == to_data(experiment):
+        if made_by(experiment, target):
             print(f"{target} is up to date with this config; --overwrite makes it again")
             return Panel.load(target)
         raise ValueError(f"{target}: exists and was made by another config; choose another --name or add --overwrite")
     membership = read_membership(experiment.membership) if experiment.membership else None
     panel, report = prepared(
-        experiment.source.read(),
+        (read or experiment.source.read)(),
         experiment.rules,
         experiment.adjust,
         membership,
@@ -51,6 +62,11 @@ def prepare(experiment: Prepare, workdir: Path, overwrite: bool) -> Panel:
     )
     save(panel, report, experiment, folder)
     return panel
+
+
+def made_by(experiment: Prepare, target: Path) -> bool:
+    """Tells whether the panel at `target` names `experiment` as the config that made it."""
+    return bool(read_header(target)["source"].get("config") == to_data(experiment))
 
 
 def save(panel: Panel, report: Report, experiment: Prepare, folder: Path) -> None:

@@ -29,8 +29,7 @@ TIMEOUT = (5.0, 20.0)
 _ANSWERED = (200, 400, 404)  # statuses with which Yahoo speaks about the ticker, not about itself
 _NAMES = ("Open", "High", "Low", "Close", "Volume", "Adj Close", "Dividends", "Stock Splits")  # in COLUMNS' order
 
-# Every failure reaches the caller as an exception, so what yfinance logs of it is shown only to those who ask.
-logging.getLogger("yfinance").addHandler(logging.NullHandler())
+_ITS_LOG, _NOWHERE = logging.getLogger("yfinance"), logging.NullHandler()
 
 
 class TickerMissingError(Exception):
@@ -65,7 +64,7 @@ class YahooSession(Session[Response]):
 
 
 class Yahoo:
-    """Asks Yahoo for daily bars, within a ``with`` block: there yfinance raises what it otherwise only logs.
+    """Asks Yahoo for daily bars, within a ``with`` block: there yfinance raises what it otherwise logs.
 
     Args:
         session: Where requests go; a test passes one that stays on this machine.
@@ -80,12 +79,14 @@ class Yahoo:
         self._now = now
 
     def __enter__(self) -> "Yahoo":
-        self._hidden = yfinance.config.debug.hide_exceptions
-        yfinance.config.debug.hide_exceptions = False
+        self._before = yfinance.config.debug.hide_exceptions, _ITS_LOG.propagate
+        yfinance.config.debug.hide_exceptions, _ITS_LOG.propagate = False, False
+        _ITS_LOG.addHandler(_NOWHERE)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        yfinance.config.debug.hide_exceptions = self._hidden
+        yfinance.config.debug.hide_exceptions, _ITS_LOG.propagate = self._before
+        _ITS_LOG.removeHandler(_NOWHERE)
 
     @property
     def reached(self) -> bool:

@@ -35,9 +35,9 @@ class TickerHistory:
     dates: DateArray
     values: FloatArray
 
-    def covers(self, start: np.datetime64, stop: np.datetime64) -> bool:
-        """Tells whether nothing from day `start` to day `stop` needs to be asked for."""
-        return bool(self.start <= start and self._last_bar() >= stop)
+    def reaches(self, stop: np.datetime64) -> bool:
+        """Tells whether no day up to `stop` needs to be asked for; a trailing day without a price does."""
+        return bool(self._last_bar() >= stop)
 
     def overlap_start(self) -> np.datetime64:
         """Returns the day from which an update is asked for: the earliest of the last `OVERLAP` known bars."""

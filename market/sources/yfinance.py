@@ -4,7 +4,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -19,6 +19,7 @@ from market.sources.yahoo_cache import TickerHistory
 _TICKER = re.compile(r"[A-Z0-9^][A-Z0-9.^=&-]{0,31}")
 _ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
 _LOG = logging.getLogger(__name__)
+Batch = tuple[str, ...]
 RETRIES_OFFLINE = 2
 """Retries while nobody has answered anything: more likely there is no network than a passing trouble."""
 
@@ -73,7 +74,7 @@ class YFinance:
         self,
         yahoo: Yahoo | None = None,
         sleep: Callable[[float], object] = time.sleep,
-        advance: Callable[[int], object] = lambda n: None,
+        track: Callable[[list[Batch]], Iterable[Batch]] = lambda batches: batches,
     ) -> pd.DataFrame:
         """Brings the cache up to date and returns the long frame, sorted by symbol and date.
 
@@ -84,18 +85,17 @@ class YFinance:
         Args:
             yahoo: Who is asked; None for the real one.
             sleep: Waits between attempts.
-            advance: Called with a number of tickers as they are done with, for a progress bar.
+            track: Passes the batches on one after the other, so that a progress bar can count them.
 
         Raises:
             ValueError: Yahoo could not be reached or has no bars of a ticker (all are named), or a cache file is
                 damaged.
         """
         missing: dict[str, str] = {}
+        batches = [self.tickers[first : first + self.batch] for first in range(0, len(self.tickers), self.batch)]
         with yahoo or Yahoo() as client, ThreadPoolExecutor(self.batch) as pool:
-            for first in range(0, len(self.tickers), self.batch):
-                group = self.tickers[first : first + self.batch]
-                missing |= self._update_group(group, client, pool, sleep)
-                advance(len(group))
+            for batch in track(batches):
+                missing |= self._update_batch(batch, client, pool, sleep)
         frames = []
         for ticker in sorted(self.tickers):
             known = TickerHistory.load(self._path(ticker), ticker)
@@ -118,17 +118,18 @@ class YFinance:
             )
         _LOG.warning("yfinance: left out %d of %d tickers: %s", len(missing), len(self.tickers), told)
 
-    def _update_group(
-        self, group: tuple[str, ...], yahoo: Yahoo, pool: Executor, sleep: Callable[[float], object]
+    def _update_batch(
+        self, batch: Batch, yahoo: Yahoo, pool: Executor, sleep: Callable[[float], object]
     ) -> dict[str, str]:
         """Updates a few tickers at once, again and again those that failed; returns the missing ones with a reason."""
-        jitter = random.Random(group[0])
+        jitter = random.Random(batch[0])
         missing: dict[str, str] = {}
-        pending: dict[str, str] = dict.fromkeys(group, "")
+        pending: dict[str, str] = dict.fromkeys(batch, "")
         for attempt in range(self.retries + 1):
             if attempt:
                 wait = self.pause * 2 ** (attempt - 1) * jitter.uniform(0.5, 1.5)
-                _LOG.info("yfinance: %d tickers wait %.1f s (%s)", len(pending), wait, next(iter(pending.values())))
+                level = logging.INFO if yahoo.reached else logging.DEBUG  # without a network the error says it all
+                _LOG.log(level, "yfinance: waiting %.1f s (%s)", wait, _shown(pending))
                 sleep(wait)
             outcomes = {ticker: pool.submit(self._update, ticker, yahoo) for ticker in pending}
             failures = {ticker: outcome.exception() for ticker, outcome in outcomes.items()}
@@ -144,10 +145,9 @@ class YFinance:
                 return missing
             if not yahoo.reached and attempt >= RETRIES_OFFLINE:
                 break
-        shown = ", ".join(list(pending)[:5]) + (f" and {len(pending) - 5} more" if len(pending) > 5 else "")
         told = "did not serve" if yahoo.reached else "cannot be reached for"
         raise ValueError(
-            f"yfinance: Yahoo {told} {shown} in {attempt + 1} attempts ({next(iter(pending.values()))}); "
+            f"yfinance: Yahoo {told} {_shown(pending)} after {attempt + 1} attempts; "
             "check the network and run again, what was fetched is kept"
         )
 
@@ -159,7 +159,7 @@ class YFinance:
             yahoo.history(ticker, self._start).save(path)
             return
         complete = yahoo.last_complete_day(known.timezone)
-        if known.covers(self._start, complete if self._stop is None else min(self._stop, complete)):
+        if known.reaches(complete if self._stop is None else min(self._stop, complete)):
             return
         update = yahoo.history(ticker, known.overlap_start())
         if known.agrees_with(update):
@@ -178,6 +178,12 @@ class YFinance:
     @property
     def _stop(self) -> np.datetime64 | None:
         return None if self.stop is None else np.datetime64(self.stop, "D")
+
+
+def _shown(pending: dict[str, str]) -> str:
+    """Returns the tickers with the reason of the first, at most five of them."""
+    first = ", ".join(list(pending)[:5]) + (f" and {len(pending) - 5} more" if len(pending) > 5 else "")
+    return f"{first} ({next(iter(pending.values()))})"
 
 
 def _is_day(text: str) -> bool:

@@ -1,6 +1,10 @@
 """The Yahoo source against a server on this machine; yfinance and its curl backend run as they are."""
 
 import hashlib
+import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yfinance
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -39,10 +44,10 @@ def waits() -> list[float]:
 def read(server: Any, cache: Path, at: str = FRIDAY, tickers: Any = ("AAPL", "MSFT"), **options: Any) -> pd.DataFrame:
     """One run of the source at a given time; `waits` collects the pauses instead of sleeping."""
     waits = options.pop("waits", [])
-    advance = options.pop("advance", lambda n: None)
+    track = options.pop("track", lambda batches: batches)
     source = YFinance(tickers=tuple(tickers), start=options.pop("start", START), cache=str(cache), **options)
     yahoo = Yahoo(server.session(), now=lambda: pd.Timestamp(at, tz="UTC"))
-    return source.read(yahoo, sleep=waits.append, advance=advance)
+    return source.read(yahoo, sleep=waits.append, track=track)
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -106,6 +111,13 @@ def test_second_run_asks_for_new_days_and_the_overlap_only(server: Any, tmp_path
     assert frame["date"].max() == pd.Timestamp("2020-03-11")
 
 
+def test_bars_from_before_the_asked_days_are_not_taken_twice(server: Any, tmp_path: Path) -> None:
+    server.early = 4 * 86400
+    assert read(server, tmp_path)["date"].min() == pd.Timestamp(START)
+    frame = read(server, tmp_path, at="2020-03-12 18:00")
+    assert not frame.duplicated(["date", "symbol"]).any()
+
+
 def test_a_past_stop_needs_no_network_the_second_time(server: Any, tmp_path: Path) -> None:
     first = read(server, tmp_path, stop="2020-02-14")
     assert first["date"].max() == pd.Timestamp("2020-02-14")
@@ -147,8 +159,9 @@ def test_rounding_in_history_is_not_an_adjustment(server: Any, tmp_path: Path) -
 
 @pytest.mark.parametrize("lost", ["2020-03-03", "2020-03-05"])
 def test_a_known_day_that_vanished_means_fetching_again(server: Any, tmp_path: Path, lost: str) -> None:
-    read(server, tmp_path, tickers=["AAPL"])
     known = server.listings["AAPL"]
+    known.close[:] = known.adj_close[:] = [100.0] * len(known.days)  # so that no price gives it away
+    read(server, tmp_path, tickers=["AAPL"])
     k = list(known.days).index(pd.Timestamp(lost))
     known.days = known.days.delete(k)
     del known.close[k], known.adj_close[k]
@@ -204,6 +217,19 @@ def test_an_empty_last_bar_is_asked_for_again(server: Any, tmp_path: Path) -> No
     assert np.isnan(read(server, tmp_path, tickers=["AAPL"])["close"].iloc[-1])
     server.listings["AAPL"].close[k] = server.listings["AAPL"].adj_close[k] = price
     assert read(server, tmp_path, tickers=["AAPL"])["close"].iloc[-1] == price
+    assert len(server.asked) == 2
+
+
+def test_an_empty_bar_that_yahoo_filled_is_no_adjustment(server: Any, tmp_path: Path) -> None:
+    known = server.listings["AAPL"]
+    k = list(known.days).index(pd.Timestamp("2020-03-04"))
+    price = known.close[k]
+    known.close[k] = known.adj_close[k] = None
+    read(server, tmp_path, tickers=["AAPL"])
+    known.close[k] = known.adj_close[k] = price
+    frame = read(server, tmp_path, tickers=["AAPL"], at="2020-03-12 18:00").set_index("date")
+    assert frame.loc["2020-03-04", "close"] == price
+    assert len(server.asked) == 2
 
 
 @pytest.mark.parametrize("kind", [429, 500, 503, 401, "truncated", "html", "reset"])
@@ -237,7 +263,9 @@ def test_a_service_that_keeps_refusing_is_no_missing_ticker(
     server: Any, tmp_path: Path, waits: list[float], status: int
 ) -> None:
     server.always["MSFT"] = status
-    with pytest.raises(ValueError, match=rf"did not serve MSFT in 4 attempts \(HTTP {status}.*run again") as failure:
+    with pytest.raises(
+        ValueError, match=rf"did not serve MSFT \(HTTP {status}.*\) after 4 attempts; .*run again"
+    ) as failure:
         read(server, tmp_path, waits=waits, retries=3, allow_missing=True)
     assert "\n" not in str(failure.value)
     assert len(waits) == 3
@@ -275,17 +303,42 @@ def test_a_ticker_that_yahoo_forgot_keeps_its_known_bars_where_missing_is_allowe
     assert (frame["symbol"] == "MSFT").sum() == (first["symbol"] == "MSFT").sum()
 
 
-def test_without_network_one_line_and_nothing_changed_on_disk(server: Any, tmp_path: Path, waits: list[float]) -> None:
+def test_without_network_one_line_and_nothing_changed_on_disk(
+    server: Any, tmp_path: Path, waits: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     read(server, tmp_path / "cache")
     before = contents(tmp_path)
     server.close()
-    with pytest.raises(ValueError, match=r"cannot be reached for AAPL, MSFT in .*check the network") as failure:
+    with pytest.raises(ValueError, match=r"cannot be reached for AAPL, MSFT \(.*check the network") as failure:
         read(server, tmp_path / "cache", at="2020-03-12 18:00", waits=waits, allow_missing=True)
     assert "\n" not in str(failure.value)
     assert len(waits) == RETRIES_OFFLINE
     with pytest.raises(ValueError, match=r"cannot be reached for AAPL, MSFT"):
         read(server, tmp_path / "other", allow_missing=True)
     assert contents(tmp_path) == before
+    assert caplog.messages == []
+
+
+def test_an_old_answer_is_not_taken_for_a_new_one(server: Any, tmp_path: Path) -> None:
+    source = YFinance(("NOPE",), START, cache=str(tmp_path))
+    yahoo = Yahoo(server.session())
+    with pytest.raises(ValueError, match="unknown to Yahoo"):
+        source.read(yahoo, sleep=lambda seconds: None)
+    server.close()
+    with pytest.raises(ValueError, match="did not serve NOPE"):
+        source.read(yahoo, sleep=lambda seconds: None)
+
+
+def test_yfinances_own_files_end_with_the_process(tmp_path: Path) -> None:
+    places = {name: tmp_path / name.lower() for name in ("HOME", "XDG_CACHE_HOME", "TMPDIR")}
+    for folder in places.values():
+        folder.mkdir()
+    code = "import os; from market.sources.yahoo import Yahoo; Yahoo(); print(*os.listdir(os.environ['TMPDIR']))"
+    environment = {**os.environ, **{name: str(folder) for name, folder in places.items()}}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert "factorgym-yfinance-" in ran.stdout
+    assert [path for folder in places.values() for path in folder.iterdir()] == []
 
 
 def test_a_run_that_fails_midway_goes_on_where_it_was(server: Any, tmp_path: Path) -> None:
@@ -306,12 +359,13 @@ def test_a_run_killed_between_batches_goes_on_where_it_was(server: Any, tmp_path
     names = [f"T{k}" for k in range(4)]
     server.listings = {name: listing("2020-01-01", "2020-03-31", k) for k, name in enumerate(names)}
 
-    def kill(done: int) -> None:
-        assert done == 2
+    def kill(batches: list[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+        assert batches == [("T0", "T1"), ("T2", "T3")]
+        yield batches[0]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        read(server, tmp_path, tickers=names, batch=2, advance=kill)
+        read(server, tmp_path, tickers=names, batch=2, track=kill)
     server.asked.clear()
     read(server, tmp_path, tickers=names, batch=2)
     assert sorted(name for name, _ in server.asked) == ["T2", "T3"]
@@ -360,8 +414,8 @@ def test_unusual_names_are_served(server: Any, tmp_path: Path, ticker: str) -> N
 
 
 def test_yfinances_settings_are_as_before(server: Any, tmp_path: Path) -> None:
-    import yfinance
-
     read(server, tmp_path)
     assert yfinance.config.debug.hide_exceptions is True
+    assert logging.getLogger("yfinance").propagate is True
+    assert logging.getLogger("yfinance").handlers == []
     assert {path.suffix for path in tmp_path.rglob("*")} == {".safetensors"}

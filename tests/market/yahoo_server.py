@@ -87,14 +87,15 @@ class YahooServer:
 
     Trouble is an HTTP status, ``"truncated"`` (half of the JSON), ``"html"`` (another page, as a hotel's network
     shows) or ``"reset"`` (the connection is dropped). ``trouble["*"]`` applies to every ticker, and a status in
-    `always` to every request for it. `asked` lists every request for bars as ticker, first day and, in order,
-    whatever was asked.
+    `always` to every request for it. `early` seconds of bars before the first one asked for come with it. `asked`
+    lists every request for bars as ticker and first day; `foreign` every other request that has no answer here.
     """
 
     def __init__(self) -> None:
         self.listings: dict[str, Listing] = {}
         self.trouble: dict[str, list[int | str]] = defaultdict(list)
         self.always: dict[str, int] = {}
+        self.early = 0
         self.asked: list[tuple[str, str]] = []
         self.foreign: list[str] = []
         self._lock = threading.Lock()
@@ -153,7 +154,7 @@ class YahooServer:
             told = {"code": "Internal Server Error", "description": "please try later"}
             return trouble, json.dumps({"chart": {"result": None, "error": told}})
         first, last = (float(query[name][0]) if name in query else 0.0 for name in ("period1", "period2"))
-        body = json.dumps({"chart": {"result": [self.listings[ticker].chart(first, last)], "error": None}})
+        body = json.dumps({"chart": {"result": [self.listings[ticker].chart(first - self.early, last)], "error": None}})
         if trouble == "truncated":
             return 200, body[: len(body) // 2]
         if trouble == "html":
