@@ -1,0 +1,110 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market.panel import Panel
+from market.sources.synthetic import Events, Synthetic
+from market.universe import price_limits, with_halts, with_membership, with_minimum_history
+
+EVENTS = Events(listings=0.4, delistings=0.4, halts=0.02)
+PANEL = Panel.from_frame(Synthetic(stocks=6, days=60, start="2020-01-01", events=EVENTS, seed=2).read())
+DAYS = st.dates(pd.Timestamp("2019-12-20").date(), pd.Timestamp("2020-04-10").date())
+INTERVALS = st.lists(st.tuples(st.sampled_from(["S0", "S1", "S2", "S3", "XX"]), DAYS, DAYS), min_size=1, max_size=8)
+
+
+@given(INTERVALS)
+def test_membership_narrows_what_is_listed_and_nothing_else(rows):
+    rows = [("S5", "2020-01-01", "2020-01-31")] + [(s, str(min(a, b)), str(max(a, b))) for s, a, b in rows]
+    panel = with_membership(PANEL, pd.DataFrame(rows, columns=["symbol", "start", "end"]))
+    for n, asset in enumerate(PANEL.assets):
+        for t, day in enumerate(PANEL.dates.astype(str)):
+            member = any(symbol == asset and start <= day <= end for symbol, start, end in rows)
+            assert panel.listed[t, n] == (PANEL.listed[t, n] and member)
+            assert panel.tradable[t, n] == (PANEL.tradable[t, n] and member)
+    assert panel.values is PANEL.values
+
+
+def test_open_intervals_mean_always():
+    frame = pd.DataFrame({"symbol": ["S0", "S1"], "start": [None, "2020-02-03"], "end": ["2020-02-03", None]})
+    panel = with_membership(PANEL, frame)
+    border = int(np.searchsorted(PANEL.dates, np.datetime64("2020-02-03")))
+    np.testing.assert_array_equal(panel.listed[:, 0], PANEL.listed[:, 0] & (np.arange(60) <= border))
+    np.testing.assert_array_equal(panel.listed[:, 1], PANEL.listed[:, 1] & (np.arange(60) >= border))
+    assert not panel.listed[:, 2:].any()
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        ({"symbol": ["S0"], "start": ["2020-01-01"]}, "no column 'end' among"),
+        ({"symbol": ["S0"], "start": ["2020-02-01"], "end": ["2020-01-01"]}, "S0 ends on 2020-01-01, before it starts"),
+        ({"symbol": ["s0"], "start": ["2020-01-01"], "end": ["2020-02-01"]}, r"none of its symbols \(s0.*\(S0, S1, S2"),
+        ({"symbol": ["S0"], "start": ["soon"], "end": ["2020-02-01"]}, "column 'start' holds something that is not a"),
+    ],
+)
+def test_wrong_intervals_are_refused(frame, message):
+    with pytest.raises(ValueError, match=message):
+        with_membership(PANEL, pd.DataFrame(frame))
+
+
+def test_halts_stop_trading_but_not_listing():
+    halted = np.zeros(PANEL.tradable.shape, dtype=bool)
+    halted[10:12, 0] = True
+    panel = with_halts(PANEL, halted)
+    assert not panel.tradable[10:12, 0].any()
+    np.testing.assert_array_equal(panel.listed, PANEL.listed)
+    halted[10:12, 0] = False
+    np.testing.assert_array_equal(panel.tradable[~halted] | (~halted & ~panel.tradable)[~halted], True)
+    assert (panel.tradable != PANEL.tradable).sum() == 2
+    with pytest.raises(ValueError, match=r"shape \(60,\), expected \(60, 6\)"):
+        with_halts(PANEL, halted[:, 0])
+
+
+@pytest.mark.parametrize("days", [1, 5, 40])
+def test_minimum_history_counts_closes_seen_so_far(days):
+    panel = with_minimum_history(PANEL, days)
+    closes = pd.DataFrame(PANEL["close"]).notna().cumsum().to_numpy()
+    np.testing.assert_array_equal(panel.listed, PANEL.listed & (closes >= days))
+    np.testing.assert_array_equal(with_minimum_history(PANEL[:30], days).listed, panel.listed[:30])
+    with pytest.raises(ValueError, match="days is 0"):
+        with_minimum_history(PANEL, 0)
+
+
+def closes_panel(closes: list[float], opens: list[float] | None = None) -> Panel:
+    values = np.array([opens or closes, closes]).T[:, None, :]
+    on = np.ones((len(closes), 1), dtype=bool)
+    dates = np.datetime64("2020-01-01") + np.arange(len(closes))
+    return Panel(dates, ("A",), ("open", "close"), values, on, on)
+
+
+def test_price_limits_by_hand():
+    panel = closes_panel([10, 11, 12.09, 13.2, np.nan, 11.9, 10.8], opens=[10, 10.5, 12.1, 12, np.nan, 12, 11.9])
+    limits = price_limits(panel)
+    assert limits.up[:, 0].tolist() == [False, True, True, False, False, False, False]
+    assert limits.down[:, 0].tolist() == [False] * 5 + [True, False]  # after the halted day 11.9 stands against 13.2
+    wide = price_limits(panel, tolerance=0.01)
+    assert wide.up[:, 0].tolist() == [False, True, True, True, False, False, False]
+    assert wide.down[:, 0].tolist() == [False] * 5 + [True, True]
+    opens = price_limits(panel, price="open")
+    assert opens.up[:, 0].tolist() == [False, False, True, False, False, False, False]
+    half = np.full((7, 1), 0.1)
+    half[2:] = 0.05
+    assert price_limits(panel, rate=half).up[:, 0].tolist() == [False, True, True, True, False, False, False]
+
+
+def test_price_limits_are_causal_and_exclude_each_other():
+    limits = price_limits(PANEL, rate=0.01)
+    assert limits.up.any()
+    assert limits.down.any()
+    assert not (limits.up & limits.down).any()
+    for stop in (1, 20, 59):
+        cut = price_limits(PANEL[:stop], rate=0.01)
+        np.testing.assert_array_equal(cut.up, limits.up[:stop])
+        np.testing.assert_array_equal(cut.down, limits.down[:stop])
+    spoilt = PANEL.values.copy()
+    spoilt[5, :, :4] = 0
+    assert not price_limits(replace(PANEL, values=spoilt)).up[5].any()
