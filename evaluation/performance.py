@@ -1,0 +1,243 @@
+"""What a series of returns was worth: growth, risk, drawdown, and how it compares with a benchmark.
+
+Every measure takes net simple daily returns ``[T]``, all finite, counts 252 days a year, and starts from a wealth of 1,
+which drawdowns include. A measure that is undefined (a ratio to zero, the spread of one day) is NaN; the dictionaries
+hold None instead. Formulas equal those of empyrical.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from evaluation.backtest import Backtest
+from market.arrays import DateArray, FloatArray
+
+DAYS_PER_YEAR = 252
+ROUNDING = 1e-12  # a spread this small beside the mean is rounding
+
+
+def wealth_path(returns: FloatArray) -> FloatArray:
+    """Returns the wealth at the start (1) and after each day, ``[1 + T]``."""
+    return np.concatenate([[1.0], np.cumprod(1 + returns)])
+
+
+def cumulative_return(returns: FloatArray) -> float:
+    """Returns the growth of wealth over all days; 0 for no days."""
+    return float(np.prod(1 + returns) - 1)
+
+
+def annual_return(returns: FloatArray) -> float:
+    """Returns the constant yearly growth that leads to the same wealth; -1 where nothing is left, NaN for no days."""
+    if len(returns) == 0:
+        return float("nan")
+    final = float(np.prod(1 + returns))
+    return float(final ** (DAYS_PER_YEAR / len(returns)) - 1) if final > 0 else -1.0
+
+
+def annual_volatility(returns: FloatArray) -> float:
+    """Returns the standard deviation (``ddof=1``) of a day, times the root of 252; NaN for fewer than two days."""
+    return _spread(returns) * float(np.sqrt(DAYS_PER_YEAR))
+
+
+def sharpe_ratio(returns: FloatArray, risk_free: float | FloatArray = 0.0) -> float:
+    """Returns the mean excess return over its standard deviation, a year; NaN where the excess does not vary.
+
+    Scaling the excess returns does not change it.
+
+    Args:
+        returns: ``[T]``.
+        risk_free: Return of a day without risk, one number or ``[T]``.
+    """
+    excess = returns - risk_free
+    return _ratio(excess, _spread(excess))
+
+
+def sortino_ratio(returns: FloatArray, risk_free: float | FloatArray = 0.0) -> float:
+    """Returns the mean excess return over the root mean square of the losses, a year; NaN without a loss.
+
+    The mean of the squares runs over all days, gains counting as zero.
+    """
+    excess = returns - risk_free
+    if len(excess) < 2:
+        return float("nan")
+    return _ratio(excess, float(np.sqrt(np.mean(np.square(np.minimum(excess, 0))))))
+
+
+def max_drawdown(returns: FloatArray) -> float:
+    """Returns the deepest fall of wealth below its highest value so far, as a negative fraction; 0 without a fall."""
+    return float(drawdowns(returns).min(initial=0.0))
+
+
+def drawdowns(returns: FloatArray) -> FloatArray:
+    """Returns the distance of wealth below its highest value so far, ``[1 + T]``, zero or negative."""
+    wealth = wealth_path(returns)
+    below: FloatArray = wealth / np.maximum.accumulate(wealth) - 1
+    return below
+
+
+def longest_drawdown_days(returns: FloatArray) -> int:
+    """Returns the longest run of days at whose close wealth was below its highest value so far."""
+    under = drawdowns(returns) < 0
+    edges = np.flatnonzero(np.diff(under, prepend=False, append=False))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def calmar_ratio(returns: FloatArray) -> float:
+    """Returns the annual return over the depth of the worst drawdown; NaN without a drawdown."""
+    depth = -max_drawdown(returns)
+    return annual_return(returns) / depth if depth > 0 else float("nan")
+
+
+def hit_rate(returns: FloatArray) -> float:
+    """Returns the share of gains among the days with a gain or a loss; NaN where there are none."""
+    moved = returns != 0
+    return float((returns > 0).sum() / moved.sum()) if moved.any() else float("nan")
+
+
+def value_at_risk(returns: FloatArray, level: float = 0.05) -> float:
+    """Returns the quantile `level` of the daily returns, negative for a loss; NaN for no days."""
+    return float(np.quantile(returns, level)) if len(returns) else float("nan")
+
+
+def expected_shortfall(returns: FloatArray, level: float = 0.05) -> float:
+    """Returns the mean of the worst ``1 + floor(level (T - 1))`` daily returns; NaN for no days."""
+    worst = np.sort(returns)[: 1 + int(level * (len(returns) - 1))]
+    return float(worst.mean()) if len(returns) else float("nan")
+
+
+def skewness(returns: FloatArray) -> float:
+    """Returns the third standardised moment (population); NaN where the returns do not vary."""
+    return float(stats.skew(returns)) if _varies(returns) else float("nan")
+
+
+def kurtosis(returns: FloatArray) -> float:
+    """Returns the fourth standardised moment (population), 3 for a normal law; NaN where the returns do not vary."""
+    return float(stats.kurtosis(returns, fisher=False)) if _varies(returns) else float("nan")
+
+
+def performance(backtest: Backtest, risk_free: float | FloatArray = 0.0) -> dict[str, Any]:
+    """Returns all measures of a backtest by name, ready for ``metrics.json``; None where undefined.
+
+    Of the returns: ``annual_return``, ``cumulative_return``, ``final_wealth``, ``annual_volatility``, ``sharpe``,
+    ``sortino``, ``calmar``, ``max_drawdown`` (negative), ``longest_drawdown_days``, ``hit_rate`` (of days),
+    ``best_day``, ``worst_day``, ``value_at_risk`` and ``expected_shortfall`` (5 %, of a day), ``skewness``,
+    ``kurtosis``, ``n_days``.
+
+    Of the trades: ``turnover`` (one-way, mean of a day), ``cost_paid`` (sum, in units of starting wealth),
+    ``n_trades``, ``average_holding_days`` (holdings still open count with the days so far), and, of closed holdings
+    after costs, ``win_rate`` (share with a profit) and ``profit_factor`` (profits over losses).
+    """
+    returns = backtest.returns
+    measures = {
+        "annual_return": annual_return(returns),
+        "cumulative_return": cumulative_return(returns),
+        "final_wealth": 1 + cumulative_return(returns),
+        "annual_volatility": annual_volatility(returns),
+        "sharpe": sharpe_ratio(returns, risk_free),
+        "sortino": sortino_ratio(returns, risk_free),
+        "calmar": calmar_ratio(returns),
+        "max_drawdown": max_drawdown(returns),
+        "longest_drawdown_days": longest_drawdown_days(returns),
+        "hit_rate": hit_rate(returns),
+        "best_day": float(returns.max()),
+        "worst_day": float(returns.min()),
+        "value_at_risk": value_at_risk(returns),
+        "expected_shortfall": expected_shortfall(returns),
+        "skewness": skewness(returns),
+        "kurtosis": kurtosis(returns),
+        "n_days": len(returns),
+    }
+    return {name: _or_none(value) for name, value in (measures | _trade_measures(backtest)).items()}
+
+
+def relative_performance(
+    returns: FloatArray, benchmark: FloatArray, risk_free: float | FloatArray = 0.0
+) -> dict[str, float | None]:
+    """Returns how returns compare with those of a benchmark on the same days; None where undefined.
+
+    ``beta`` and ``alpha`` (annual, compounded) of the excess returns, ``correlation``, ``tracking_error`` (annual
+    standard deviation of the difference), ``information_ratio`` (its Sharpe ratio) and ``excess_annual_return``.
+
+    Raises:
+        ValueError: The series have different lengths.
+    """
+    if returns.shape != benchmark.shape:
+        raise ValueError(f"benchmark has shape {benchmark.shape}, the returns {returns.shape}; take the same days")
+    own, market = returns - risk_free, benchmark - risk_free
+    comparable = _varies(market)
+    beta = float(np.cov(own, market)[0, 1] / np.var(market, ddof=1)) if comparable else float("nan")
+    measures = {
+        "alpha": float((1 + np.mean(own - beta * market)) ** DAYS_PER_YEAR - 1) if comparable else float("nan"),
+        "beta": beta,
+        "correlation": float(np.corrcoef(own, market)[0, 1]) if comparable and _varies(own) else float("nan"),
+        "tracking_error": annual_volatility(returns - benchmark),
+        "information_ratio": sharpe_ratio(returns - benchmark),
+        "excess_annual_return": annual_return(returns) - annual_return(benchmark),
+    }
+    return {name: _or_none(value) for name, value in measures.items()}
+
+
+def yearly_performance(backtest: Backtest) -> pd.DataFrame:
+    """Returns one row for each calendar year; a part of a year is not annualised in ``return``.
+
+    Columns: ``return``, ``annual_volatility``, ``sharpe``, ``max_drawdown`` (within the year), ``turnover`` (mean of a
+    day), ``cost_paid``, ``n_days``; NaN where undefined.
+    """
+    years = backtest.dates.astype("datetime64[Y]")
+    rows = {}
+    for year in np.unique(years):
+        days = years == year
+        returns = backtest.returns[days]
+        rows[int(str(year))] = {
+            "return": cumulative_return(returns),
+            "annual_volatility": annual_volatility(returns),
+            "sharpe": sharpe_ratio(returns),
+            "max_drawdown": max_drawdown(returns),
+            "turnover": float(backtest.turnover[days].mean()),
+            "cost_paid": float(backtest.costs[days].sum()),
+            "n_days": int(days.sum()),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("year").astype({"n_days": np.int64})
+
+
+def monthly_returns(returns: FloatArray, dates: DateArray) -> pd.DataFrame:
+    """Returns the compounded return of each month, a row a year and a column a month (1 to 12); NaN without days."""
+    months = dates.astype("datetime64[M]").astype(np.int64)
+    growth = pd.DataFrame({"year": 1970 + months // 12, "month": 1 + months % 12, "growth": 1 + returns})
+    table = growth.pivot_table(index="year", columns="month", values="growth", aggfunc="prod") - 1
+    return table.reindex(columns=pd.RangeIndex(1, 13, name="month"))
+
+
+def _trade_measures(backtest: Backtest) -> dict[str, float | int]:
+    holdings = backtest.holdings()
+    closed = holdings["profit"][~holdings["open"]].to_numpy()
+    gained, lost = float(closed[closed > 0].sum()), -float(closed[closed < 0].sum())
+    return {
+        "turnover": float(backtest.turnover.mean()),
+        "cost_paid": float(backtest.costs.sum()),
+        "n_trades": backtest.n_trades,
+        "average_holding_days": float(holdings["days"].mean()) if len(holdings) else float("nan"),
+        "win_rate": float((closed > 0).mean()) if len(closed) else float("nan"),
+        "profit_factor": gained / lost if lost > 0 else float("nan"),
+    }
+
+
+def _spread(returns: FloatArray) -> float:
+    return float(returns.std(ddof=1)) if len(returns) > 1 else float("nan")
+
+
+def _varies(returns: FloatArray) -> bool:
+    return len(returns) > 1 and bool(np.ptp(returns) > ROUNDING * np.abs(returns).max())
+
+
+def _ratio(excess: FloatArray, risk: float) -> float:
+    """The mean of a day over its risk, a year; NaN where the risk is zero, is rounding, or is NaN."""
+    if not risk > ROUNDING * np.abs(excess).max(initial=0.0):
+        return float("nan")
+    return float(excess.mean() / risk * np.sqrt(DAYS_PER_YEAR))
+
+
+def _or_none(value: float | int) -> float | int | None:
+    return value if np.isfinite(value) else None

@@ -1,0 +1,178 @@
+import json
+from dataclasses import replace
+
+import empyrical
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from evaluation import performance as measures
+from evaluation.performance import monthly_returns, performance, relative_performance, yearly_performance
+from tests.evaluation.accounts import random_backtest, share_counting_backtest
+
+NAN = float("nan")
+series = arrays(np.float64, st.integers(2, 60), elements=st.floats(-0.3, 0.3).map(lambda x: round(x, 5)))
+
+AGREEING = [
+    (measures.cumulative_return, empyrical.cum_returns_final),
+    (measures.annual_return, empyrical.annual_return),
+    (measures.annual_volatility, empyrical.annual_volatility),
+    (measures.sharpe_ratio, empyrical.sharpe_ratio),
+    (measures.sortino_ratio, empyrical.sortino_ratio),
+    (measures.max_drawdown, empyrical.max_drawdown),
+    (measures.calmar_ratio, empyrical.calmar_ratio),
+    (measures.value_at_risk, empyrical.value_at_risk),
+    (measures.expected_shortfall, empyrical.conditional_value_at_risk),
+]
+
+
+def daily(seed=0, n_days=700, mean=0.0005):
+    return mean + 0.01 * np.random.default_rng(seed).standard_t(4, size=n_days)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), AGREEING)
+@pytest.mark.parametrize(
+    "returns", [daily(), daily(1, 30), daily(2, 2), np.abs(daily(3, 50)) + 1e-4, -np.abs(daily(4))]
+)
+def test_measures_agree_with_empyrical(ours, theirs, returns):
+    expected = theirs(returns)
+    expected = NAN if np.isinf(expected) else expected  # a ratio to no risk at all is undefined here
+    assert ours(returns) == pytest.approx(expected, rel=1e-12, abs=1e-12, nan_ok=True)
+
+
+@given(series)
+def test_measures_agree_with_empyrical_on_any_returns(returns):
+    if np.ptp(returns) > 1e-9 and (returns < -1e-9).any():
+        for ours, theirs in AGREEING:
+            assert ours(returns) == pytest.approx(theirs(returns), rel=1e-11, abs=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize("risk_free", [0.0001, daily(9, 700, 0.0001)])
+def test_ratios_take_a_risk_free_return(risk_free):
+    returns = daily()
+    assert measures.sharpe_ratio(returns, risk_free) == pytest.approx(empyrical.sharpe_ratio(returns - risk_free))
+    assert measures.sortino_ratio(returns, risk_free) == pytest.approx(empyrical.sortino_ratio(returns - risk_free))
+
+
+def test_by_hand():
+    returns = np.array([-0.1, 0.2, -0.5, 0.0, 1.0])
+    np.testing.assert_allclose(measures.wealth_path(returns), [1, 0.9, 1.08, 0.54, 0.54, 1.08])
+    np.testing.assert_allclose(measures.drawdowns(returns), [0, -0.1, 0, -0.5, -0.5, 0], atol=1e-15)
+    assert measures.max_drawdown(returns) == pytest.approx(-0.5)
+    assert measures.longest_drawdown_days(returns) == 2
+    assert measures.hit_rate(returns) == 0.5
+    assert measures.max_drawdown(np.array([-0.3])) == pytest.approx(-0.3), "the start counts as a high"
+    assert measures.annual_return(np.full(252, 0.001)) == pytest.approx(1.001**252 - 1)
+    assert measures.annual_return(np.array([0.1, -1.0])) == -1
+    assert measures.annual_return(np.array([0.1, -1.5])) == -1, "a debt is no growth to a power"
+
+
+def test_scale_laws():
+    returns = daily()
+    assert measures.sharpe_ratio(3 * returns) == pytest.approx(measures.sharpe_ratio(returns))
+    assert measures.sharpe_ratio(-returns) == pytest.approx(-measures.sharpe_ratio(returns))
+    assert measures.annual_volatility(3 * returns) == pytest.approx(3 * measures.annual_volatility(returns))
+    assert measures.sharpe_ratio(np.tile(returns, 50)) == pytest.approx(measures.sharpe_ratio(returns), rel=1e-3)
+    assert measures.annual_return(np.tile(returns, 3)) == pytest.approx(measures.annual_return(returns))
+    assert measures.kurtosis(np.random.default_rng(0).normal(size=100_000)) == pytest.approx(3, abs=0.1)
+    assert measures.skewness(np.random.default_rng(0).exponential(size=100_000)) == pytest.approx(2, abs=0.1)
+
+
+CONSTANT = replace(
+    random_backtest(), returns=np.full(60, 0.1 * 3e-3), trades=np.zeros((60, 3)), profits=np.zeros((60, 3))
+)
+
+
+@pytest.mark.parametrize("name", ["sharpe", "sortino", "calmar", "skewness", "kurtosis"])
+def test_what_is_undefined_is_none(name):
+    assert performance(CONSTANT)[name] is None
+
+
+def test_nothing_held_is_none_and_not_nan():
+    cash = share_counting_backtest(np.ones((4, 2)), np.zeros((3, 2)), fee=0.1)
+    table = performance(cash)
+    undefined = {name for name, value in table.items() if value is None}
+    assert undefined == {
+        "sharpe", "sortino", "calmar", "hit_rate", "skewness", "kurtosis", "average_holding_days", "win_rate",
+        "profit_factor",
+    }  # fmt: skip
+    assert table["annual_return"] == table["max_drawdown"] == table["turnover"] == table["n_trades"] == 0
+    one_day = performance(share_counting_backtest(np.ones((2, 2)), np.full((1, 2), 0.5), fee=0.1))
+    assert one_day["annual_volatility"] is None
+    assert one_day["sharpe"] is None
+    for empty in (measures.annual_return, measures.annual_volatility, measures.value_at_risk, measures.sharpe_ratio):
+        assert np.isnan(empty(np.array([])))
+    assert np.isnan(measures.expected_shortfall(np.array([])))
+    assert measures.max_drawdown(np.array([])) == measures.cumulative_return(np.array([])) == 0
+
+
+def test_performance_names_and_values():
+    backtest = random_backtest()
+    table = performance(backtest)
+    assert json.loads(json.dumps(table, allow_nan=False)) == table
+    promised = (
+        "annual_return cumulative_return annual_volatility sharpe sortino calmar max_drawdown turnover cost_paid "
+        "n_trades hit_rate"
+    )
+    assert set(promised.split()) <= set(table)
+    holdings = backtest.holdings()
+    closed = holdings[~holdings["open"]]["profit"]
+    assert table["final_wealth"] == pytest.approx(backtest.wealth[-1])
+    assert table["turnover"] == pytest.approx(backtest.turnover.mean())
+    assert table["cost_paid"] == pytest.approx(backtest.costs.sum())
+    assert table["n_trades"] == 60
+    assert table["average_holding_days"] == pytest.approx(holdings["days"].mean())
+    assert table["win_rate"] == pytest.approx((closed > 0).sum() / len(closed))
+    assert table["profit_factor"] == pytest.approx(closed[closed > 0].sum() / -closed[closed < 0].sum())
+    assert (table["best_day"], table["worst_day"]) == (backtest.returns.max(), backtest.returns.min())
+    assert performance(backtest, risk_free=0.01)["sharpe"] < table["sharpe"]
+
+
+def test_relative_measures_agree_with_empyrical():
+    benchmark, noise = daily(1), daily(2, mean=0.0002)
+    returns = 0.7 * benchmark + noise
+    table = relative_performance(returns, benchmark, risk_free=0.0001)
+    alpha, beta = empyrical.alpha_beta(returns, benchmark, risk_free=0.0001)
+    assert table["alpha"] == pytest.approx(alpha, rel=1e-10)
+    assert table["beta"] == pytest.approx(beta, rel=1e-10)
+    expected = empyrical.excess_sharpe(returns, benchmark) * np.sqrt(252)
+    assert table["information_ratio"] == pytest.approx(expected, rel=1e-12)
+    assert table["tracking_error"] == pytest.approx(np.std(returns - benchmark, ddof=1) * np.sqrt(252))
+    assert table["correlation"] == pytest.approx(np.corrcoef(returns, benchmark)[0, 1])
+    same = relative_performance(benchmark, benchmark)
+    assert (same["beta"], same["excess_annual_return"]) == (pytest.approx(1), 0)
+    assert same["information_ratio"] is None
+    flat = relative_performance(returns, np.full(len(returns), 0.0003))
+    assert flat["alpha"] is flat["beta"] is flat["correlation"] is None
+    assert relative_performance(np.zeros(700), benchmark)["correlation"] is None
+    with pytest.raises(ValueError, match=r"benchmark has shape \(700,\), the returns \(699,\)"):
+        relative_performance(returns[1:], benchmark)
+
+
+def test_years():
+    backtest = random_backtest(n_days=500)
+    table = yearly_performance(backtest)
+    assert table.index.tolist() == [2020, 2021]
+    assert table["n_days"].tolist() == [365, 135]
+    np.testing.assert_allclose(np.prod(1 + table["return"]), backtest.wealth[-1])
+    assert table["cost_paid"].sum() == pytest.approx(backtest.costs.sum())
+    second = backtest.returns[365:]
+    assert table.loc[2021, "sharpe"] == pytest.approx(empyrical.sharpe_ratio(second))
+    assert table.loc[2021, "max_drawdown"] == pytest.approx(empyrical.max_drawdown(second))
+    assert table.loc[2021, "annual_volatility"] == pytest.approx(empyrical.annual_volatility(second))
+    assert table.loc[2020, "turnover"] == pytest.approx(backtest.turnover[:365].mean())
+
+
+def test_months_agree_with_pandas():
+    dates = np.datetime64("1969-11-20") + np.arange(400)
+    returns = daily(5, 400)
+    table = monthly_returns(returns, dates)
+    assert table.index.tolist() == [1969, 1970]
+    assert table.columns.tolist() == list(range(1, 13))
+    resampled = pd.Series(1 + returns, index=pd.DatetimeIndex(dates)).resample("ME").prod() - 1
+    for stamp, value in resampled.items():
+        assert table.loc[stamp.year, stamp.month] == pytest.approx(value, rel=1e-12)
+    assert table.notna().sum().sum() == len(resampled)
