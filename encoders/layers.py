@@ -1,0 +1,143 @@
+"""The building blocks that encoders share: attention with a mask, pre-norm transformers, pooling, packing.
+
+Masked items are invisible everywhere: they get no attention, no weight in a pool and no place in a pack. Where every
+item of a row is masked the result is finite and carries a finite gradient.
+"""
+
+import torch
+import torch.nn.functional as F
+from einops import einsum, rearrange, reduce
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+NEVER = -1e9
+"""Score of a masked item: a finite number, so that a row without any item has no NaN in its gradient."""
+
+
+def masked_softmax(score: Float[Tensor, "*batch N"], mask: Bool[Tensor, "*#batch N"]) -> Float[Tensor, "*batch N"]:
+    """Returns weights over the last axis that sum to one over the unmasked items, and to zero where there is none."""
+    return score.masked_fill(~mask, NEVER).softmax(-1) * mask
+
+
+def masked_mean(value: Float[Tensor, "..."], mask: Bool[Tensor, "..."]) -> Float[Tensor, ""]:
+    """Returns the mean of the unmasked entries, zero where there is none; masked entries may be NaN."""
+    mask = mask.expand_as(value)
+    return value.where(mask, 0.0).sum() / mask.sum().clamp(min=1)
+
+
+def pack(value: Float[Tensor, "B N *rest"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "S *rest"]:
+    """Returns the `S` unmasked items in a row; the others no longer exist. `unpack` is the way back."""
+    return value[mask]
+
+
+def unpack(packed: Float[Tensor, "S *rest"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B N *rest"]:
+    """Returns packed items at their places, zeros at the masked ones."""
+    places = packed.new_zeros(*mask.shape, *packed.shape[1:])
+    return places.index_put((mask.nonzero()[:, 0], mask.nonzero()[:, 1]), packed)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention among the items of each row.
+
+    Reference: Vaswani et al. (2017), section 3.2. https://arxiv.org/abs/1706.03762
+    """
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.projection = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x: Float[Tensor, "R S d"], mask: Bool[Tensor, "R S"] | None = None) -> Float[Tensor, "R S d"]:
+        """Returns the mixed items; `mask` is true where an item exists, None where all do."""
+        query, key, value = rearrange(self.projection(x), "r s (three h k) -> three r h s k", three=3, h=self.heads)
+        visible = None
+        if mask is not None:  # a row without items attends to all of them, and is thrown away by the caller
+            visible = rearrange(mask | ~mask.any(-1, keepdim=True), "r s -> r 1 1 s")
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
+        out: Tensor = self.out(rearrange(mixed, "r h s k -> r s (h k)"))
+        return out
+
+
+class Block(nn.Module):
+    """One pre-norm transformer layer: attention, then a perceptron of four times the width, both residual."""
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(dim)
+        self.attention = SelfAttention(dim, heads)
+        self.perceptron_norm = nn.LayerNorm(dim)
+        self.perceptron = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Float[Tensor, "R S d"], mask: Bool[Tensor, "R S"] | None = None) -> Float[Tensor, "R S d"]:
+        """Returns the items after one layer."""
+        x = x + self.dropout(self.attention(self.attention_norm(x), mask))
+        x = x + self.dropout(self.perceptron(self.perceptron_norm(x)))
+        return x
+
+
+class Transformer(nn.Module):
+    """A stack of pre-norm layers with a final norm; it has no notion of position, which its input must carry.
+
+    Rows never see each other. Permuting the items of a row permutes the output.
+
+    Shapes: `R` rows, `S` items, `d` width.
+    """
+
+    def __init__(self, dim: int, depth: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(dim, heads, dropout) for _ in range(depth))
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, x: Float[Tensor, "R S d"], mask: Bool[Tensor, "R S"] | None = None) -> Float[Tensor, "R S d"]:
+        """Returns the items after all layers; `mask` is true where an item exists."""
+        for block in self.blocks:
+            x = block(x, mask)
+        x = self.norm(x)
+        return x
+
+
+class SetPool(nn.Module):
+    """Pools the assets of each day into a few tokens by multi-head attention of learnt queries.
+
+    Every query scores every asset, each head for itself, and the scores weigh the average of the heads' values. Since
+    the queries are fixed, keys need no width of their own: a score is one learnt direction of the input. Neither the
+    order nor the number of assets matters; a day without assets pools to the projection of zero.
+
+    Reference: Lee et al. (2019), Set Transformer, section 3.2. https://arxiv.org/abs/1810.00825
+    """
+
+    def __init__(self, dim: int, n_queries: int, heads: int) -> None:
+        super().__init__()
+        self.heads, self.n_queries = heads, n_queries
+        self.score = nn.Linear(dim, n_queries * heads, bias=False)
+        self.value = nn.Parameter(torch.randn(heads, dim, dim // heads) / dim**0.5)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x: Float[Tensor, "B L N d"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B L q d"]:
+        """Returns the pooled tokens of every day."""
+        score = rearrange(self.score(x), "b l n s -> b l s n")
+        weight = masked_softmax(score, rearrange(mask, "b n -> b 1 1 n"))
+        pooled = rearrange(weight @ x, "b l (q h) d -> b l q h d", h=self.heads)
+        values = einsum(pooled, self.value, "b l q h d, h d k -> b l q h k")
+        out: Tensor = self.out(rearrange(values, "b l q h k -> b l q (h k)"))
+        return out
+
+
+class TimePool(nn.Module):
+    """Pools a sequence by attention of one learnt query that may prefer positions, such as the latest.
+
+    Weights come from the first argument alone and apply to every sequence given, so that what is pooled together
+    speaks of the same moments.
+    """
+
+    def __init__(self, dim: int, length: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(dim, 1, bias=False)
+        self.position = nn.Parameter(torch.zeros(length))
+
+    def forward(self, x: Float[Tensor, "R S d"], *others: Float[Tensor, "R S d"]) -> Float[Tensor, "R wide"]:
+        """Returns the pools of all sequences side by side."""
+        weight = (self.score(x)[..., 0] + self.position).softmax(-1)
+        return torch.cat([reduce(weight[..., None] * each, "r s d -> r d", "sum") for each in (x, *others)], -1)

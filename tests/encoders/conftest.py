@@ -1,0 +1,5 @@
+"""Shapes in the signatures of `encoders` are checked in these tests, and free of cost everywhere else."""
+
+from jaxtyping import install_import_hook
+
+install_import_hook("encoders", "beartype.beartype")
