@@ -1,0 +1,86 @@
+"""Rules: which treatment every kind of dirt gets, and the thresholds that define it."""
+
+from dataclasses import dataclass, fields
+from typing import Literal, get_args, get_type_hints
+
+
+@dataclass(frozen=True)
+class Rules:
+    """One treatment per check, then the thresholds.
+
+    Attributes:
+        weekend: Rows on a Saturday or Sunday.
+        duplicate: Rows of the same date and symbol that disagree; equal ones are always reduced to one. ``last`` keeps
+            the last row of the frame.
+        missing: Rows without one of their prices.
+        nonpositive: Prices, open to adjusted close, at or below zero, or a negative volume.
+        impossible: High below or low above another price of the bar. ``repair`` widens the range to hold them.
+        extreme: A price above `max_price`, or a bar whose highest price is over `max_jump` times its lowest.
+        jump: A close over `max_jump` times the last plausible one, or below its inverse; the new level is believed
+            from the day after `confirm_days` days on it. Judged on adjusted closes where there are any.
+        split: An overnight move by the ratio of a split with the volume moving inversely, not explained by `adj_close`.
+        suspect: The same without the evidence of volume.
+        stale: From the `stale_days`-th day on which nothing moved: the close as before and no volume, or the whole bar.
+        zero_volume: Bars without volume.
+        gap: More than `gap_days` days of the panel without a row, while listed.
+        short: Assets with fewer than `min_days` bars.
+        coverage: Assets with bars on less than `min_coverage` of their listed days.
+        holiday: Days on which less than `min_day_share` of the listed assets (of at least 5) have a bar.
+        tolerance: Relative rounding error of prices.
+        max_price: In currency units; Berkshire Hathaway A stands near 800,000.
+        max_jump: Ratio between closes of consecutive days.
+        confirm_days: Days.
+        split_tolerance: Relative distance between an overnight move and the ratio of a split.
+        stale_days: Days.
+        gap_days: Days.
+        min_days: Days.
+        min_coverage: Share of days.
+        min_day_share: Share of assets.
+    """
+
+    weekend: Literal["drop", "keep", "refuse"] = "drop"
+    duplicate: Literal["mask", "last", "refuse"] = "mask"
+    missing: Literal["mask", "refuse"] = "mask"
+    nonpositive: Literal["mask", "refuse"] = "mask"
+    impossible: Literal["mask", "repair", "keep", "refuse"] = "mask"
+    extreme: Literal["mask", "keep", "refuse"] = "mask"
+    jump: Literal["mask", "keep", "refuse"] = "mask"
+    split: Literal["repair", "keep", "refuse"] = "repair"
+    suspect: Literal["keep", "refuse"] = "keep"
+    stale: Literal["untradable", "keep", "refuse"] = "untradable"
+    zero_volume: Literal["untradable", "keep", "refuse"] = "untradable"
+    gap: Literal["keep", "refuse"] = "keep"
+    short: Literal["drop", "keep", "refuse"] = "drop"
+    coverage: Literal["drop", "keep", "refuse"] = "drop"
+    holiday: Literal["drop", "keep", "refuse"] = "drop"
+    tolerance: float = 1e-4
+    max_price: float = 1e6
+    max_jump: float = 5.0
+    confirm_days: int = 3
+    split_tolerance: float = 0.03
+    stale_days: int = 10
+    gap_days: int = 0
+    min_days: int = 20
+    min_coverage: float = 0.5
+    min_day_share: float = 0.2
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for field in fields(self):
+            value, allowed = getattr(self, field.name), get_args(hints[field.name])
+            if allowed and value not in allowed:
+                raise ValueError(f"rules: {field.name} is {value!r}, expected one of {', '.join(map(repr, allowed))}")
+        for name, low, high in (
+            ("tolerance", 0.0, 0.1),
+            ("max_price", 1.0, float("inf")),
+            ("max_jump", 1.5, float("inf")),
+            ("confirm_days", 1, 60),
+            ("split_tolerance", 0.001, 0.1),
+            ("stale_days", 2, 10_000),
+            ("gap_days", 0, 10_000),
+            ("min_days", 1, 10_000),
+            ("min_coverage", 0.0, 1.0),
+            ("min_day_share", 0.0, 1.0),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"rules: {name} is {getattr(self, name)}, expected {low} to {high}")

@@ -1,0 +1,398 @@
+"""Every kind of dirt is found where it was planted and nowhere else, and cleaning never looks ahead."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from market.panel import PRICES, Panel
+from market.quality import Report, Rules, clean
+from market.quality.checks import jumps, split_ratios, stale_run
+
+SYMBOLS = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")
+DAYS = pd.bdate_range("2020-01-01", periods=80).to_numpy().astype("datetime64[s]")
+
+
+def market(days: np.ndarray = DAYS, symbols: tuple[str, ...] = SYMBOLS, seed: int = 0) -> pd.DataFrame:
+    """Clean bars: a quiet random walk with volume, adjusted closes and a further field."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for symbol in symbols:
+        close = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, len(days))))
+        open_ = close * np.exp(rng.normal(0, 0.003, len(days)))
+        frames.append(
+            pd.DataFrame(
+                {
+                    "date": days,
+                    "symbol": symbol,
+                    "open": open_,
+                    "high": np.maximum(open_, close) * 1.002,
+                    "low": np.minimum(open_, close) * 0.998,
+                    "close": close,
+                    "volume": rng.uniform(0.9e6, 1.1e6, len(days)),
+                    "adj_close": 0.9 * close,
+                    "mood": rng.normal(size=len(days)),
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def row(symbol: str, day: int) -> int:
+    return SYMBOLS.index(symbol) * len(DAYS) + day
+
+
+def edit(frame: pd.DataFrame, symbol: str, days: Any, **values: Any) -> None:
+    for name, value in values.items():
+        frame.loc[[row(symbol, d) for d in np.atleast_1d(days)], name] = value
+
+
+def scale(frame: pd.DataFrame, symbol: str, days: Any, factor: float, *fields: str) -> None:
+    for name in fields:
+        frame.loc[[row(symbol, d) for d in np.atleast_1d(days)], name] *= factor
+
+
+def nonpositive(frame: pd.DataFrame) -> pd.DataFrame:
+    edit(frame, "AAA", 30, low=0.0)
+    edit(frame, "BBB", 31, adj_close=-2.0)
+    edit(frame, "CCC", 32, volume=-1.0)
+    return frame
+
+
+def missing(frame: pd.DataFrame) -> pd.DataFrame:
+    edit(frame, "AAA", 30, open=np.nan)
+    edit(frame, "BBB", 31, **dict.fromkeys((*PRICES, "volume", "adj_close"), np.nan))
+    edit(frame, "CCC", 32, close=np.inf)
+    return frame
+
+
+def impossible(frame: pd.DataFrame) -> pd.DataFrame:
+    scale(frame, "AAA", 30, 0.9, "high")
+    scale(frame, "BBB", 31, 1.1, "low")
+    return frame
+
+
+def extreme(frame: pd.DataFrame) -> pd.DataFrame:
+    scale(frame, "AAA", 30, 1e5, *PRICES, "adj_close")
+    scale(frame, "BBB", 31, 0.01, "low")
+    return frame
+
+
+def jump(frame: pd.DataFrame) -> pd.DataFrame:
+    scale(frame, "AAA", 30, 12.0, *PRICES, "adj_close")
+    return frame
+
+
+def zero_volume(frame: pd.DataFrame) -> pd.DataFrame:
+    edit(frame, "AAA", [30, 40], volume=0.0)
+    return frame
+
+
+def stale(frame: pd.DataFrame) -> pd.DataFrame:
+    first = frame.loc[row("AAA", 30)]
+    edit(frame, "AAA", range(31, 43), **{name: first[name] for name in (*PRICES, "adj_close")})
+    return frame  # the 10th, 11th and 12th unmoved day: 40, 41, 42
+
+
+def weekend(frame: pd.DataFrame) -> pd.DataFrame:
+    extra = frame.loc[[row("AAA", 30)]].assign(date=np.datetime64("2020-02-15", "s"))
+    return pd.concat([frame, extra], ignore_index=True)
+
+
+def equal_twice(frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([frame, frame.loc[[row("AAA", 30)]]], ignore_index=True)
+
+
+def conflict(frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([frame, frame.loc[[row("AAA", 30)]].assign(close=lambda b: b["open"])], ignore_index=True)
+
+
+def holiday(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.drop([row(symbol, 30) for symbol in SYMBOLS[1:]])
+
+
+def gap(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.drop([row("AAA", day) for day in range(30, 35)])
+
+
+def short(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.drop([row("FFF", day) for day in range(80) if day != 30])
+
+
+def sparse(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.drop([row("FFF", day) for day in range(80) if day % 3])
+
+
+def split(frame: pd.DataFrame) -> pd.DataFrame:
+    """Two for one on day 50, in no field adjusted."""
+    scale(frame, "AAA", range(50, 80), 0.5, *PRICES, "adj_close")
+    scale(frame, "AAA", range(50, 80), 2.0, "volume")
+    return frame
+
+
+def crash(frame: pd.DataFrame) -> pd.DataFrame:
+    """Half the value lost overnight on a tenfold volume."""
+    scale(frame, "AAA", range(50, 80), 0.5, *PRICES, "adj_close")
+    scale(frame, "AAA", [50], 10.0, "volume")
+    return frame
+
+
+def halt(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(tradable=frame.index != row("AAA", 30))
+
+
+PLANTED = {
+    nonpositive: ("nonpositive", "mask", {("AAA", 30), ("BBB", 31), ("CCC", 32)}),
+    missing: ("missing", "mask", {("AAA", 30), ("BBB", 31), ("CCC", 32)}),
+    impossible: ("impossible", "mask", {("AAA", 30), ("BBB", 31)}),
+    extreme: ("extreme", "mask", {("AAA", 30), ("BBB", 31)}),
+    jump: ("jump", "mask", {("AAA", 30)}),
+    zero_volume: ("zero_volume", "untradable", {("AAA", 30), ("AAA", 40)}),
+    stale: ("stale", "untradable", {("AAA", 40), ("AAA", 41), ("AAA", 42)}),
+    weekend: ("weekend", "drop", {("AAA", "2020-02-15")}),
+    equal_twice: ("duplicate", "drop", {("AAA", 30)}),
+    conflict: ("duplicate", "mask", {("AAA", 30)}),
+    holiday: ("holiday", "drop", {("", 30)}),
+    gap: ("gap", "keep", {("AAA", 35)}),
+    short: ("short", "drop", {("FFF", 30)}),
+    sparse: ("coverage", "drop", {("FFF", 0)}),
+    split: ("split", "repair", {("AAA", 50)}),
+    crash: ("suspect", "keep", {("AAA", 50)}),
+    halt: ("halted", "untradable", {("AAA", 30)}),
+}
+
+
+def places(report: Report) -> set[tuple[str, str, str]]:
+    return {(f.check, place.asset, place.date) for f in report.findings for place in f.examples}
+
+
+def dated(places_: set[tuple[str, Any]]) -> set[tuple[str, str]]:
+    return {(a, d if isinstance(d, str) else str(DAYS[d])[:10]) for a, d in places_}
+
+
+def test_clean_data_has_no_findings_and_is_unchanged() -> None:
+    frame = market()
+    panel, report = clean(frame)
+    assert report.findings == ()
+    assert not report.changed
+    assert "nothing found" in report.table()
+    assert panel.fingerprint == Panel.from_frame(frame).fingerprint
+    assert (report.rows, report.days, report.assets, report.bars, report.tradable) == (480, 80, 6, 480, 480)
+
+
+@pytest.mark.parametrize("dirt", PLANTED, ids=lambda dirt: dirt.__name__)
+def test_each_dirt_is_reported_once_where_it_was_planted(dirt: Any) -> None:
+    check, treatment, expected = PLANTED[dirt]
+    panel, report = clean(dirt(market()))
+    assert places(report) == {(check, *place) for place in dated(expected)}
+    finding = report[check]
+    assert finding is not None
+    assert (finding.treatment, finding.count) == (treatment, len(expected))
+    if check != "holiday":
+        assert finding.by_asset == pd.Series([asset for asset, _ in expected]).value_counts().to_dict()
+    if treatment in ("mask", "untradable"):
+        whole = Panel.from_frame(market())
+        for day, asset in np.ndindex(panel.tradable.shape):
+            hit = (panel.assets[asset], str(panel.dates[day])) in dated(expected)
+            assert panel.tradable[day, asset] == (not hit)
+            untouched = not hit or treatment == "untradable"
+            if dirt is not stale and not (untouched and dirt is zero_volume):
+                assert np.array_equal(panel["close"][day, asset], whole["close"][day, asset]) == untouched
+                assert np.isnan(panel["adj_close"][day, asset]) == (not untouched)
+            assert panel["mood"][day, asset] == whole["mood"][day, asset]
+
+
+REFUSABLE = [d for d in PLANTED if PLANTED[d][0] != "halted" and d is not equal_twice]
+
+
+@pytest.mark.parametrize("dirt", REFUSABLE, ids=lambda dirt: dirt.__name__)
+def test_every_rule_can_refuse_and_names_the_first_place(dirt: Any) -> None:
+    check, _, expected = PLANTED[dirt]
+    first = min(dated(expected), key=lambda place: place[1])
+    with pytest.raises(
+        ValueError, match=f"check '{check}' found {len(expected)} places, first {' '.join(first).strip()}"
+    ):
+        clean(dirt(market()), replace(Rules(), **{check: "refuse"}))
+
+
+@pytest.mark.parametrize("check", ["weekend", "impossible", "extreme", "jump", "split", "holiday", "short", "coverage"])
+def test_keep_reports_and_changes_nothing(check: str) -> None:
+    dirt = next(d for d in PLANTED if PLANTED[d][0] == check)
+    frame = dirt(market())
+    panel, report = clean(frame, replace(Rules(jump="keep", holiday="keep"), **{check: "keep"}))
+    assert report[check] is not None
+    assert not report.changed
+    assert panel.fingerprint == Panel.from_frame(frame).fingerprint
+
+
+def test_zero_volume_and_stale_bars_can_stay_tradable() -> None:
+    panel, report = clean(zero_volume(market()), Rules(zero_volume="keep"))
+    assert panel.tradable.all()
+    assert not report.changed
+    assert clean(stale(market()), Rules(stale="keep"))[0].tradable.all()
+
+
+def test_repairs_restore_what_the_other_values_say() -> None:
+    truth = Panel.from_frame(market())
+    panel, _ = clean(split(market()))
+    halved = truth["close"].copy()
+    halved[:, 0] /= 2  # in units of the new shares
+    np.testing.assert_allclose(panel["close"], halved, rtol=1e-12)
+    np.testing.assert_allclose(panel["volume"][:, 0], 2 * truth["volume"][:, 0], rtol=1e-12)
+    panel, _ = clean(impossible(market()), Rules(impossible="repair"))
+    assert panel["high"][30, 0] == max(truth["open"][30, 0], truth["close"][30, 0])
+    assert panel.tradable.all()
+    panel, _ = clean(conflict(market()), Rules(duplicate="last"))
+    assert panel["close"][30, 0] == truth["open"][30, 0]
+
+
+def test_a_split_that_adjusted_closes_explain_is_none() -> None:
+    frame = split(market())
+    scale(frame, "AAA", range(50, 80), 2.0, "adj_close")
+    assert clean(frame)[1].findings == ()
+
+
+def test_a_split_in_wild_prices_is_only_suspected() -> None:
+    frame = market()
+    rng = np.random.default_rng(1)
+    for day in range(20, 50):
+        scale(frame, "AAA", day, float(np.exp(rng.normal(0, 0.12))), *PRICES, "adj_close")
+    _, report = clean(split(frame))
+    assert report["split"] is None
+    assert report["suspect"] is not None
+
+
+def test_a_lasting_jump_is_believed_after_the_days_of_confirmation() -> None:
+    close = np.array([[10.0], [10.0], [90.0], [91.0], [np.nan], [92.0], [93.0], [94.0]])
+    assert np.flatnonzero(jumps(close, 5.0, 3)).tolist() == [2, 3, 5]
+    spike = np.array([[10.0], [90.0], [10.0], [900.0], [10.0]])
+    assert np.flatnonzero(jumps(spike, 5.0, 3)).tolist() == [1, 3]
+
+
+def test_stale_runs_skip_days_without_a_bar() -> None:
+    close = np.array([[5.0], [5.0], [np.nan], [5.0], [6.0], [6.0]])
+    assert stale_run(close[None], None, np.isfinite(close))[:, 0].tolist() == [0, 1, 0, 2, 0, 1]
+    volume = np.array([[1.0], [1.0], [1.0], [0.0], [0.0], [0.0]])
+    bars = np.stack([close + np.arange(6.0)[:, None], close])  # opens move
+    assert stale_run(bars, volume, np.isfinite(close))[:, 0].tolist() == [0, 0, 0, 1, 0, 1]
+
+
+def test_split_ratios_know_reverse_splits_and_ignore_intraday_moves() -> None:
+    close = np.array([[10.0, 10.0], [101.0, 20.2], [100.0, 20.0]])
+    open_ = np.array([[10.0, 10.0], [100.0, 10.1], [100.0, 20.0]])
+    assert split_ratios(close, open_, None, 0.03).tolist() == [[1, 1], [0.1, 1], [1, 1]]
+
+
+CAUSAL = Rules(split="keep", holiday="keep", short="keep", coverage="keep")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    dirts=st.lists(st.sampled_from([d for d in PLANTED if PLANTED[d][1] in ("mask", "untradable")]), max_size=6),
+    noise=st.lists(st.tuples(st.integers(0, 479), st.floats(0.01, 100.0)), max_size=20),
+    cut=st.integers(1, 79),
+)
+def test_cleaning_never_looks_ahead(dirts: list[Any], noise: list[tuple[int, float]], cut: int) -> None:
+    frame = market()
+    for place, factor in noise:
+        frame.loc[place, ["open", "high", "low", "close", "adj_close"]] *= factor
+    for dirt in dirts:
+        frame = dirt(frame)
+    whole, _ = clean(frame, CAUSAL)
+    part, _ = clean(frame[frame["date"] < DAYS[cut]], CAUSAL)
+    whole = whole.select(assets=part.assets)
+    assert np.array_equal(part.values, whole.values[:cut], equal_nan=True)
+    assert np.array_equal(part.tradable, whole.tradable[:cut])
+
+
+def test_a_split_repair_changes_no_return_of_the_past() -> None:
+    frame = split(market())
+    whole, part = clean(frame)[0], clean(frame[frame["date"] < DAYS[50]])[0]
+    before, after = part["close"][1:] / part["close"][:-1], whole["close"][1:50] / whole["close"][:49]
+    np.testing.assert_allclose(before, after, rtol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    cells=st.dictionaries(
+        st.tuples(st.sampled_from(SYMBOLS), st.integers(1, 78)),
+        st.sampled_from(["nan", "zero", "negative", "high", "huge", "volume", "twice"]),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_random_dirt_is_found_cell_by_cell(cells: dict[tuple[str, int], str]) -> None:
+    frame = market()
+    copies = []
+    for (symbol, day), kind in cells.items():
+        if kind == "nan":
+            edit(frame, symbol, day, close=np.nan)
+        elif kind == "zero":
+            edit(frame, symbol, day, open=0.0)
+        elif kind == "negative":
+            edit(frame, symbol, day, adj_close=-1.0)
+        elif kind == "high":
+            scale(frame, symbol, day, 0.5, "high")
+        elif kind == "huge":
+            scale(frame, symbol, day, 1e6, *PRICES)
+        elif kind == "volume":
+            edit(frame, symbol, day, volume=0.0)
+        else:
+            copies.append(frame.loc[[row(symbol, day)]].assign(close=77.0))
+    panel, report = clean(pd.concat([frame, *copies], ignore_index=True))
+    names = {"nan": "missing", "zero": "nonpositive", "negative": "nonpositive", "high": "impossible"}
+    names |= {"huge": "extreme", "volume": "zero_volume", "twice": "duplicate"}
+    counts = pd.Series([names[kind] for kind in cells.values()]).value_counts().to_dict()
+    assert {finding.check: finding.count for finding in report.findings} == counts
+    for day, asset in np.ndindex(panel.tradable.shape):
+        kind = cells.get((panel.assets[asset], day))
+        assert panel.tradable[day, asset] == (kind is None)
+        assert np.isnan(panel["close"][day, asset]) == (kind not in (None, "volume"))
+
+
+def test_closes_alone_can_be_cleaned() -> None:
+    frame = market()[["date", "symbol", "close"]]
+    assert clean(frame)[1].findings == ()
+    frame.loc[row("AAA", 30), "close"] = -1.0
+    panel, report = clean(frame)
+    assert places(report) == {("nonpositive", "AAA", str(DAYS[30])[:10])}
+    assert np.isnan(panel["close"][30, 0])
+
+
+def test_report_survives_json_and_reads_as_a_table() -> None:
+    frame = nonpositive(market())
+    _, report = clean(split(frame))
+    back = Report.from_json(json.loads(json.dumps(report.to_json(), allow_nan=False)))
+    assert back == report
+    lines = report.table().splitlines()
+    assert len(lines) == 2 + len(report.findings)
+    assert "AAA 2020-03-11 (2:1)" in report.table()
+    assert report.per_asset()["AAA"] == {"nonpositive": 1, "split": 1}
+    with pytest.raises(ValueError, match="quality report"):
+        Report.from_json({"findings": []})
+
+
+@pytest.mark.parametrize(
+    ("frame", "rules", "part"),
+    [
+        (market().drop(columns="close"), Rules(), "no column 'close'"),
+        (market().assign(close=np.nan), Rules(), "nothing is left"),
+        (market(), Rules(min_days=200), "lower min_days"),
+        (market().assign(date="soon"), Rules(), "date"),
+    ],
+)
+def test_what_cannot_be_cleaned_is_refused(frame: pd.DataFrame, rules: Rules, part: str) -> None:
+    with pytest.raises(ValueError, match=part):
+        clean(frame, rules)
+
+
+def test_rules_refuse_unknown_treatments_and_senseless_thresholds() -> None:
+    with pytest.raises(ValueError, match="impossible is 'repare', expected one of 'mask', 'repair'"):
+        Rules(impossible="repare")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"max_jump is 1\.0"):
+        Rules(max_jump=1.0)
