@@ -133,7 +133,7 @@ class Yahoo:
                 raise TickerMissingError("unknown to Yahoo") from None
             if isinstance(error, YFTickerMissingError) and status in _ANSWERED:
                 raise TickerMissingError(f"no bars since {start}") from None
-            told = " ".join(str(error).split()).partition(" See https")[0]  # curl ends with a link
+            told = " ".join(str(error).split()).partition(". See https")[0]  # curl ends with a link
             reason = f"HTTP {status}" if status not in (None, 200) else f"{type(error).__name__}: {told}"
         YfData.cache_get.cache_clear()  # it also remembers the answers that failed
         raise YahooUnavailableError(reason)

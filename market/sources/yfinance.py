@@ -40,7 +40,7 @@ class YFinance:
     stop: str | None = None
     """Last day, YYYY-MM-DD, inclusive; None for yesterday."""
     cache: str = "workdir/cache/yfinance"
-    """Folder with one file a ticker."""
+    """Folder with one file a ticker; ~ is the home."""
     allow_missing: bool = False
     """Leave out tickers that Yahoo has no bars of, instead of failing with their names."""
     batch: int = 8
@@ -169,7 +169,7 @@ class YFinance:
             yahoo.history(ticker, known.start).save(path)
 
     def _path(self, ticker: str) -> Path:
-        return Path(self.cache) / f"{ticker}.safetensors"
+        return Path(self.cache).expanduser() / f"{ticker}.safetensors"
 
     @property
     def _start(self) -> np.datetime64:

@@ -247,6 +247,16 @@ def test_trouble_is_retried_after_growing_pauses(
     assert [name for name, _ in server.asked].count("MSFT") == 1
 
 
+def test_an_answer_that_takes_too_long_is_retried(
+    server: Any, tmp_path: Path, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read(server, tmp_path / "warm")
+    monkeypatch.setattr("market.sources.yahoo.TIMEOUT", (5.0, 0.3))
+    server.trouble["AAPL"] = ["slow"]
+    assert set(read(server, tmp_path, waits=waits)["symbol"]) == {"AAPL", "MSFT"}
+    assert len(waits) == 1
+
+
 @pytest.mark.parametrize("kind", [429, 500, "truncated"])
 def test_trouble_before_anything_is_known_of_a_ticker_is_retried_too(
     server: Any, tmp_path: Path, waits: list[float], kind: int | str

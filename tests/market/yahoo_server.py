@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -86,7 +87,7 @@ class YahooServer:
     """Serves `listings`; `trouble[ticker]` is answered first, one entry a request.
 
     Trouble is an HTTP status, ``"truncated"`` (half of the JSON), ``"html"`` (another page, as a hotel's network
-    shows) or ``"reset"`` (the connection is dropped). ``trouble["*"]`` applies to every ticker, and a status in
+    shows), ``"reset"`` (the connection is dropped) or ``"slow"`` (an answer after `delay` seconds). ``trouble["*"]`` applies to every ticker, and a status in
     `always` to every request for it. `early` seconds of bars before the first one asked for come with it. `asked`
     lists every request for bars as ticker and first day; `foreign` every other request that has no answer here.
     """
@@ -96,6 +97,7 @@ class YahooServer:
         self.trouble: dict[str, list[int | str]] = defaultdict(list)
         self.always: dict[str, int] = {}
         self.early = 0
+        self.delay = 1.0
         self.asked: list[tuple[str, str]] = []
         self.foreign: list[str] = []
         self._lock = threading.Lock()
@@ -159,6 +161,9 @@ class YahooServer:
             return 200, body[: len(body) // 2]
         if trouble == "html":
             return 200, "<html>Welcome to the hotel</html>"
+        if trouble == "slow":
+            time.sleep(self.delay)
+            return 200, body
         return trouble, body
 
 
