@@ -1,0 +1,113 @@
+"""BatchMarket as a stable-baselines3 VecEnv: thousands of episodes in one process, without a copy of the tape."""
+
+import time
+from typing import Any
+
+import numpy as np
+from gymnasium import Env
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+from envs.batch import BatchMarket
+from market.arrays import AnyArray
+
+
+class MarketVecEnv(VecEnv):
+    """The episodes of `market` as stable-baselines3 steps them.
+
+    Finished episodes start anew within the step; their last observation is ``info["terminal_observation"]``,
+    ``info["TimeLimit.truncated"]`` says whether they ended without ruin, and ``info["episode"]`` holds the sum of
+    rewards ``r``, the length ``l`` and the seconds since the start ``t``, as SB3's Monitor writes them, beside the
+    final ``wealth``. Infos of days in between are empty, which keeps thousands of them cheap.
+
+    Episode ``k`` equals a single environment with seed ``seed + k`` to the bit, up to the single precision that SB3
+    keeps rewards in.
+
+    Args:
+        market: Batch of episodes that starts finished ones anew (`BatchMarket.autoreset`).
+    """
+
+    def __init__(self, market: BatchMarket) -> None:
+        if not market.autoreset:
+            raise ValueError("MarketVecEnv: market has autoreset=False, but SB3 expects episodes to start anew")
+        self.market = market
+        self._actions: AnyArray | None = None
+        self._began = time.time()
+        self._rewards = np.zeros(market.n_envs)
+        self._lengths = np.zeros(market.n_envs, np.int64)
+        super().__init__(market.n_envs, market.observation_space, market.action_space)
+
+    def reset(self) -> VecEnvObs:
+        """Starts all episodes, with the seeds and options that `seed` and `set_options` have left."""
+        seeds = None if all(seed is None for seed in self._seeds) else list(self._seeds)
+        observation, _ = self.market.reset(seeds, self._options[0])
+        self._rewards[:], self._lengths[:] = 0.0, 0
+        self.reset_infos = [{} for _ in range(self.num_envs)]
+        self._reset_seeds()
+        self._reset_options()
+        return observation
+
+    def step_async(self, actions: AnyArray) -> None:
+        """Takes note of the actions."""
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Trades one day in every episode."""
+        if self._actions is None:
+            raise ValueError("MarketVecEnv: step_wait() without step_async(); pass the actions first")
+        observation, reward, terminated, truncated, info = self.market.step(self._actions)
+        self._actions = None
+        self._rewards += reward
+        self._lengths += 1
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for j, k in enumerate(info.get("final_rows", ())):
+            final = info["final_obs"]
+            infos[k] = {
+                "terminal_observation": {name: part[j] for name, part in final.items()}
+                if isinstance(final, dict)
+                else final[j],
+                "TimeLimit.truncated": bool(truncated[k]),
+                "episode": {
+                    "r": float(self._rewards[k]),
+                    "l": int(self._lengths[k]),
+                    "t": round(time.time() - self._began, 6),
+                },
+                "wealth": float(info["wealth"][k]),
+            }
+            self._rewards[k], self._lengths[k] = 0.0, 0
+        return observation, reward.astype(np.float32), terminated | truncated, infos
+
+    def set_options(self, options: list[dict[str, Any]] | dict[str, Any] | None = None) -> None:
+        """Sets the options of the next `reset`; all episodes share them.
+
+        Raises:
+            ValueError: A list holds different options.
+        """
+        if isinstance(options, list) and any(one != options[0] for one in options):
+            raise ValueError("MarketVecEnv: options differ between episodes; give the same to all")
+        super().set_options(options)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """Returns an attribute of the market, once for each episode asked for."""
+        value = None if attr_name == "render_mode" else getattr(self.market, attr_name)
+        return [value for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Refuses: episodes of a batch share their attributes; build another BatchMarket."""
+        raise AttributeError(f"MarketVecEnv: '{attr_name}' is shared by all episodes; build another BatchMarket")
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """Calls a method of the market once and returns its result for each episode asked for."""
+        result = getattr(self.market, method_name)(*method_args, **method_kwargs)
+        return [result for _ in self._get_indices(indices)]
+
+    def env_is_wrapped(self, wrapper_class: type[Env[Any, Any]], indices: VecEnvIndices = None) -> list[bool]:
+        """Returns that no episode is wrapped, except in what Monitor does, which this class does itself."""
+
+        return [issubclass(wrapper_class, Monitor) for _ in self._get_indices(indices)]

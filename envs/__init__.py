@@ -1,0 +1,46 @@
+"""Trading environments that book money exactly, one episode or thousands at a time.
+
+Importing this package registers ``FactorGym/Portfolio-v0`` and ``FactorGym/SingleStock-v0``.
+"""
+
+from gymnasium.envs.registration import register
+
+from envs.actions import LongOnly, LongShort, Position, SellHoldBuy, TargetLevels, Templates
+from envs.batch import BatchMarket
+from envs.costs import Costs
+from envs.episodes import Episodes
+from envs.rewards import (
+    DifferentialSharpe,
+    DrawdownPenalty,
+    ExcessGrowth,
+    LogGrowth,
+    SimpleReturn,
+    TurnoverPenalty,
+)
+from envs.tape import Tape
+
+__all__ = [
+    "BatchMarket",
+    "Costs",
+    "DifferentialSharpe",
+    "DrawdownPenalty",
+    "Episodes",
+    "ExcessGrowth",
+    "LogGrowth",
+    "LongOnly",
+    "LongShort",
+    "Position",
+    "SellHoldBuy",
+    "SimpleReturn",
+    "Tape",
+    "TargetLevels",
+    "Templates",
+    "TurnoverPenalty",
+]
+
+for _name, _face in (("Portfolio", "portfolio:Portfolio"), ("SingleStock", "single_stock:SingleStock")):
+    register(
+        id=f"FactorGym/{_name}-v0",
+        entry_point=f"envs.{_face}Env",
+        vector_entry_point=f"envs.vector:{_name}VectorEnv",
+    )

@@ -1,0 +1,378 @@
+"""Accounting: one day of B accounts, booked exactly.
+
+A day has five parts: drift to the fill, constrain, trade, drift to the close, account. After the trade the account
+holds *exactly* the target weights of its wealth after costs: with ``h`` the weights before the trade and ``w`` the
+targets, the wealth ``mu`` that is left solves ``mu + sum_i cost_i(mu w_i - h_i) = 1``. The left side is convex in
+``mu``, so Newton's iteration from the cost-free ``mu`` falls monotonically onto the solution; with proportional costs
+it is exact as soon as the sets of bought and sold assets stop changing, which takes two or three passes.
+
+Each episode is booked by itself, in an order that does not depend on how many there are.
+"""
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from envs.legs import AVAILABLE, BUY, LEAVES_AFTER, LEAVES_BEFORE, SELL, StatusArray
+from market.arrays import BoolArray, FeatureArray, FloatArray, IntArray
+
+RUIN_WEALTH = 1e-6
+"""Share of a day's opening wealth that a ruined account keeps: liability is limited and log growth stays finite."""
+
+_NOTHING = 1e-12  # a weight too small to share anything in proportion to
+_PASSES = 100  # never reached: each pass changes a set, or halves the digits that are missing
+
+
+class Legs(NamedTuple):
+    """The arrays of a tape that money moves by; `impact_scale` is empty where there is no impact."""
+
+    before: FloatArray
+    after: FloatArray
+    status: StatusArray
+    free: BoolArray
+    impact_scale: FloatArray
+
+
+class Terms(NamedTuple):
+    """The numbers of `envs.costs.Costs` and of the fill, as the compiled loops read them."""
+
+    buy: float
+    sell: float
+    impact: float
+    borrow_before: float
+    borrow_after: float
+    cash_before: float
+    cash_after: float
+    margin: float
+    max_stretch: float
+
+
+class Book(NamedTuple):
+    """What one step writes, for each episode.
+
+    ``weights [B, 1+N]`` right after the trade, ``trades [B, N]`` bought (or sold) in wealth units, ``account [B, 1+N]``
+    float32 weights at the close, ``growth [B]`` of wealth (new over old) and ``log_growth [B]``, ``mu [B]`` kept by the
+    trade, ``turnover [B]``, ``cost [B]`` of the trade in wealth units, ``ruined [B]``.
+    """
+
+    weights: FloatArray
+    trades: FloatArray
+    account: FeatureArray
+    growth: FloatArray
+    log_growth: FloatArray
+    mu: FloatArray
+    turnover: FloatArray
+    cost: FloatArray
+    ruined: BoolArray
+
+    @staticmethod
+    def empty(n_envs: int, n_assets: int) -> "Book":
+        """Returns a fresh book; nothing of an earlier step is reused."""
+        return Book(
+            weights=np.empty((n_envs, 1 + n_assets)),
+            trades=np.empty((n_envs, n_assets)),
+            account=np.empty((n_envs, 1 + n_assets), np.float32),
+            growth=np.empty(n_envs),
+            log_growth=np.empty(n_envs),
+            mu=np.empty(n_envs),
+            turnover=np.empty(n_envs),
+            cost=np.empty(n_envs),
+            ruined=np.empty(n_envs, np.bool_),
+        )
+
+
+@numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
+def solve_proportional(w: FloatArray, h: FloatArray, room: float, open_weight: float, buy: float, sell: float) -> float:
+    """Returns the ``s`` at which the trades ``s w_i - h_i`` and their proportional costs use up `room`.
+
+    Solves ``open_weight s + sum_i cost_i(s w_i - h_i) = room``. Without halted assets `room` and `open_weight` are 1
+    and ``s`` is ``mu``. NaN where no ``s`` solves it.
+    """
+    s = room / open_weight
+    for _ in range(_PASSES):
+        above, below = room, open_weight
+        for i in range(len(w)):
+            rate = buy if s * w[i] > h[i] else -sell
+            above += rate * h[i]
+            below += rate * w[i]
+        if below <= 0:
+            return np.nan
+        lower = above / below
+        if lower >= s:
+            return s
+        s = lower
+    return s
+
+
+@numba.njit(cache=True, forceinline=True)
+def trade_cost(x: float, buy: float, sell: float, impact: float) -> float:
+    """Returns the cost of a trade `x` in units of wealth; `impact` is the coefficient of ``|x| ** 1.5``."""
+    size = abs(x)
+    return size * ((buy if x > 0 else sell) + impact * math.sqrt(size))
+
+
+@numba.njit(cache=True)
+def solve_with_impact(
+    w: FloatArray, h: FloatArray, room: float, open_weight: float, buy: float, sell: float, impact: FloatArray
+) -> float:
+    """Returns the ``s`` of `solve_proportional` when trades also pay ``impact_i |x| ** 1.5``."""
+    s = room / open_weight
+    for _ in range(_PASSES):
+        value, slope = open_weight * s - room, open_weight
+        for i in range(len(w)):
+            x = s * w[i] - h[i]
+            marginal = (buy if x > 0 else sell) + 1.5 * impact[i] * math.sqrt(abs(x))
+            value += trade_cost(x, buy, sell, impact[i])
+            slope += w[i] * (marginal if x > 0 else -marginal)
+        if slope <= 0:
+            return np.nan
+        lower = s - value / slope
+        if lower >= s - 1e-16 * abs(s):
+            return s
+        s = lower
+    return s
+
+
+@numba.njit(cache=True)
+def _pay_out(values: FloatArray, status: StatusArray, leaves: int) -> float:
+    """Returns the value of the assets that leave, and empties their positions."""
+    paid = 0.0
+    for i in range(len(values)):
+        if status[i] & leaves:
+            paid += values[i]
+            values[i] = 0.0
+    return paid
+
+
+@numba.njit(cache=True)
+def _blocked(wanted: float, status: int) -> bool:
+    """Whether a trade of this sign is not allowed; an asset that can do neither is blocked even at rest."""
+    return not (status & BUY if wanted > 0 else status & SELL if wanted < 0 else status & (BUY | SELL))
+
+
+@numba.njit(cache=True)
+def _freeze_wrong_ways(
+    s: float, w: FloatArray, h: FloatArray, kept: FloatArray, status: StatusArray
+) -> tuple[int, float, float]:
+    """Moves assets whose trade ``s w_i - h_i`` is blocked from `h` to `kept`.
+
+    Returns how many there were, their value, and the weight that was asked for them.
+    """
+    found, value, asked = 0, 0.0, 0.0
+    for i in range(len(w)):
+        if w[i] == 0.0 and h[i] == 0.0:
+            continue
+        if _blocked(s * w[i] - h[i], status[i]):
+            found += 1
+            value += h[i]
+            asked += w[i]
+            kept[i] = h[i]
+            h[i] = 0.0
+            w[i] = 0.0
+    return found, value, asked
+
+
+@numba.njit(cache=True, forceinline=True)
+def _scale(w: FloatArray, h: FloatArray, room: float, open_weight: float, terms: Terms, impact: FloatArray) -> float:
+    if terms.impact > 0:
+        return solve_with_impact(w, h, room, open_weight, terms.buy, terms.sell, impact)
+    return solve_proportional(w, h, room, open_weight, terms.buy, terms.sell)
+
+
+@numba.njit(cache=True, forceinline=True)
+def _solve(
+    w: FloatArray, h: FloatArray, room: float, open_weight: float, terms: Terms, impact: FloatArray
+) -> tuple[float, bool]:
+    """Returns the scale of the open targets, and whether cash takes the rest instead of its share.
+
+    Where halted assets leave more room than was asked for them, the others fill it only if the action may stretch;
+    otherwise they get the weights they asked for and cash takes the rest.
+    """
+    if room > open_weight * terms.max_stretch or (open_weight <= _NOTHING and terms.max_stretch < np.inf):
+        return _scale(w, h, 1.0, 1.0, terms, impact), True
+    if open_weight <= _NOTHING:
+        return 0.0, True
+    s = _scale(w, h, room, open_weight, terms, impact)
+    if room != 1.0 and not s >= 0.0:  # what is halted already takes more than there is
+        return 0.0, True
+    return s, False
+
+
+@numba.njit(cache=True)
+def _constrain(
+    w: FloatArray, h: FloatArray, kept: FloatArray, cash: float, status: StatusArray, terms: Terms, impact: FloatArray
+) -> tuple[float, float, bool]:
+    """Applies what may be traded; returns the target cash, the scale of the open targets, and whether cash is the rest.
+
+    Weight on assets that are not available becomes cash. Assets that cannot be traded in the direction they need keep
+    their value; the others, cash included, share what remains in the proportions asked for.
+    """
+    for i in range(len(w)):
+        if not status[i] & AVAILABLE:
+            cash += w[i]
+            w[i] = 0.0
+    found, value, asked = _freeze_wrong_ways(1.0, w, h, kept, status)
+    room, open_weight = 1.0 - value, 1.0 - asked
+    s, rest = _solve(w, h, room, open_weight, terms, impact)
+    for _ in range(len(w)):
+        found, value, asked = _freeze_wrong_ways(s, w, h, kept, status)
+        if found == 0:
+            break
+        room, open_weight = room - value, open_weight - asked
+        s, rest = _solve(w, h, room, open_weight, terms, impact)
+    return cash, s, rest
+
+
+@numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
+def _drift(account: FloatArray, before: FloatArray, terms: Terms, h: FloatArray) -> tuple[float, float]:
+    """Writes the asset values at the fill to `h`, in units of the wealth before; returns the cash and the total."""
+    cash = account[0] * (1.0 + terms.cash_before)
+    invested, short = 0.0, 0.0
+    for i in range(len(h)):
+        h[i] = account[1 + i] * (1.0 + before[i])
+        invested += h[i]
+        short += min(account[1 + i], 0.0)
+    cash += terms.borrow_before * short
+    return cash, cash + invested
+
+
+@numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
+def _after_trade(
+    s: float, rest: bool, cash: float, terms: Terms, impact: FloatArray, w: FloatArray, h: FloatArray, kept: FloatArray
+) -> tuple[float, float]:
+    """Returns the cash and the wealth after the trade, in units of wealth at the fill."""
+    invested, cost = 0.0, 0.0
+    for i in range(len(w)):
+        invested += s * w[i] + kept[i]
+    if not rest:
+        return s * cash, s * cash + invested
+    for i in range(len(w)):
+        cost += trade_cost(s * w[i] - h[i], terms.buy, terms.sell, impact[i])
+    return 1.0 - cost - invested, 1.0 - cost
+
+
+@numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
+def _write_trade(
+    s: float, mu: float, wealth: float, w: FloatArray, h: FloatArray, kept: FloatArray, weights: FloatArray,
+    trades: FloatArray,
+) -> float:  # fmt: skip
+    """Writes the weights after the trade and the trades; returns the sum of the changes of asset weights."""
+    inverse, change = 1.0 / mu, 0.0
+    for i in range(len(w)):
+        weights[1 + i] = (s * w[i] + kept[i]) * inverse
+        trades[i] = (s * w[i] - h[i]) * wealth
+        change += abs(weights[1 + i] - (h[i] + kept[i]))
+    return change
+
+
+@numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
+def _close(
+    s: float, cash: float, terms: Terms, w: FloatArray, kept: FloatArray, after: FloatArray, account: FloatArray
+) -> tuple[float, float]:
+    """Writes the account's values at the close, in units of wealth at the fill; returns their sum and their size."""
+    invested, gross, short = 0.0, 0.0, 0.0
+    for i in range(len(w)):
+        value = s * w[i] + kept[i]
+        short += min(value, 0.0)
+        value *= 1.0 + after[i]
+        account[1 + i] = value
+        invested += value
+        gross += abs(value)
+    account[0] = cash * (1.0 + terms.cash_after) + terms.borrow_after * short
+    return account[0] + invested, gross
+
+
+@numba.njit(cache=True)
+def _ruin(b: int, account: FloatArray, book: Book) -> None:
+    """Closes the account: what is left is cash, and no trade is reported."""
+    account[:] = 0.0
+    account[0] = 1.0
+    book.weights[b, :] = account
+    book.trades[b, :] = 0.0
+    book.turnover[b], book.cost[b], book.mu[b] = 0.0, 0.0, 1.0
+    book.ruined[b] = True
+
+
+@numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
+def _book_row(
+    b: int, t: int, account: FloatArray, wealth: FloatArray, targets: FloatArray, hold: bool, legs: Legs, terms: Terms,
+    book: Book, scratch: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+) -> float:  # fmt: skip
+    """Books one episode and returns the growth of its wealth; `RUIN_WEALTH` or less means ruin."""
+    w, h, kept, impact = scratch
+    before, after, all_status, free, impact_scale = legs
+    cash, total = _drift(account, before[t], terms, h)
+    if not total > RUIN_WEALTH:
+        return 0.0
+    if not free[t]:
+        cash += _pay_out(h, all_status[t], LEAVES_BEFORE)
+    cash /= total
+    for i in range(len(w)):
+        h[i] /= total
+        w[i] = h[i] if hold else targets[1 + i]
+    if terms.impact > 0:
+        for i in range(len(w)):
+            impact[i] = terms.impact * impact_scale[t, i] * math.sqrt(wealth[b] * total)
+    target_cash = cash if hold else targets[0]
+    if free[t]:
+        s, rest = _solve(w, h, 1.0, 1.0, terms, impact)
+    else:
+        kept[:] = 0.0
+        target_cash, s, rest = _constrain(w, h, kept, target_cash, all_status[t], terms, impact)
+    traded_cash, mu = _after_trade(s, rest, target_cash, terms, impact, w, h, kept)
+    if not mu > RUIN_WEALTH:
+        return 0.0
+    change = _write_trade(s, mu, wealth[b] * total, w, h, kept, book.weights[b], book.trades[b])
+    book.weights[b, 0] = traded_cash / mu
+    book.turnover[b] = 0.5 * (change + abs(book.weights[b, 0] - cash))
+    book.cost[b] = (1.0 - mu) * wealth[b] * total
+    book.mu[b] = mu
+    closing, gross = _close(s, traded_cash, terms, w, kept, after[t], account)
+    if not free[t]:
+        account[0] += _pay_out(account[1:], all_status[t], LEAVES_AFTER)
+    book.ruined[b] = closing <= terms.margin * gross
+    if not closing > RUIN_WEALTH:
+        return 0.0
+    inverse = 1.0 / closing
+    for i in range(len(account)):
+        account[i] *= inverse
+    return total * closing
+
+
+@numba.njit(cache=True)
+def book_day(
+    day: IntArray,
+    account: FloatArray,
+    wealth: FloatArray,
+    targets: FloatArray,
+    hold: BoolArray,
+    legs: Legs,
+    terms: Terms,
+    book: Book,
+) -> None:
+    """Books one day of B accounts in place.
+
+    Args:
+        day: ``[B]`` row of each decision.
+        account: ``[B, 1 + N]`` weights at the close, cash first; moved to the next close.
+        wealth: ``[B]``; moved to the next close.
+        targets: ``[B, 1 + N]`` weights asked for, rows summing to 1.
+        hold: ``[B]``, true where nothing is traded.
+        legs: The tape's before, after, status, free days and impact scale.
+        terms: Costs and limits.
+        book: Written.
+    """
+    n = targets.shape[1] - 1
+    scratch = np.empty(n), np.empty(n), np.zeros(n), np.zeros(n)
+    for b in range(len(day)):
+        book.ruined[b] = False
+        growth = _book_row(b, day[b], account[b], wealth, targets[b], hold[b], legs, terms, book, scratch)
+        if not growth > RUIN_WEALTH:
+            growth = RUIN_WEALTH
+            _ruin(b, account[b], book)
+        wealth[b] *= growth
+        book.growth[b] = growth
+        book.log_growth[b] = math.log(growth)
+        book.account[b] = account[b]

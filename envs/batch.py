@@ -1,0 +1,206 @@
+"""BatchMarket: B episodes at once, and the only step that moves money."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.error import ResetNeeded
+
+from envs.accounting import Book, Legs, Terms, book_day
+from envs.actions import Action, LongOnly, checked_actions
+from envs.costs import Costs
+from envs.episodes import Clock, Episodes, check_options
+from envs.observations import Observation, Observer, View
+from envs.rewards import LogGrowth, Outcome, Reward
+from envs.tape import Tape
+from market.arrays import AnyArray, BoolArray, FloatArray, IntArray
+
+Info = dict[str, Any]
+
+
+class BatchMarket:
+    """Trades B episodes of one tape in compiled loops; the Gymnasium environments are faces of it.
+
+    Episode ``k`` of a batch does, to the bit, what a batch of one with seed ``seed + k`` does. An account starts with a
+    wealth of 1. With `autoreset` a finished episode starts anew within the step that finished it: the observation
+    returned is the new episode's first, and ``info["final_obs"]`` holds the last ones of ``info["final_rows"]``.
+
+    ``info`` describes the step taken, one entry for each episode: ``weights [B, 1+N]`` right after the trade,
+    ``trades [B, N]`` in wealth units (bought positive), ``turnover [B]``, ``cost [B]`` of the trade in wealth units,
+    ``wealth [B]``, ``gross_return [B]`` before the cost of the trade, ``date [B]`` of the new close.
+
+    Args:
+        tape: What to replay.
+        n_envs: B.
+        costs: What trading and holding cost.
+        action: What the actions mean.
+        reward: What a step is worth.
+        observation: ``full``, ``flat`` or ``compact``.
+        episodes: Start, length and initial position; by default the whole tape from all cash.
+        seed: Seed of episode 0; episode k uses ``seed + k``.
+        autoreset: Whether finished episodes start anew by themselves.
+        one_asset: Whether observations are those of the single-stock environment.
+
+    Raises:
+        ValueError: Arguments do not fit each other or the tape.
+    """
+
+    def __init__(
+        self,
+        tape: Tape,
+        n_envs: int = 1,
+        costs: Costs = Costs(),  # noqa: B008 - frozen
+        action: Action = LongOnly(),  # noqa: B008
+        reward: Reward = LogGrowth(),  # noqa: B008
+        observation: View = "full",
+        episodes: Episodes = Episodes(),  # noqa: B008
+        seed: int | None = None,
+        *,
+        autoreset: bool = True,
+        one_asset: bool = False,
+    ) -> None:
+        if n_envs < 1:
+            raise ValueError(f"n_envs is {n_envs}, expected at least 1")
+        episodes.check(tape)
+        self.tape, self.n_envs, self.costs = tape, n_envs, costs
+        self.action, self.reward, self.episodes, self.autoreset = action, reward, episodes, autoreset
+        self.action_space = action.space(tape.n_assets)
+        self._observer = Observer(tape, observation, one_asset)
+        self.observation_space = self._observer.space
+        self.clock = Clock(tape, episodes, n_envs, seed)
+        self.wealth: FloatArray = np.ones(n_envs)
+        self._legs, self._terms = _legs(tape, costs), _terms(tape, costs, action)
+        self._first = episodes.initial_weights(tape, episodes.weights)
+        self._account = np.tile(self._first, (n_envs, 1))
+        self._targets = np.zeros((n_envs, 1 + tape.n_assets))
+        self._hold = np.zeros(n_envs, np.bool_)
+        self._memory = reward.memory(self.wealth)
+        self._finished = np.ones(n_envs, np.bool_)
+        self._log_benchmark = np.log1p(tape.benchmark)
+
+    @property
+    def account(self) -> FloatArray:
+        """``[B, 1 + N]`` weights at the close, cash first, as a copy."""
+        return self._account.copy()
+
+    def reset(
+        self, seed: int | Sequence[int | None] | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[Observation, Info]:
+        """Starts all episodes anew.
+
+        Args:
+            seed: New seed of episode 0 (k uses ``seed + k``), or one for each; None goes on with the generators.
+            options: ``day``, the first decision day by row or by date; ``days``, the length; ``weights``, the initial
+                position.
+
+        Raises:
+            ValueError: An option is unknown or does not fit the tape.
+        """
+        check_options(options)
+        weights = (options or {}).get("weights")
+        first = self._first if weights is None else self.episodes.initial_weights(self.tape, weights)
+        if seed is not None:
+            self.clock.seed(seed)
+        rows = np.arange(self.n_envs)
+        self._restart(rows, first, options)
+        observation = self._observer.observe(self.clock.day, self._account.astype(np.float32))
+        return observation, self.standing(rows)
+
+    def step(self, actions: AnyArray | Sequence[Any]) -> tuple[Observation, FloatArray, BoolArray, BoolArray, Info]:
+        """Books one day and returns observations, rewards, terminated, truncated and info, a row for each episode.
+
+        Raises:
+            ValueError: Actions have the wrong shape, are not finite, or do not exist; no account has been touched.
+            ResetNeeded: An episode is over and `autoreset` is off, or `reset` was never called.
+        """
+        checked = checked_actions(actions, self.action_space, self.n_envs)
+        if self._finished.any():
+            raise ResetNeeded("the episode is over or has not begun; call reset() before step()")
+        day, clock = self.clock.day, self.clock
+        self.action.weigh(checked, self.tape.status, day, self._targets, self._hold)
+        book = Book.empty(self.n_envs, self.tape.n_assets)
+        book_day(day, self._account, self.wealth, self._targets, self._hold, self._legs, self._terms, book)
+        outcome = Outcome(
+            log_growth=book.log_growth,
+            growth=book.growth,
+            log_benchmark=self._log_benchmark[day],
+            wealth=self.wealth,
+            turnover=book.turnover,
+        )
+        reward = self.reward(outcome, self._memory)
+        day += 1
+        terminated, truncated = book.ruined, (day >= clock.end) & ~book.ruined
+        info = self._info(book)
+        over = terminated | truncated
+        if over.any():
+            self._finish(over, book, info)
+        return self._observer.observe(day, book.account), reward, terminated, truncated, info
+
+    def standing(self, rows: IntArray) -> Info:
+        """Returns the info of episodes that have just begun: the position held and nothing traded."""
+        nothing = np.zeros(len(rows))
+        return {
+            "weights": self._account[rows],
+            "trades": np.zeros((len(rows), self.tape.n_assets)),
+            "turnover": nothing,
+            "cost": nothing.copy(),
+            "wealth": self.wealth[rows],
+            "gross_return": nothing.copy(),
+            "date": self.tape.dates[self.clock.day[rows]],
+        }
+
+    def _info(self, book: Book) -> Info:
+        return {
+            "weights": book.weights,
+            "trades": book.trades,
+            "turnover": book.turnover,
+            "cost": book.cost,
+            "wealth": self.wealth.copy(),
+            "gross_return": book.growth / book.mu - 1.0,
+            "date": self.tape.dates[self.clock.day],
+        }
+
+    def _finish(self, over: BoolArray, book: Book, info: Info) -> None:
+        if not self.autoreset:
+            self._finished |= over
+            return
+        rows = np.flatnonzero(over)
+        info["final_rows"] = rows
+        info["final_obs"] = self._observer.observe(self.clock.day[rows], book.account[rows])
+        self._restart(rows, self._first)
+        book.account[rows] = self._account[rows]
+
+    def _restart(self, rows: IntArray, first: FloatArray, options: Mapping[str, Any] | None = None) -> None:
+        self.clock.restart(rows, options)
+        held = first[1:] * self.tape.listed[self.clock.day[rows]]  # what is not listed is held as cash
+        self._account[rows, 1:] = held
+        self._account[rows, 0] = 1.0 - held.sum(axis=1)
+        self.wealth[rows] = 1.0
+        self._memory[rows] = self.reward.memory(self.wealth[rows])
+        self._finished[rows] = False
+
+
+def _legs(tape: Tape, costs: Costs) -> Legs:
+    scale = np.zeros((0, 0))
+    if costs.impact > 0:
+        if tape.impact_scale is None:
+            raise ValueError("costs: impact needs volumes, which the tape's panel lacks; add them or set impact=0")
+        scale = np.asarray(tape.impact_scale)
+    return Legs(tape.before, tape.after, tape.status, tape.free, scale)
+
+
+def _terms(tape: Tape, costs: Costs, action: Action) -> Terms:
+    """Interest and borrowing are paid once a day, on the leg that ends the trading day, by whoever holds it."""
+    holds_before = tape.fill == "next_close"
+    return Terms(
+        buy=costs.buy_rate,
+        sell=costs.sell_rate,
+        impact=costs.impact * math.sqrt(costs.capital),
+        borrow_before=costs.borrow_rate if holds_before else 0.0,
+        borrow_after=0.0 if holds_before else costs.borrow_rate,
+        cash_before=costs.cash_rate if holds_before else 0.0,
+        cash_after=0.0 if holds_before else costs.cash_rate,
+        margin=costs.margin,
+        max_stretch=action.max_stretch,
+    )

@@ -1,0 +1,84 @@
+"""Observations: what a policy is shown after each close, always as fresh copies and never with a NaN.
+
+============  ========================================================================================================
+``full``      ``Dict(assets [N, D], market [M], account [1+N], mask [N])``; one asset: ``Dict(asset [D], market [M],
+              account [2])``
+``flat``      the parts of ``full`` in one row, for policies that take a plain vector
+``compact``   ``Dict(day [1], account [1+N])``: the row of the tape, to be looked up in ``tape.asset`` and
+              ``tape.market`` by the policy. States do not depend on what an agent does, so nothing is lost.
+============  ========================================================================================================
+
+With a look-back of L days, D is L times the width of a day, oldest day first, and so is M.
+"""
+
+from typing import Any, Literal, get_args
+
+import numpy as np
+from gymnasium import spaces
+
+from envs.tape import Tape
+from market.arrays import AnyArray, FeatureArray, IntArray
+
+View = Literal["full", "flat", "compact"]
+Observation = AnyArray | dict[str, AnyArray]
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+class Observer:
+    """Shows a tape and an account in one of the three views.
+
+    Attributes:
+        view: ``full``, ``flat`` or ``compact``.
+        space: Space of one observation.
+    """
+
+    def __init__(self, tape: Tape, view: View, one_asset: bool = False) -> None:
+        if view not in get_args(View):
+            raise ValueError(f"observation is '{view}', expected one of {', '.join(get_args(View))}")
+        self.view = view
+        self._tape = tape
+        self._one_asset = one_asset
+        self._mask = tape.mask.astype(np.float32)
+        self.space: spaces.Space[Any] = self._space()
+
+    def observe(self, day: IntArray, account: FeatureArray) -> Observation:
+        """Returns the observation of B episodes at rows `day` with weights `account` ``[B, 1 + N]``."""
+        if self.view == "compact":
+            return {"day": day[:, None].copy(), "account": account}
+        shown = self._shown(day, account)
+        if self.view == "full":
+            return shown
+        return np.concatenate([array.reshape(len(day), -1) for array in shown.values()], axis=1)
+
+    def _shown(self, day: IntArray, account: FeatureArray) -> dict[str, AnyArray]:
+        assets, market = self._frames(self._tape.frames, day), self._frames(self._tape.market_frames, day)
+        if self._one_asset:
+            return {"asset": assets[:, 0], "market": market, "account": account}
+        return {"assets": assets, "market": market, "account": account, "mask": self._mask[day]}
+
+    def _frames(self, frames: FeatureArray, day: IntArray) -> FeatureArray:
+        """Returns ``[B, ..., L * width]``: the day and the look-back before it."""
+        lookback = self._tape.lookback
+        if lookback == 1:
+            return np.take(frames, day, axis=0)
+        return np.concatenate([np.take(frames, day + lag, axis=0) for lag in range(lookback)], axis=-1)
+
+    def _space(self) -> spaces.Space[Any]:
+        days, names = len(self._tape), self._tape.n_assets
+        width, market = (
+            array.shape[-1] * self._tape.lookback for array in (self._tape.frames, self._tape.market_frames)
+        )
+        account = _box(1 + names)
+        if self.view == "compact":
+            return spaces.Dict({"day": spaces.Box(0, days - 1, (1,), np.int64), "account": account})
+        if self.view == "flat":
+            return _box(names * width + market + 1 + names + (0 if self._one_asset else names))
+        if self._one_asset:
+            return spaces.Dict({"asset": _box(width), "market": _box(market), "account": account})
+        mask = spaces.Box(0.0, 1.0, (names,), np.float32)
+        return spaces.Dict({"assets": _box(names, width), "market": _box(market), "account": account, "mask": mask})
+
+
+def _box(*shape: int) -> spaces.Box:
+    return spaces.Box(-_LARGEST, _LARGEST, shape, np.float32)

@@ -1,0 +1,244 @@
+"""Tape: the aligned arrays that every episode replays, built once, shared by all and changed by none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import date
+from typing import Any, Self
+
+import numpy as np
+
+from envs.legs import FREE, StatusArray, compute_legs, impact_scale
+from envs.sight import Sight, see
+from market.arrays import BoolArray, DateArray, FeatureArray, FloatArray
+from market.fills import Fill, check_fill, default_fill
+from market.panel import Panel
+from market.states import MarketStates
+
+
+@dataclass(frozen=True, eq=False)
+class Tape:
+    """What happened on T days to N assets, and what a policy may see of it.
+
+    Row ``t`` belongs to the decision taken after the close of day ``t``: `asset`, `market` and `mask` use rows
+    ``<= t``; `before`, `after`, `price` and `status` say what the decision then earns and may do. The last row only
+    ends episodes, so T days hold T - 1 steps. Arrays are read-only and a copy of a tape, deep or not, is the tape.
+
+    Attributes:
+        dates: ``[T] datetime64[D]``.
+        assets: N names.
+        fill: The fill convention of the legs.
+        before: ``[T, N]`` return from the close of ``t`` to the fill, earned by the old weights.
+        after: ``[T, N]`` return from the fill to the close of ``t + 1``, earned by the new weights.
+        price: ``[T, N]`` price at the fill, NaN where there is none.
+        status: ``[T, N]`` bits of `envs.legs`: may be bought, may be sold, may carry weight, is paid out.
+        free: ``[T]``, true where every asset may be bought and sold.
+        listed: ``[T, N]``.
+        tradable: ``[T, N]``.
+        benchmark: ``[T]`` simple return from close ``t`` to close ``t + 1``.
+        frames: ``[lookback - 1 + T, N, D]`` float32, what is seen of each asset; the rows before day 0 come first.
+        market_frames: ``[lookback - 1 + T, M]`` float32, what is seen of the market.
+        mask: ``[T, N]``, true where the asset is listed and has something to see.
+        impact_scale: ``[T, N]`` volatility over the root of daily traded money; None without volumes.
+        lookback: Days of `frames` in one observation.
+        fit_end: Last day that the states' encoder learnt from; None without states.
+    """
+
+    dates: DateArray
+    assets: tuple[str, ...]
+    fill: Fill
+    before: FloatArray
+    after: FloatArray
+    price: FloatArray
+    status: StatusArray
+    free: BoolArray
+    listed: BoolArray
+    tradable: BoolArray
+    benchmark: FloatArray
+    frames: FeatureArray
+    market_frames: FeatureArray
+    mask: BoolArray
+    impact_scale: FloatArray | None
+    lookback: int
+    fit_end: np.datetime64 | None
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, np.ndarray):
+                view = np.asarray(value).view()
+                view.flags.writeable = False
+                object.__setattr__(self, one.name, view)
+
+    def __len__(self) -> int:
+        return len(self.dates)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    @property
+    def n_assets(self) -> int:
+        """N."""
+        return len(self.assets)
+
+    @property
+    def asset(self) -> FeatureArray:
+        """``[T, N, D]``: what is seen of each asset on each day, without look-back; the table of compact policies."""
+        return self.frames[self.lookback - 1 :]
+
+    @property
+    def market(self) -> FeatureArray:
+        """``[T, M]``: what is seen of the market on each day, without look-back."""
+        return self.market_frames[self.lookback - 1 :]
+
+    @staticmethod
+    def from_panel(
+        panel: Panel,
+        states: MarketStates | None = None,
+        fill: Fill | None = None,
+        start: str | None = None,
+        stop: str | None = None,
+        *,
+        features: Panel | None = None,
+        lookback: int = 1,
+        price_limit: float | None = None,
+        delisting_return: float = 0.0,
+        benchmark: Sequence[float] | FloatArray | None = None,
+        allow_unaudited: bool = False,
+    ) -> "Tape":
+        """Builds the tape of the days from `start` to `stop`, both inclusive.
+
+        Prices must be adjusted for splits and dividends before. What the policy sees comes from `states`, else from
+        `features`, else from the bars themselves; all are matched by date and asset, and where they cover fewer days
+        than the panel the days both have are used. Days before `start` serve as look-back and history, never as days
+        of an episode.
+
+        Args:
+            panel: Bars: ``close``, and ``open`` for the fill ``next_open``; ``volume`` for market impact.
+            states: What a frozen encoder made of the market; it must have passed the audit.
+            fill: When decisions are carried out; ``next_open`` where the panel has opens, else ``next_close``.
+            start: First day of decisions; None for the first there is.
+            stop: Last day, at whose close episodes end; None for the last there is.
+            features: A feature panel to see instead of states; NaN is seen as 0.
+            lookback: Days to see at once, oldest first; days before the data are seen as 0.
+            price_limit: Daily limit on moves, 0.1 for 10 %: no buying at limit-up, no selling at limit-down. Moves
+                within 2 % of the limit count, since exchanges round to ticks.
+            delisting_return: Return on the last price when a listing ends; -0.3 is the literature's pessimist.
+            benchmark: Simple return of each panel row (close to close, into the row); None for the equal-weighted
+                mean of the listed assets.
+            allow_unaudited: Accept states whose audit has not passed.
+
+        Raises:
+            ValueError: States are unaudited, of another fill, or lack dates or assets; a price field is missing; a
+                date range is empty.
+        """
+        fill = default_fill(panel) if fill is None else fill
+        check_fill(fill)
+        if lookback < 1:
+            raise ValueError(f"tape: lookback is {lookback} days, expected at least 1")
+        if delisting_return < -1:
+            raise ValueError(f"tape: delisting_return is {delisting_return}, expected at least -1")
+        if states is not None:
+            _check_states(states, fill, allow_unaudited)
+        sight = see(panel, states, features)
+        rows = _rows(panel, sight, start, stop)
+        legs = compute_legs(panel, fill, price_limit, delisting_return)
+        scale = impact_scale(panel)
+        frames, market_frames = sight.window(rows, lookback)
+        return Tape(
+            dates=panel.dates[rows],
+            assets=panel.assets,
+            fill=fill,
+            before=np.ascontiguousarray(legs.before[rows]),
+            after=np.ascontiguousarray(legs.after[rows]),
+            price=legs.price[rows],
+            status=np.ascontiguousarray(legs.status[rows]),
+            free=(legs.status[rows] == FREE).all(axis=1),
+            listed=panel.listed[rows],
+            tradable=panel.tradable[rows],
+            benchmark=_benchmark(panel, legs.before, legs.after, benchmark)[rows],
+            frames=frames,
+            market_frames=market_frames,
+            mask=sight.mask(rows) & panel.listed[rows],
+            impact_scale=None if scale is None else np.ascontiguousarray(scale[rows]),
+            lookback=lookback,
+            fit_end=None if states is None else states.fit_end,
+        )
+
+    def only(self, asset: str) -> "Tape":
+        """Returns the tape of one asset, which sees its own state, the same market and the same benchmark.
+
+        Raises:
+            ValueError: The tape has no such asset.
+        """
+        if asset not in self.assets:
+            raise ValueError(
+                f"tape: no asset '{asset}' among {self.n_assets}: {', '.join(self.assets[:8])}; name one of them"
+            )
+        column = [self.assets.index(asset)]
+        grids = {
+            name: np.ascontiguousarray(getattr(self, name)[:, column])
+            for name in ("before", "after", "price", "status", "listed", "tradable", "mask", "frames")
+        }
+        scale = None if self.impact_scale is None else np.ascontiguousarray(self.impact_scale[:, column])
+        free = (grids["status"] == FREE).all(axis=1)
+        changes: dict[str, Any] = {"assets": (asset,), "free": free, "impact_scale": scale, **grids}
+        return replace(self, **changes)
+
+    def row(self, day: int | str | date | np.datetime64) -> int:
+        """Returns the row of a day given by number or by date; a day that no decision can be taken on is refused."""
+        if isinstance(day, (int, np.integer)):
+            row = int(day)
+        else:
+            wanted = np.array(day, dtype="datetime64[D]")
+            row = int(np.searchsorted(self.dates, wanted))
+            if row == len(self) or self.dates[row] != wanted:
+                raise ValueError(f"day {day} is not among the {len(self)} days {self.dates[0]} ... {self.dates[-1]}")
+        if not 0 <= row < len(self) - 1:
+            raise ValueError(f"day {row} is outside 0 ... {len(self) - 2}, the days a decision can be taken on")
+        return row
+
+
+def _check_states(states: MarketStates, fill: Fill, allow_unaudited: bool) -> None:
+    if not states.audited and not allow_unaudited:
+        raise ValueError(
+            f"tape: states have audit={states.provenance.get('audit')!r}, expected 'passed'; "
+            "extract and audit them again, or pass allow_unaudited=True"
+        )
+    made_for = states.provenance.get("fill")
+    if made_for is not None and made_for != fill:
+        raise ValueError(f"tape: fill is '{fill}' but the states were made for '{made_for}'; pass fill='{made_for}'")
+
+
+def _rows(panel: Panel, sight: Sight, start: str | None, stop: str | None) -> slice:
+    asked = panel.rows(start, stop)
+    rows = slice(max(asked.start, sight.rows.start), min(asked.stop, sight.rows.stop))
+    for day, row, edge in ((start, asked.start, rows.start), (stop, asked.stop, rows.stop)):
+        if day is not None and row != edge:
+            seen = panel.dates[sight.rows]
+            raise ValueError(
+                f"tape: {sight.name} cover {seen[0]} ... {seen[-1]}, which leaves out {day}; choose days they cover"
+            )
+    if rows.stop - rows.start < 2:
+        raise ValueError(
+            f"tape: {max(0, rows.stop - rows.start)} days between {start} and {stop}, expected at least 2; "
+            f"the panel has {panel.dates[0]} ... {panel.dates[-1]}"
+        )
+    return rows
+
+
+def _benchmark(
+    panel: Panel, before: FloatArray, after: FloatArray, given: Sequence[float] | FloatArray | None
+) -> FloatArray:
+    returns = np.zeros(len(panel))
+    if given is None:
+        listed = panel.listed.astype(np.float64)
+        returns[:] = (listed * ((1 + before) * (1 + after) - 1)).sum(axis=1) / np.maximum(listed.sum(axis=1), 1)
+        return returns
+    series = np.asarray(given, dtype=np.float64)
+    if series.shape != (len(panel),) or not np.isfinite(series[1:]).all():
+        raise ValueError(f"tape: benchmark has shape {series.shape}, expected {len(panel)} finite returns, one a row")
+    returns[:-1] = series[1:]
+    return returns
