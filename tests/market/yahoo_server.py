@@ -87,9 +87,10 @@ class YahooServer:
     """Serves `listings`; `trouble[ticker]` is answered first, one entry a request.
 
     Trouble is an HTTP status, ``"truncated"`` (half of the JSON), ``"html"`` (another page, as a hotel's network
-    shows), ``"reset"`` (the connection is dropped) or ``"slow"`` (an answer after `delay` seconds). ``trouble["*"]`` applies to every ticker, and a status in
-    `always` to every request for it. `early` seconds of bars before the first one asked for come with it. `asked`
-    lists every request for bars as ticker and first day; `foreign` every other request that has no answer here.
+    shows), ``"reset"`` (the connection is dropped) or ``"slow"`` (an answer after `delay` seconds).
+    ``trouble["*"]`` applies to every ticker, and a status in `always` to every request for it. `early` seconds of
+    bars before the first one asked for come with it. `asked` lists every request for bars as ticker and first day;
+    `foreign` every other request that has no answer here.
     """
 
     def __init__(self) -> None:
@@ -97,7 +98,7 @@ class YahooServer:
         self.trouble: dict[str, list[int | str]] = defaultdict(list)
         self.always: dict[str, int] = {}
         self.early = 0
-        self.delay = 1.0
+        self.delay = 2.0
         self.asked: list[tuple[str, str]] = []
         self.foreign: list[str] = []
         self._lock = threading.Lock()
