@@ -1,0 +1,141 @@
+"""The model file: weights, fitted scaler and everything needed to tell whether they fit; nothing in it is executed."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from encoders.base import Encoder, EncoderConfig
+from encoders.pipeline import FrozenEncoder, Pipeline, TrainingData
+from encoders.resume import to_arrays, to_tensors
+from encoders.windows import InputShape
+from market.arrays import AnyArray
+from market.features import FeatureSet
+from market.panel import Panel
+from market.scaling import Scaling
+from market.storage import read_arrays, write_arrays
+
+KIND, VERSION = "model", 1
+_WEIGHTS, _SCALER = "encoder/", "scaler/"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A trained encoder at rest.
+
+    Attributes:
+        weights: Parameters and buffers by name.
+        scaler: What the scaler learnt, by name.
+        about: What made it, as JSON: ``encoder`` (class), ``settings`` (the experiment), ``features`` (names),
+            ``shape`` (of its windows), ``label``, ``split``, ``fit_end``, ``train_rows``, ``assets``, ``n_days``,
+            ``panel_fingerprint``, ``content_fingerprint``, ``epoch``, ``metric``, ``value``.
+    """
+
+    weights: Mapping[str, Tensor]
+    scaler: Mapping[str, AnyArray]
+    about: Mapping[str, Any]
+
+    @property
+    def shape(self) -> InputShape:
+        """The windows that the encoder was built for."""
+        return InputShape(**self.about["shape"])
+
+    def save(self, path: str | Path) -> str:
+        """Writes ``model.safetensors``, aside and renamed, and returns its fingerprint."""
+        arrays = {f"{_WEIGHTS}{name}": array for name, array in to_arrays(self.weights).items()}
+        arrays |= {f"{_SCALER}{name}": array for name, array in self.scaler.items()}
+        return write_arrays(path, arrays, {"kind": KIND, "version": VERSION, **self.about})
+
+    @staticmethod
+    def load(path: str | Path) -> "Checkpoint":
+        """Reads a model file; no code of it runs.
+
+        Raises:
+            ValueError: The file is missing, damaged, or of another kind or version.
+        """
+        arrays, header = read_arrays(path, KIND, VERSION)
+        about = {name: value for name, value in header.items() if name not in ("kind", "version")}
+        weights = {name[len(_WEIGHTS) :]: array for name, array in arrays.items() if name.startswith(_WEIGHTS)}
+        scaler = {name[len(_SCALER) :]: array for name, array in arrays.items() if name.startswith(_SCALER)}
+        return Checkpoint(to_tensors(weights), scaler, about)
+
+    def restore(self, config: EncoderConfig, features: FeatureSet, scaling: Scaling) -> FrozenEncoder:
+        """Returns the frozen encoder that was saved.
+
+        Raises:
+            ValueError: `config` describes another architecture, or `features` are others; names the first difference.
+        """
+        if config.lookback != self.shape.lookback:
+            raise ValueError(
+                f"checkpoint: trained with a look-back of {self.shape.lookback} days, the configuration says "
+                f"{config.lookback}; use the configuration beside the checkpoint"
+            )
+        encoder = config.build(self.shape)
+        self.load_into(encoder)
+        encoder.requires_grad_(False).eval()
+        scaler = scaling.restore(tuple(self.about["features"]), self.scaler)
+        return FrozenEncoder(Pipeline(features, scaler, self.shape.lookback), encoder)
+
+    def load_into(self, encoder: Encoder) -> None:
+        """Puts the weights into an encoder of the same architecture.
+
+        Raises:
+            ValueError: A weight is missing, is left over, or has another shape.
+        """
+        own = encoder.state_dict()
+        for name in (*own, *self.weights):
+            saved, wanted = (tuple(part[name].shape) if name in part else None for part in (self.weights, own))
+            if saved != wanted:
+                said = "no such weight" if saved is None else f"shape {saved}"
+                meant = "none" if wanted is None else f"{wanted}"
+                raise ValueError(
+                    f"checkpoint of {self.about.get('encoder')}: {name} has {said}, {type(encoder).__name__} as "
+                    f"configured wants {meant}; it belongs to another architecture"
+                )
+        encoder.load_state_dict(dict(self.weights))
+
+    def refuse_other_panel(self, panel: Panel) -> None:
+        """Refuses a panel that is neither the one trained on nor that one with days appended.
+
+        Raises:
+            ValueError: It differs; the message says in what.
+        """
+        trained = self.about["n_days"]
+        if list(panel.assets) != self.about["assets"]:
+            difference = f"it has {len(panel.assets)} assets, the training panel {len(self.about['assets'])}"
+            if len(panel.assets) == len(self.about["assets"]):
+                pairs = zip(self.about["assets"], panel.assets, strict=True)
+                before, now = next(pair for pair in pairs if pair[0] != pair[1])
+                difference = f"it has {now} where the training panel has {before}"
+        elif len(panel) < trained:
+            difference = f"it has {len(panel)} days, the training panel {trained}"
+        elif content_fingerprint(panel[:trained]) != self.about["content_fingerprint"]:
+            difference = f"its first {trained} days ({panel.dates[0]} to {panel.dates[trained - 1]}) hold other values"
+        else:
+            return
+        raise ValueError(f"checkpoint was trained on another panel: {difference}; name the panel with --panel")
+
+
+def describe(data: TrainingData, encoder: Encoder, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a checkpoint of this encoder on this data says of itself."""
+    return {
+        "encoder": type(encoder).__name__,
+        "settings": dict(settings),
+        "features": list(data.pipeline.scaler.fields),
+        "shape": asdict(data.store.shape),
+        "label": asdict(data.label),
+        "split": asdict(data.split),
+        "fit_end": str(data.fit_end),
+        "train_rows": [data.days.train.start, data.days.train.stop],
+        "assets": list(data.panel.assets),
+        "n_days": len(data.panel),
+        "panel_fingerprint": data.panel.fingerprint,
+        "content_fingerprint": content_fingerprint(data.panel),
+    }
+
+
+def content_fingerprint(panel: Panel) -> str:
+    """Returns the fingerprint of a panel wherever it came from: of dates, assets, fields, values and masks alone."""
+    return replace(panel, source={}).fingerprint

@@ -1,0 +1,112 @@
+"""What a person sees of a run: TensorBoard curves and figures, and a progress bar. Learning does not depend on it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from encoders.base import Encoder
+from encoders.quantizers import Quantizer
+from encoders.validation import Losses
+from encoders.windows import Window
+
+N_PICTURED = 3  # assets in the reconstruction figure
+
+
+class Monitor:
+    """Writes curves under `directory` and shows progress on standard error; does neither where it is not `active`.
+
+    The bar is silent where standard error is not a terminal. A continued run overwrites the curves from its first step
+    on.
+    """
+
+    def __init__(self, directory: Path, n_steps: int, step: int, active: bool) -> None:
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=console, disable=not (active and console.is_terminal))
+        self._task = self._bar.add_task("pretraining", total=n_steps, completed=step)
+        self._writer = SummaryWriter(str(directory), purge_step=step) if active else None
+
+    def __enter__(self) -> "Monitor":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+        if self._writer is not None:
+            self._writer.close()
+
+    def step(self, step: int, terms: Mapping[str, float], rate: float, norm: float) -> None:
+        """Records the loss and its terms after optimiser step `step`, the learning rate and the gradient's norm."""
+        self._bar.update(self._task, completed=step, description=f"loss {terms['total']:.4g}")
+        self._scalars({f"loss/{name}": value for name, value in terms.items()}, step)
+        self._scalars({"optimiser/learning_rate": rate, "optimiser/gradient_norm": norm}, step)
+
+    def epoch(self, step: int, entry: Mapping[str, Any], losses: Losses, encoder: Encoder) -> None:
+        """Records the measures of an epoch and draws the reconstruction and the codebooks."""
+        self._scalars(flattened(entry["valid"], "valid/"), step)
+        if self._writer is None:
+            return
+        if losses.example is not None:
+            self._writer.add_figure("reconstruction", reconstruction_figure(*losses.example), step)
+        for name, vectors in code_vectors(encoder).items():
+            self._writer.add_embedding(vectors, tag=name, global_step=step)
+
+    def finish(self, settings: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
+        """Records the settings of the run beside its final measures."""
+        if self._writer is None:
+            return
+        plain = {name: value for name, value in flattened(settings, "", text=True).items() if value is not None}
+        scores = flattened({part: metrics[part] for part in ("valid", "test")}, "final/")
+        self._writer.add_hparams(plain, scores, run_name=".")
+
+    def _scalars(self, values: Mapping[str, float], step: int) -> None:
+        if self._writer is not None:
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, step)
+
+
+def flattened(tree: Mapping[str, Any], prefix: str, text: bool = False) -> dict[str, Any]:
+    """Returns the numbers of nested mappings under one name each; strings as well where `text` is true."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= flattened(value, f"{prefix}{name}/", text)
+        elif isinstance(value, int | float) or (text and isinstance(value, str)):
+            flat[f"{prefix}{name}"] = value
+        elif text and isinstance(value, list | tuple):
+            flat[f"{prefix}{name}"] = str(value)
+    return flat
+
+
+def code_vectors(encoder: Encoder) -> dict[str, Tensor]:
+    """Returns the vectors of all codes of each quantiser, ``[C, d]``."""
+    quantizers = {name: part for name, part in encoder.named_modules() if isinstance(part, Quantizer)}
+    with torch.no_grad():
+        device = next(iter((*encoder.parameters(), *encoder.buffers()))).device
+        return {
+            name: part.lookup(torch.arange(part.codebook_size, device=device)).cpu()
+            for name, part in quantizers.items()
+        }
+
+
+def reconstruction_figure(window: Window, rebuilt: Tensor) -> Figure:
+    """Returns a figure of the closes of the first day's window beside the rebuilt ones, for a few of its assets."""
+    shown = window.mask[0].nonzero()[:N_PICTURED, 0]
+    figure = Figure(figsize=(4 * N_PICTURED, 3), layout="constrained")
+    axes = figure.subplots(1, N_PICTURED, squeeze=False)[0]
+    for axis, asset in zip(axes, shown.tolist(), strict=False):
+        axis.plot(window.prices[0, :, asset, -1].cpu().numpy(), label="close")
+        axis.plot(rebuilt[0, :, asset, -1].float().cpu().numpy(), label="rebuilt")
+        axis.set(title=f"asset {asset}", xlabel="day of the window", ylabel="relative to the last close")
+        axis.legend()
+    return figure

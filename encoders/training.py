@@ -1,0 +1,276 @@
+"""Pretraining: the only training loop of the project, for every encoder, on one process or many.
+
+A run is a function of its seed, its data and its settings. Killed at any moment, the same call continues from the last
+saved state and ends with the weights that it would have had without the interruption, to the bit, as long as the device
+computes the same numbers twice.
+"""
+
+import json
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from encoders.base import Encoder, EncoderConfig
+from encoders.checkpoint import Checkpoint, describe
+from encoders.launch import launched, precision_of
+from encoders.monitor import Monitor
+from encoders.pipeline import TrainingData
+from encoders.resume import Learner, Progress, load_state, save_state
+from encoders.schedule import Optim, epoch_batches, seed_step
+from encoders.validation import Forecasts, Judge, Losses, by_year, codebook_health, prediction
+from market.arrays import FloatArray, IntArray
+from market.storage import write_json, write_text
+
+logger = logging.getLogger(__name__)
+
+Backtest = Callable[[FloatArray, slice], Mapping[str, float | None]]
+"""What trading on a forecast ``[T, N]`` over some rows would have earned, by name."""
+
+FIRST_WEIGHTS = 2**32 - 1  # stands where the number of a step would; no run has as many
+COLLAPSED = 0.1  # share of codes in use below which a codebook deserves a warning
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """What a run is made of, apart from the device.
+
+    Attributes:
+        encoder: Builds the encoder.
+        data: What it learns from and is judged on.
+        optim: How it learns.
+        seed: Decides first weights, order of days and every random number.
+        settings: The whole experiment as JSON; kept in the checkpoint and in TensorBoard.
+        backtest: Measures of trading on a forecast, for valid and test; None leaves them out.
+    """
+
+    encoder: EncoderConfig
+    data: TrainingData
+    optim: Optim
+    seed: int = 0
+    settings: Mapping[str, Any] | None = None
+    backtest: Backtest | None = None
+
+
+def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
+    """Trains an encoder, keeps its best checkpoint on valid, judges that once on test, and returns its metrics.
+
+    Writes ``model.safetensors`` (best on valid), ``last/state.safetensors`` (to continue from), ``history.jsonl``,
+    ``tensorboard/`` and at last ``metrics.json``. Every process of a launch calls this function and must see the same
+    `directory`; the first one writes.
+
+    Args:
+        experiment: What to run.
+        directory: Where the files go; a state that it holds is continued.
+
+    Raises:
+        ValueError: A setting does not fit the data or the processes, the state in `directory` belongs to another run,
+            or the loss became NaN or infinite; then the best checkpoint and the last good state remain.
+    """
+    run = _Run(experiment, Path(directory))
+    progress, optim = run.resume(), experiment.optim
+    step = progress.epoch * run.n_batches + progress.batch
+    with Monitor(run.directory / "tensorboard", optim.epochs * run.n_batches, step, run.first) as monitor:
+        while progress.epoch < optim.epochs and not progress.exhausted(optim.patience):
+            run.learn_epoch(progress, monitor)
+            run.close_epoch(progress, monitor)
+        metrics = run.judge_best(progress)
+        monitor.finish(run.about["settings"], metrics)
+    return metrics
+
+
+class _Run:
+    """A run in one process."""
+
+    def __init__(self, experiment: Experiment, directory: Path) -> None:
+        self.experiment, self.directory = experiment, directory
+        self.data, self.optim = experiment.data, experiment.optim
+        self.accelerator: Accelerator = launched(self.optim)
+        self.first: bool = self.accelerator.is_main_process
+        self.store = self.data.store.to(self.accelerator.device)
+        seed_step(experiment.seed, FIRST_WEIGHTS, 0)  # the same on every process
+        self.encoder = experiment.encoder.build(self.store.shape).to(self.accelerator.device)
+        self.encoder.refuse_small_data(len(self.data.train_days))
+        self.n_batches = len(epoch_batches(self.data.train_days, self.optim.batch_size, experiment.seed, 0))
+        decay = self.optim.ema_decay
+        average = None if decay is None else averaged(self.encoder, decay)
+        groups = self.encoder.parameter_groups(self.optim.learning_rate, self.optim.weight_decay)
+        optimizer = torch.optim.AdamW(groups, betas=self.optim.betas, fused=True)
+        self.learner = Learner(self.encoder, optimizer, average)
+        self.peaks = [group["lr"] / self.optim.learning_rate for group in optimizer.param_groups]
+        self.model = self.accelerator.prepare(self.encoder)
+        share = self.optim.batch_size // self.accelerator.num_processes
+        self.judge = Judge(self.accelerator, self.data, self.store, share)
+        self.about = describe(self.data, self.encoder, experiment.settings or {})
+
+    @property
+    def state_path(self) -> Path:
+        return self.directory / "last" / "state.safetensors"
+
+    @property
+    def model_path(self) -> Path:
+        return self.directory / "model.safetensors"
+
+    @property
+    def judged(self) -> Encoder:
+        """The encoder that is validated and kept: the averaged one where there is one."""
+        average = self.learner.average
+        return self.encoder if average is None else average.module  # type: ignore[return-value]
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What a continuation must have in common with the run."""
+        return {
+            "seed": self.experiment.seed,
+            "optim": asdict(self.optim),
+            "precision": precision_of(self.accelerator),
+            "processes": self.accelerator.num_processes,
+            "panel_fingerprint": self.about["panel_fingerprint"],
+            "settings": self.about["settings"],
+        }
+
+    def resume(self) -> Progress:
+        if not self.state_path.exists():
+            return Progress()
+        progress = load_state(self.state_path, self.learner, self.recipe)
+        logger.info("continuing in epoch %d, batch %d of %d", progress.epoch, progress.batch, self.n_batches)
+        return progress
+
+    def learn_epoch(self, progress: Progress, monitor: Monitor) -> None:
+        """Takes the batches of an epoch that are not done yet."""
+        seed = self.experiment.seed
+        batches = epoch_batches(self.data.train_days, self.optim.batch_size, seed, progress.epoch)
+        for batch in batches[progress.batch :]:
+            step = progress.epoch * self.n_batches + progress.batch
+            rate = self.optim.rate(step, self.optim.epochs * self.n_batches)
+            terms, norm = self.learn(batch, step, rate)
+            progress.add(terms)
+            monitor.step(step + 1, terms, rate, norm)
+            if (step + 1) % self.optim.save_every == 0 and progress.batch < self.n_batches:
+                self.save(progress)
+
+    def learn(self, batch: IntArray, step: int, rate: float) -> tuple[dict[str, float], float]:
+        """Takes one optimiser step on the days of `batch`; returns the loss by term and the gradient's norm."""
+        for group, peak in zip(self.learner.optimizer.param_groups, self.peaks, strict=True):
+            group["lr"] = rate * peak
+        rank, parts = self.accelerator.process_index, self.optim.accumulation
+        seed_step(self.experiment.seed, step, rank)
+        share = torch.from_numpy(batch.reshape(parts, self.accelerator.num_processes, -1)[:, rank])
+        sums: dict[str, Tensor] = {}
+        norm = torch.zeros(())
+        for days in share:
+            with self.accelerator.accumulate(self.model):
+                encoding = self.model(self.store.gather(days))
+                for name, term in {"total": encoding.loss.detach(), **encoding.terms}.items():
+                    sums[name] = sums.get(name, 0) + term.double() / parts
+                self.accelerator.backward(encoding.loss)
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.optim.clip_norm)
+        means = self.accelerator.reduce(torch.stack(list(sums.values())), reduction="mean").tolist()
+        terms = dict(zip(sums, means, strict=True))
+        self._refuse_divergence(terms, float(norm), step, rate)
+        self.learner.optimizer.step()
+        self.learner.optimizer.zero_grad()
+        if self.learner.average is not None:
+            self.learner.average.update_parameters(self.encoder)
+        return terms, float(norm)
+
+    def close_epoch(self, progress: Progress, monitor: Monitor) -> None:
+        """Validates, keeps the checkpoint if it is the best so far, and saves the state."""
+        step = (progress.epoch + 1) * self.n_batches
+        forecasts, losses = self.judge.look_at(self.judged, self.data.days.valid)
+        entry = {
+            "epoch": progress.epoch,
+            "step": step,
+            "train": {name: total / progress.batch for name, total in progress.sums.items()},
+            "valid": self.measures(self.data.days.valid, forecasts, losses),
+        }
+        self._warn_of_collapse(progress.epoch, losses)
+        if progress.improves(self._score(entry["valid"])):
+            self._keep(progress)
+        monitor.epoch(step, entry, losses, self.judged)
+        progress.finish_epoch(entry)
+        if self.first:
+            write_text(self.directory / "history.jsonl", "".join(json.dumps(line) + "\n" for line in progress.history))
+        self.save(progress)
+
+    def measures(self, part: slice, forecasts: Forecasts, losses: Losses) -> dict[str, Any]:
+        """Returns prediction, loss, codebook and, where wanted, portfolio measures of a part."""
+        found = {
+            **prediction(self.data, forecasts, part),
+            "loss": losses.terms,
+            "codebooks": codebook_health(losses.counts),
+        }
+        if self.experiment.backtest is not None:
+            found["portfolio"] = dict(self.experiment.backtest(forecasts.mean, part))
+        return found
+
+    def judge_best(self, progress: Progress) -> dict[str, Any]:
+        """Returns and writes the metrics of the best checkpoint on valid and, this once, on test."""
+        self.accelerator.wait_for_everyone()
+        best = Checkpoint.load(self.model_path)
+        best.load_into(self.encoder)
+        train = self.judge.losses(self.encoder, self.data.train_days)
+        metrics: dict[str, Any] = {
+            "best_epoch": progress.best_epoch,
+            "n_epochs": progress.epoch,
+            "n_parameters": sum(parameter.numel() for parameter in self.encoder.parameters()),
+            "fit_end": self.about["fit_end"],
+            "train": {"loss": train.terms, "codebooks": codebook_health(train.counts)},
+        }
+        for name in ("valid", "test"):
+            part = getattr(self.data.days, name)
+            forecasts, losses = self.judge.look_at(self.encoder, part)
+            metrics[name] = self.measures(part, forecasts, losses) | {"per_year": by_year(self.data, forecasts, part)}
+        if self.first:
+            write_json(self.directory / "metrics.json", metrics)
+        return metrics
+
+    def save(self, progress: Progress) -> None:
+        """Writes the state that a continuation starts from."""
+        if self.first:
+            save_state(self.state_path, self.learner, progress, self.recipe)
+        self.accelerator.wait_for_everyone()
+
+    def _keep(self, progress: Progress) -> None:
+        if self.first:
+            chosen = {"epoch": progress.best_epoch, "metric": self.optim.metric, "value": progress.best_value}
+            scaler = self.data.pipeline.scaler.arrays()
+            Checkpoint(self.judged.state_dict(), scaler, {**self.about, **chosen}).save(self.model_path)
+
+    def _score(self, valid: Mapping[str, Any]) -> float | None:
+        return -valid["loss"]["total"] if self.optim.metric == "loss" else valid[self.optim.metric]
+
+    def _warn_of_collapse(self, epoch: int, losses: Losses) -> None:
+        for name, health in codebook_health(losses.counts).items():
+            if health["usage"] < COLLAPSED and self.first:
+                logger.warning("epoch %d: only %.1f %% of codebook %s in use", epoch, 100 * health["usage"], name)
+
+    def _refuse_divergence(self, terms: Mapping[str, float], norm: float, step: int, rate: float) -> None:
+        if math.isfinite(norm) and all(math.isfinite(value) for value in terms.values()):
+            return
+        listed = ", ".join(f"{name} {value:.4g}" for name, value in terms.items())
+        kept = f"{self.model_path} keeps the best epoch" if self.model_path.exists() else "there is no checkpoint yet"
+        raise ValueError(
+            f"training diverged at step {step}: {listed}, gradient norm {norm:.4g}, learning rate {rate:.3g}; "
+            f"{kept}; lower optim.learning_rate or optim.clip_norm"
+        )
+
+
+def averaged(encoder: nn.Module, decay: float) -> AveragedModel:
+    """Returns a copy of `encoder` whose weights follow it by exponential averages, and whose buffers equal its own.
+
+    The first update copies the weights; the decay then rises to `decay`, so that early weights are soon forgotten.
+    """
+
+    def follow(average: list[Tensor], current: list[Tensor], n_averaged: Tensor | int) -> None:
+        n = int(n_averaged)
+        torch._foreach_lerp_(average, current, 1.0 - min(decay, (1 + n) / (10 + n)))
+
+    return AveragedModel(encoder, multi_avg_fn=torch.no_grad()(follow))

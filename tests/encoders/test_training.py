@@ -1,0 +1,321 @@
+"""The loop: learns, resumes to the bit, stops on NaN, and counts every day once on any number of processes."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from accelerate.state import AcceleratorState, PartialState
+
+import encoders.training as training
+from encoders.checkpoint import Checkpoint
+from encoders.launch import refuse_lost_processes
+from encoders.schedule import Optim, epoch_batches
+from encoders.training import Experiment, averaged, pretrain
+from evaluation.prediction import prediction_metrics
+from market.storage import read_arrays
+from tests.encoders.tiny import Tiny, TinyEncoder, bars, tiny_data
+
+OPTIM = Optim(epochs=3, batch_size=16, learning_rate=1e-2, precision="fp32", save_every=2, warmup=0.1)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator() -> Iterator[None]:
+    yield
+    AcceleratorState._reset_state()
+    PartialState._reset_state()
+
+
+def experiment(optim: Optim = OPTIM, seed: int = 0, **changes: Any) -> Experiment:
+    return Experiment(Tiny(), tiny_data(), optim, seed, {"name": "tiny"}, **changes)
+
+
+def weights(folder: Path) -> dict[str, np.ndarray]:
+    arrays, _ = read_arrays(folder / "last" / "state.safetensors", "pretrain-state", 1)
+    return {name: np.array(array) for name, array in arrays.items()}
+
+
+def assert_equal_runs(one: Path, other: Path) -> None:
+    first, second = weights(one), weights(other)
+    assert first.keys() == second.keys()
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name], err_msg=name)
+    assert (one / "model.safetensors").read_bytes() == (other / "model.safetensors").read_bytes()
+    assert (one / "metrics.json").read_text() == (other / "metrics.json").read_text()
+    assert (one / "history.jsonl").read_text() == (other / "history.jsonl").read_text()
+
+
+class Killed(Exception):
+    """Stands for a kill: nothing in the loop catches it."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    learn = training._Run.learn
+
+    def learn_or_die(self: Any, batch: Any, number: int, rate: float) -> Any:
+        if number == step:
+            raise Killed
+        return learn(self, batch, number, rate)
+
+    monkeypatch.setattr(training._Run, "learn", learn_or_die)
+
+
+def test_it_learns_what_is_planted_and_writes_every_file(tmp_path: Path) -> None:
+    metrics = pretrain(experiment(replace(OPTIM, epochs=12)), tmp_path)
+    assert metrics["test"]["rank_ic"] > 0.3  # yesterday's move is planted in tomorrow's
+    assert metrics["valid"]["rank_ic"] == max(
+        json.loads(line)["valid"]["rank_ic"] for line in (tmp_path / "history.jsonl").read_text().splitlines()
+    )
+    assert metrics["train"]["codebooks"]["moves"]["usage"] >= 0.5
+    assert metrics["fit_end"] == "2020-05-11"  # the label of the last valid day, 05-09, ends two days later
+    assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
+    assert list((tmp_path / "tensorboard").rglob("events*"))
+
+
+def test_labels_shuffled_in_time_teach_nothing(tmp_path: Path) -> None:
+    data = tiny_data()
+    order = np.random.default_rng(0).permutation(len(data.panel))
+    store = replace(data.store, forward_return=data.store.forward_return[torch.from_numpy(order)])
+    shuffled = replace(data, store=store, returns=data.returns[order])
+    metrics = pretrain(replace(experiment(replace(OPTIM, epochs=6)), data=shuffled), tmp_path)
+    assert abs(metrics["test"]["rank_ic"]) < 4 / np.sqrt(5 * metrics["test"]["n_days"])
+
+
+@pytest.mark.parametrize("step", [0, 3, 5, 6, 14])
+def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    optim = replace(OPTIM, ema_decay=0.9, accumulation=2)
+    pretrain(experiment(optim), tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        kill_at(patch, step)
+        with pytest.raises(Killed):
+            pretrain(experiment(optim), tmp_path / "killed")
+    pretrain(experiment(optim), tmp_path / "killed")
+    assert_equal_runs(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_a_run_killed_before_its_metrics_only_judges_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretrain(experiment(), tmp_path)
+    before = (tmp_path / "metrics.json").read_text()
+    (tmp_path / "metrics.json").unlink()
+    monkeypatch.setattr(training._Run, "learn", None)
+    pretrain(experiment(), tmp_path)
+    assert (tmp_path / "metrics.json").read_text() == before
+
+
+def test_the_seed_decides_the_weights(tmp_path: Path) -> None:
+    for name, seed in (("one", 0), ("same", 0), ("other", 1)):
+        pretrain(experiment(seed=seed), tmp_path / name)
+    assert_equal_runs(tmp_path / "one", tmp_path / "same")
+    assert not np.array_equal(
+        weights(tmp_path / "one")["encoder/head.weight"], weights(tmp_path / "other")["encoder/head.weight"]
+    )
+
+
+def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:
+    pretrain(experiment(), tmp_path)
+    with pytest.raises(ValueError, match=r"started with seed 0, now 1"):
+        pretrain(experiment(seed=1), tmp_path)
+    with pytest.raises(ValueError, match=r"started with optim.epochs 3, now 4"):
+        pretrain(experiment(replace(OPTIM, epochs=4)), tmp_path)
+
+
+def test_averaged_weights_are_what_is_judged_and_kept(tmp_path: Path) -> None:
+    pretrain(experiment(replace(OPTIM, ema_decay=0.99, patience=None)), tmp_path)
+    state, kept = weights(tmp_path), Checkpoint.load(tmp_path / "model.safetensors")
+    epochs = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    scores = [epoch["valid"]["rank_ic"] for epoch in epochs]
+    assert not np.array_equal(state["average/module.head.weight"], state["encoder/head.weight"])
+    if int(np.argmax(scores)) == len(scores) - 1:
+        np.testing.assert_array_equal(kept.weights["head.weight"], state["average/module.head.weight"])
+
+
+def test_averages_follow_a_plain_recurrence() -> None:
+    encoder = torch.nn.Linear(1, 1, bias=False)
+    average = averaged(encoder, 0.5)
+    expected, values = 0.0, [1.0, 3.0, -2.0, 5.0]
+    for n, value in enumerate(values):
+        encoder.weight.data.fill_(value)
+        average.update_parameters(encoder)
+        decay = min(0.5, (1 + n) / (10 + n))
+        expected = value if n == 0 else decay * expected + (1 - decay) * value
+        assert average.module.weight.item() == pytest.approx(expected)  # type: ignore[union-attr, operator]
+
+
+def test_training_stops_after_patience_and_keeps_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([0.1, 0.3, 0.2, None, 0.2, 0.9])
+    monkeypatch.setattr(training._Run, "_score", lambda self, valid: next(scores))
+    metrics = pretrain(experiment(replace(OPTIM, epochs=6, patience=3)), tmp_path)
+    assert (metrics["best_epoch"], metrics["n_epochs"]) == (1, 5)
+    assert Checkpoint.load(tmp_path / "model.safetensors").about["epoch"] == 1
+
+
+def test_a_diverging_loss_stops_with_step_and_terms_and_keeps_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward, calls = TinyEncoder.forward, iter(range(1000))
+
+    def diverge(self: TinyEncoder, window: Any) -> Any:
+        encoding = forward(self, window)
+        bad = self.training and next(calls) == 8
+        return encoding._replace(loss=encoding.loss * torch.nan) if bad else encoding
+
+    monkeypatch.setattr(TinyEncoder, "forward", diverge)
+    with pytest.raises(ValueError, match=r"diverged at step 8: total nan, error .*keeps the best epoch"):
+        pretrain(experiment(), tmp_path)
+    assert Checkpoint.load(tmp_path / "model.safetensors").about["epoch"] == 0
+    assert all(np.isfinite(array).all() for array in weights(tmp_path).values())
+
+
+def test_accumulated_parts_add_up_to_the_whole_batch(tmp_path: Path) -> None:
+    plain = replace(experiment(replace(OPTIM, epochs=1)), encoder=Tiny(dropout=0.0))
+    data = replace(plain.data, store=replace(plain.data.store, listed=torch.ones_like(plain.data.store.listed)))
+    norms = []
+    for parts in (1, 4):
+        changed = replace(plain, data=data, optim=replace(plain.optim, accumulation=parts))
+        run = training._Run(changed, tmp_path / str(parts))
+        monkey_noise = torch.randn_like
+        torch.randn_like = torch.zeros_like  # type: ignore[assignment]
+        try:
+            norms.append(run.learn(data.train_days[:16], 0, 1e-3)[1])
+        finally:
+            torch.randn_like = monkey_noise
+    assert norms[0] == pytest.approx(norms[1], rel=1e-2)
+
+
+def test_a_backtest_is_asked_about_valid_each_epoch_and_about_test_once(tmp_path: Path) -> None:
+    asked = []
+
+    def backtest(mean: np.ndarray, rows: slice) -> dict[str, float]:
+        asked.append(rows)
+        assert np.isfinite(mean[rows][:, 0]).all()
+        assert np.isnan(mean[: rows.start]).all()
+        return {"sharpe": 1.5}
+
+    metrics = pretrain(experiment(backtest=backtest), tmp_path)
+    days = tiny_data().days
+    assert asked.count(days.valid) == 4
+    assert asked.count(days.test) == 1
+    assert metrics["test"]["portfolio"] == {"sharpe": 1.5}
+
+
+def test_a_batch_that_cannot_be_shared_or_filled_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"batch_size 16 cannot be shared equally by 1 processes that each take 3"):
+        pretrain(experiment(replace(OPTIM, accumulation=3)), tmp_path)
+    with pytest.raises(ValueError, match=r"batch_size is 512, but train has only 93 usable days"):
+        pretrain(experiment(replace(OPTIM, batch_size=512)), tmp_path)
+
+
+def test_a_codebook_larger_than_the_data_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"codebook moves has 1024 codes, but 93 training days x 6 tokens"):
+        pretrain(replace(experiment(), encoder=Tiny(codebook_size=1024)), tmp_path)
+
+
+def test_epochs_show_each_day_at_most_once_and_differ() -> None:
+    days = np.arange(100, 203)
+    first, second = (epoch_batches(days, 16, seed=3, epoch=k) for k in (0, 1))
+    assert first.shape == (6, 16)
+    assert len(set(first.ravel())) == 96
+    assert set(first.ravel()) <= set(days)
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(first, epoch_batches(days, 16, seed=3, epoch=0))
+
+
+@pytest.mark.parametrize("decay", ["linear", "cosine", "constant"])
+def test_the_learning_rate_rises_and_falls(decay: Any) -> None:
+    optim = Optim(learning_rate=2.0, warmup=0.1, decay=decay)
+    rates = [optim.rate(step, 100) for step in range(100)]
+    assert rates[0] == pytest.approx(0.2)
+    assert max(rates) == rates[9] == pytest.approx(2.0)
+    assert all(before >= after for before, after in zip(rates[9:], rates[10:], strict=False))
+    assert rates[-1] == pytest.approx(2.0 if decay == "constant" else 0.0, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("epochs", 0), ("batch_size", 0), ("learning_rate", 0.0), ("warmup", 1.0), ("ema_decay", 1.0), ("patience", 0)],
+)
+def test_impossible_settings_are_refused(field: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=rf"optim: {field} is {value}"):
+        Optim(**{field: value})
+
+
+def test_a_launch_that_lost_its_processes_is_refused() -> None:
+    launched = {"ACCELERATE_MIXED_PRECISION": "no", "MASTER_ADDR": "127.0.0.1"}
+    with pytest.raises(ValueError, match="torchrun --nproc_per_node 2 -m tools.pretrain"):
+        refuse_lost_processes(launched, 1)
+    with pytest.raises(ValueError, match="launched for 2 processes, but only 1"):
+        refuse_lost_processes({"WORLD_SIZE": "2"}, 1)
+    refuse_lost_processes(launched | {"WORLD_SIZE": "2"}, 2)
+    refuse_lost_processes({"ACCELERATE_MIXED_PRECISION": "no"}, 1)
+    refuse_lost_processes({"MASTER_ADDR": "cluster"}, 1)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import numpy as np
+import torch
+from accelerate import PartialState
+from encoders.training import Experiment, pretrain
+from encoders.schedule import Optim
+from tests.encoders.test_training import OPTIM, experiment
+from dataclasses import replace
+import encoders.training as training
+
+folder = Path(sys.argv[1])
+runs = []
+build = training._Run.__init__
+def remember(self, *args):
+    build(self, *args)
+    runs.append(self)
+training._Run.__init__ = remember
+metrics = pretrain(experiment(replace(OPTIM, ema_decay=0.9)), folder)
+run, rank = runs[0], PartialState().process_index
+forecasts = run.judge.forecasts(run.encoder, run.data.days.test)
+np.save(folder / f"mean{rank}.npy", forecasts.mean)
+np.save(folder / f"codebook{rank}.npy", run.learner.average.module.quantizer.codebook.detach().numpy())
+np.save(folder / f"weight{rank}.npy", run.learner.average.module.head.weight.detach().numpy())
+PartialState().destroy_process_group()
+"""
+
+
+def launch(folder: Path, processes: int) -> subprocess.CompletedProcess[str]:
+    folder.mkdir(parents=True)
+    (folder / "run.py").write_text(SCRIPT)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    return subprocess.run(
+        [*command, str(folder / "run.py"), str(folder)], capture_output=True, text=True, env=environment, check=False
+    )
+
+
+@pytest.mark.slow
+def test_two_processes_agree_and_count_each_day_once(tmp_path: Path) -> None:
+    done = launch(tmp_path / "two", 2)
+    assert done.returncode == 0, done.stderr
+    for name in ("mean", "codebook", "weight"):
+        np.testing.assert_array_equal(*(np.load(tmp_path / "two" / f"{name}{rank}.npy") for rank in (0, 1)))
+    data = tiny_data()
+    metrics = json.loads((tmp_path / "two" / "metrics.json").read_text())
+    assert metrics["test"]["n_days"] == data.days.test.stop - data.days.test.start - data.label.span
+
+    kept = Checkpoint.load(tmp_path / "two" / "model.safetensors")
+    encoder = Tiny().build(data.store.shape)
+    kept.load_into(encoder)
+    days = torch.from_numpy(data.window_days(data.days.test))
+    window = data.store.gather(days)
+    alone = np.full(data.returns.shape, np.nan)
+    alone[days] = encoder.eval().predict(window.features, window.mask, window.calendar).mean.detach().numpy()
+    np.testing.assert_allclose(np.load(tmp_path / "two" / "mean0.npy")[days], alone[days], rtol=1e-4, atol=1e-7)
+    expected = prediction_metrics(
+        alone[data.days.test], data.returns[data.days.test], np.isfinite(alone[data.days.test])
+    )
+    assert metrics["test"]["rank_ic"] == pytest.approx(expected["rank_ic"])
