@@ -13,6 +13,7 @@ does every formula.
 import ast
 import difflib
 import functools
+import keyword
 from dataclasses import dataclass
 from typing import NoReturn, Union
 
@@ -102,7 +103,7 @@ class Field(Expression):
     name: str
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier():
+        if not self.name.isidentifier() or keyword.iskeyword(self.name):
             raise ValueError(f"field '{self.name}' cannot stand in a formula; rename it to letters, digits and _")
 
     def __str__(self) -> str:
@@ -147,7 +148,7 @@ class Call(Expression):
         known = ALPHABET[self.operator]
         if (len(self.operands), len(self.parameters)) != (known.operands, len(known.parameters)):
             wanted = ", ".join((*("x", "y", "z")[: known.operands], *known.parameters))
-            given = ", ".join(map(str, (*self.operands, *self.parameters)))
+            given = ", ".join((*map(str, self.operands), *(f"{value:g}" for value in self.parameters)))
             raise ValueError(f"formula: {self.operator}({given}) does not fit {self.operator}({wanted})")
         known.check(self.operator, self.parameters)
         if known.sweep and not all(operand.fields for operand in self.operands):
