@@ -20,7 +20,7 @@ def masked_softmax(score: Float[Tensor, "*batch N"], mask: Bool[Tensor, "*#batch
 
 
 def masked_mean(value: Float[Tensor, "..."], mask: Bool[Tensor, "..."]) -> Float[Tensor, ""]:
-    """Returns the mean of the unmasked entries, zero where there is none; masked entries may be NaN."""
+    """Returns the mean of the unmasked entries, zero where there is none."""
     mask = mask.expand_as(value)
     return value.where(mask, 0.0).sum() / mask.sum().clamp(min=1)
 

@@ -1,7 +1,7 @@
 """Loss terms of encoders: every one is a mean over what is known, so that no weight depends on B, L or N.
 
-NaN and mask policy: masked entries may hold anything, NaN included, and carry no gradient. Where nothing is known a
-term is zero.
+NaN and mask policy: labels may be NaN where they are not known; all else is finite. What is masked carries no
+gradient. Where nothing is known a term is zero.
 """
 
 import torch
@@ -65,6 +65,7 @@ def gaussian_nll(
     mean: Float[Tensor, "B N"], std: Float[Tensor, "B N"], label: Float[Tensor, "B N"], known: Bool[Tensor, "B N"]
 ) -> Float[Tensor, ""]:
     """Returns the mean negative log density of known labels, without the constant ``log(2 pi) / 2``."""
+    label = label.where(known, 0.0)
     return masked_mean(std.log() + 0.5 * ((label - mean) / std).square(), known)
 
 

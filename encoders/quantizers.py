@@ -282,7 +282,7 @@ class FSQQuantizer(Quantizer):
     def lookup(self, codes: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch d"]:
         """Returns the vectors of codes, projected to the width of tokens."""
         points: Tensor = self.grid.indices_to_codes(codes.flatten()[None])[0]
-        return points.unflatten(0, codes.shape)
+        return points.reshape(*codes.shape, -1)
 
 
 def straight_through(tokens: Float[Tensor, "n d"], nearest: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:

@@ -160,8 +160,8 @@ class StormEncoder(Encoder):
         encoded = self._encode(window.features, mask, window.calendar)
         terms, rebuilt = self._reconstruct(encoded, window.prices, mask)
         if len(encoded.trunk.views) == 2:
-            views = (view.float() for view in encoded.trunk.views.values())
-            contrast = info_nce(*views, mask.any(1), self.alignment_scale.clamp(max=4.6).exp())
+            one, other = (view.float() for view in encoded.trunk.views.values())
+            contrast = info_nce(one, other, mask.any(1), self.alignment_scale.clamp(max=4.6).exp())
             terms["alignment"] = self.config.weights.alignment * contrast
         terms |= self._predict_terms(encoded, window.forward_return, mask)
         for name, found in encoded.trunk.found.items():

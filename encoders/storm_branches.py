@@ -68,7 +68,7 @@ class TimeSeriesBranch(nn.Module):
 
     def decode(self, quantised: Float[Tensor, "S t d"]) -> Float[Tensor, "S L P"]:
         """Returns every asset's prices from its own quantised tokens."""
-        rebuilt = self.prices(self.decoder(quantised + self.decoder_position))
+        rebuilt: Tensor = self.prices(self.decoder(quantised + self.decoder_position))
         return rearrange(rebuilt, "s t (p x) -> s (t p) x", p=self.patch)
 
 

@@ -218,7 +218,9 @@ def check_masked_invisible_to_training(build: Callable[[], Encoder], window: Win
     moved = window._replace(features=window.features.masked_fill(~window.mask[:, None, :, None], 37.0))
     one, other = run(window), run(moved)
     for name, value in one.items():
-        torch.testing.assert_close(value, other[name], rtol=1e-4, atol=1e-5, msg=f"a masked asset's values moved {name}")
+        torch.testing.assert_close(
+            value, other[name], rtol=1e-4, atol=1e-5, msg=f"a masked asset's values moved {name}"
+        )
 
 
 def check_other_days_invisible(encoder: Encoder, window: Window) -> None:

@@ -1,0 +1,236 @@
+"""The conformance suite passes a right encoder and fails each of its wrong twins."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from encoders.base import Encoder, Encoding, Forecast, Inference, State
+from encoders.layers import masked_mean
+from encoders.windows import InputShape, Window
+from tests.encoders import conformance
+from tests.encoders.conformance import SetConformance, inputs, make_window
+
+
+class Plain(Encoder):
+    """The last day through a small network, beside the mean of the listed assets; each method is what can be wrong."""
+
+    def __init__(self, shape: InputShape) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(2 * shape.n_features, 64), nn.Tanh())
+        self.head = nn.Linear(64, 1)
+        self.market = nn.Linear(shape.n_features + shape.n_calendar, 4)
+        self.register_buffer("steps", torch.zeros(()))
+
+    @property
+    def codebook_sizes(self) -> dict[str, int]:
+        return {}
+
+    def context(self, x: Tensor, mask: Tensor) -> Tensor:
+        x = x.where(mask[..., None], 0.0)
+        return x.sum(1, keepdim=True) / mask.sum(1).clamp(min=1)[:, None, None]
+
+    def asset(self, x: Tensor, mask: Tensor) -> Tensor:
+        both = torch.cat([x, self.context(x, mask).expand_as(x)], -1)
+        return self.inner(both).where(mask[..., None], 0.0)
+
+    def mean(self, asset: Tensor, market: Tensor, mask: Tensor) -> Tensor:
+        return (self.head(asset)[..., 0] + market.mean(-1, keepdim=True)).where(mask, torch.nan)
+
+    def infer(self, features: Tensor, mask: Tensor, calendar: Tensor, *, tokens: bool = False) -> Inference:
+        x = features[:, -1]
+        asset = self.asset(x, mask)
+        market = self.market(torch.cat([self.context(x, mask)[:, 0], calendar[:, -1]], -1))
+        mean = self.mean(asset, market, mask)
+        return Inference(State(asset, market, None), Forecast(mean, torch.ones_like(mean).where(mask, torch.nan)), {})
+
+    def error(self, forecast: Tensor, window: Window) -> Tensor:
+        known = window.mask & window.forward_return.isfinite()
+        label = 50 * window.forward_return.where(known, 0.0)
+        return masked_mean((forecast.where(known, 0.0) - label).square(), known)
+
+    def forward(self, window: Window) -> Encoding:
+        if self.training:
+            self.steps += 1
+        forecast = self.infer(*inputs(window)).forecast
+        loss = self.error(forecast.mean, window)
+        return Encoding(loss, {"error": loss.detach()}, Forecast(forecast.mean.detach(), forecast.std), {}, None)
+
+
+class AttendsAcrossBatch(Plain):
+    def context(self, x: Tensor, mask: Tensor) -> Tensor:
+        return super().context(x, mask) + super().context(x, mask).mean(0, keepdim=True)
+
+
+class IgnoresMask(Plain):
+    def context(self, x: Tensor, mask: Tensor) -> Tensor:
+        return x.mean(1, keepdim=True)
+
+
+class CountsMasked(Plain):
+    def context(self, x: Tensor, mask: Tensor) -> Tensor:
+        return x.where(mask[..., None], 0.0).mean(1, keepdim=True)
+
+
+class MaskedStateLeft(Plain):
+    def asset(self, x: Tensor, mask: Tensor) -> Tensor:
+        return self.inner(torch.cat([x, self.context(x, mask).expand_as(x)], -1))
+
+
+class LossOnMasked(Plain):
+    def error(self, forecast: Tensor, window: Window) -> Tensor:
+        return (
+            super().error(forecast, window) + 0.01 * window.features[:, -1].square().mean() * self.head.bias.sum() ** 2
+        )
+
+
+class KnowsPositions(Plain):
+    def context(self, x: Tensor, mask: Tensor) -> Tensor:
+        return super().context(x, mask) + torch.arange(x.shape[1])[:, None] * 0.1
+
+    def infer(self, features: Tensor, mask: Tensor, calendar: Tensor, *, tokens: bool = False) -> Inference:
+        return super().infer(features, mask, calendar)
+
+
+class LearnsFromLabel(Plain):
+    def forward(self, window: Window) -> Encoding:
+        encoding = super().forward(window)
+        mean = encoding.forecast.mean + window.forward_return.nan_to_num()
+        return encoding._replace(forecast=Forecast(mean, encoding.forecast.std))
+
+
+class Draws(Plain):
+    def mean(self, asset: Tensor, market: Tensor, mask: Tensor) -> Tensor:
+        return super().mean(asset, market, mask) + 0.01 * torch.randn(mask.shape)
+
+
+class CountsCalls(Plain):
+    def infer(self, features: Tensor, mask: Tensor, calendar: Tensor, *, tokens: bool = False) -> Inference:
+        self.steps += 1
+        return super().infer(features, mask, calendar)
+
+
+class ForgetsOnSave(Plain):
+    def __init__(self, shape: InputShape) -> None:
+        super().__init__(shape)
+        self.register_buffer("hidden", torch.randn(()), persistent=False)
+
+    def mean(self, asset: Tensor, market: Tensor, mask: Tensor) -> Tensor:
+        return super().mean(asset, market, mask) + self.hidden
+
+
+class TermMissing(Plain):
+    def forward(self, window: Window) -> Encoding:
+        encoding = super().forward(window)
+        return encoding._replace(loss=encoding.loss + 0.1 * self.head.weight.square().sum())
+
+
+class DeadParameter(Plain):
+    def __init__(self, shape: InputShape) -> None:
+        super().__init__(shape)
+        self.unused = nn.Parameter(torch.zeros(3))
+
+
+class EmptyDayIsNaN(Plain):
+    def context(self, x: Tensor, mask: Tensor) -> Tensor:
+        return x.where(mask[..., None], 0.0).sum(1, keepdim=True) / mask.sum(1)[:, None, None]
+
+
+class SeedFree(Plain):
+    draw = torch.Generator().manual_seed(1)
+
+    def error(self, forecast: Tensor, window: Window) -> Tensor:
+        return super().error(forecast, window) * torch.rand((), generator=self.draw)
+
+
+class NeverLearns(Plain):
+    def error(self, forecast: Tensor, window: Window) -> Tensor:
+        return super().error(forecast, window) * -1.0
+
+
+class SpillsTokens(Plain):
+    def infer(self, features: Tensor, mask: Tensor, calendar: Tensor, *, tokens: bool = False) -> Inference:
+        return super().infer(features, mask, calendar)._replace(tokens={"raw": features})
+
+
+class InfinityInTokens(Plain):
+    def infer(self, features: Tensor, mask: Tensor, calendar: Tensor, *, tokens: bool = False) -> Inference:
+        plain = super().infer(features, mask, calendar)
+        return plain._replace(tokens={"raw": features / 0.0}) if tokens else plain
+
+
+@dataclass(frozen=True)
+class Config:
+    kind: type[Plain] = Plain
+    lookback: int = 8
+
+    def build(self, shape: InputShape) -> Encoder:
+        return self.kind(shape)
+
+
+class TestPlain(SetConformance):
+    config = Config()
+
+
+def overfits(encoder: Encoder, window: Window) -> None:
+    conformance.check_overfits(encoder, window, 80)
+
+
+Check = Callable[[Encoder, Window], None]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "check"),
+    [
+        (AttendsAcrossBatch, conformance.check_other_days_invisible),
+        (IgnoresMask, conformance.check_masked_values_invisible),
+        (IgnoresMask, conformance.check_masked_equals_removed),
+        (CountsMasked, conformance.check_masked_equals_removed),
+        (MaskedStateLeft, conformance.check_shapes),
+        (LossOnMasked, conformance.check_masked_values_invisible),
+        (KnowsPositions, conformance.check_permutation),
+        (LearnsFromLabel, conformance.check_labels_invisible),
+        (Draws, conformance.check_infer_pure),
+        (CountsCalls, conformance.check_infer_pure),
+        (CountsCalls, conformance.check_evaluation_pure),
+        (TermMissing, conformance.check_loss),
+        (DeadParameter, conformance.check_gradients),
+        (EmptyDayIsNaN, conformance.check_empty_day),
+        (NeverLearns, overfits),
+        (SpillsTokens, conformance.check_shapes),
+        (InfinityInTokens, conformance.check_tokens),
+    ],
+)
+def test_a_wrong_encoder_fails(wrong: type[Plain], check: Check):
+    config = Config(wrong)
+    torch.manual_seed(0)
+    encoder = config.build(SetConformance.shape)
+    window = make_window(config, SetConformance.shape)
+    with pytest.raises(AssertionError):
+        check(encoder, window)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "check"),
+    [
+        (SeedFree, conformance.check_seed),
+        (IgnoresMask, conformance.check_masked_invisible_to_training),
+    ],
+)
+def test_an_encoder_that_trains_wrongly_fails(
+    wrong: type[Plain], check: Callable[[Callable[[], Encoder], Window], None]
+):
+    config = Config(wrong)
+    with pytest.raises(AssertionError):
+        check(lambda: config.build(SetConformance.shape), make_window(config, SetConformance.shape))
+
+
+def test_what_is_not_saved_is_missed():
+    config = Config(ForgetsOnSave)
+    encoder = conformance.trained(config, SetConformance.shape)
+    with pytest.raises(AssertionError):
+        conformance.check_round_trip(
+            encoder, lambda: config.build(SetConformance.shape), make_window(config, SetConformance.shape)
+        )
