@@ -78,7 +78,7 @@ def _clean_rows(frame: pd.DataFrame, rules: Rules, findings: Findings) -> pd.Dat
             masked[places] = True
         return how
 
-    treat("missing", np.isnan(prices).any(axis=1))
+    treat("missing", np.isnan(prices).any(axis=1) | _unadjusted(frame))
     positive = [name for name in (*PRICES, "adj_close") if name in frame.columns]
     wrong = (frame[positive].to_numpy(dtype=np.float64, na_value=np.nan) <= 0).max(axis=1)
     if "volume" in frame.columns:
@@ -94,6 +94,16 @@ def _clean_rows(frame: pd.DataFrame, rules: Rules, findings: Findings) -> pd.Dat
         if name in frame.columns:
             frame[name] = frame[name].astype(np.float64).mask(masked)
     return frame
+
+
+def _unadjusted(frame: pd.DataFrame) -> BoolArray:
+    """Returns the rows without an adjusted close though their asset has had one; some assets never have any."""
+    if "adj_close" not in frame.columns:
+        return np.zeros(len(frame), np.bool_)
+    known = np.isfinite(frame["adj_close"].to_numpy(dtype=np.float64, na_value=np.nan))
+    since = frame["date"].where(known).groupby(frame["symbol"]).transform("min")
+    lacking: BoolArray = ~known & (frame["date"] > since).to_numpy()
+    return lacking
 
 
 def _drop_duplicates(frame: pd.DataFrame, findings: Findings) -> tuple[pd.DataFrame, BoolArray]:

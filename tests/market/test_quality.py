@@ -68,6 +68,8 @@ def missing(frame: pd.DataFrame) -> pd.DataFrame:
     edit(frame, "AAA", 30, open=np.nan)
     edit(frame, "BBB", 31, **dict.fromkeys((*PRICES, "volume", "adj_close"), np.nan))
     edit(frame, "CCC", 32, close=np.inf)
+    edit(frame, "DDD", 33, adj_close=np.nan)
+    edit(frame, "EEE", range(80), adj_close=np.nan)  # never had any
     return frame
 
 
@@ -148,7 +150,7 @@ def halt(frame: pd.DataFrame) -> pd.DataFrame:
 
 PLANTED = {
     nonpositive: ("nonpositive", "mask", {("AAA", 30), ("BBB", 31), ("CCC", 32)}),
-    missing: ("missing", "mask", {("AAA", 30), ("BBB", 31), ("CCC", 32)}),
+    missing: ("missing", "mask", {("AAA", 30), ("BBB", 31), ("CCC", 32), ("DDD", 33)}),
     impossible: ("impossible", "mask", {("AAA", 30), ("BBB", 31)}),
     extreme: ("extreme", "mask", {("AAA", 30), ("BBB", 31)}),
     jump: ("jump", "mask", {("AAA", 30)}),
@@ -203,7 +205,8 @@ def test_each_dirt_is_reported_once_where_it_was_planted(dirt: Any) -> None:
             untouched = not hit or treatment == "untradable"
             if dirt is not stale and not (untouched and dirt is zero_volume):
                 assert np.array_equal(panel["close"][day, asset], whole["close"][day, asset]) == untouched
-                assert np.isnan(panel["adj_close"][day, asset]) == (not untouched)
+                never = dirt is missing and panel.assets[asset] == "EEE"
+                assert np.isnan(panel["adj_close"][day, asset]) == (not untouched or never)
             assert panel["mood"][day, asset] == whole["mood"][day, asset]
 
 

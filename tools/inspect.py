@@ -1,0 +1,64 @@
+"""`python -m tools.inspect --panel workdir/data/dj30/panel.safetensors`: what is in a panel, as text and as a page."""
+
+import sys
+
+if __name__ == "inspect":
+    # `python tools/pretrain.py` puts this folder first on the path, where this file hides Python's module of the same
+    # name from everything that asks for it. Give way to it.
+    folder = sys.path.pop(0)
+    del sys.modules["inspect"]
+    import inspect as _standard
+
+    sys.modules["inspect"] = _standard
+    sys.path.insert(0, folder)
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from market.inspection import page, summarise
+from market.panel import Panel
+from market.quality import Report
+from market.storage import write_text
+from tools.cli import plain, run
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Prints the summary of a panel and the quality report beside it, and draws them to an HTML page."""
+
+    panel: str
+    """Panel file (panel.safetensors)."""
+    html: str | None = None
+    """Page to write; none where not given."""
+    moves: int = 10
+    """Number of largest moves to print."""
+
+
+def main(argv: Sequence[str]) -> None:
+    """Prints, and draws where asked to."""
+    options = plain(Inspect, argv)
+    path = Path(options.panel)
+    panel = Panel.load(path)
+    report = _report(path.with_name("quality.json"))
+    rows = summarise(panel, options.moves).rows()
+    width = max(len(name) for name, _ in rows)
+    print("\n".join(f"{name:<{width}}  {text}" for name, text in rows))
+    print(f"\nquality: {'no report beside this panel' if report is None else report.table()}")
+    if options.html is not None:
+        write_text(options.html, page(panel, report, str(path)))
+        print(f"\nwrote {options.html}")
+
+
+def _report(path: Path) -> Report | None:
+    if not path.exists():
+        return None
+    try:
+        return Report.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+if __name__ == "__main__":
+    run(main)
