@@ -8,11 +8,12 @@ from typing import Any, overload
 import numpy as np
 import pandas as pd
 
-from market.arrays import AnyArray, AnyFloatArray, BoolArray, DateArray
-from market.storage import fingerprint, read_arrays, write_arrays
+from market.arrays import AnyArray, AnyFloatArray, BoolArray, DateArray, check_dates, check_distinct
+from market.frames import BARS, PRICES, frame_parts
+from market.storage import fingerprint, header_dates, header_names, read_arrays, write_arrays
 
-PRICES = ("open", "high", "low", "close")
-BARS = (*PRICES, "volume")
+__all__ = ["BARS", "PRICES", "VERSION", "Panel", "panel_header"]
+
 VERSION = 1
 
 
@@ -51,15 +52,11 @@ class Panel:
         for label, mask in (("listed", self.listed), ("tradable", self.tradable)):
             if mask.shape != (days, names) or mask.dtype != np.bool_:
                 raise ValueError(f"panel: {label} is {mask.dtype} {mask.shape}, expected bool ({days}, {names})")
-        if self.dates.dtype != np.dtype("datetime64[D]"):
-            raise ValueError(f"panel: dates have type {self.dates.dtype}, expected datetime64[D]")
-        if days > 1 and not (self.dates[1:] > self.dates[:-1]).all():
-            late = int(np.flatnonzero(self.dates[1:] <= self.dates[:-1])[0]) + 1
-            raise ValueError(f"panel: dates must increase, but {self.dates[late]} follows {self.dates[late - 1]}")
-        for label, entries in (("assets", self.assets), ("fields", self.fields)):
-            if len(set(entries)) != len(entries):
-                twice = next(name for name in entries if entries.count(name) > 1)
-                raise ValueError(f"panel: {label} must be distinct, but '{twice}' stands twice")
+        if self.values.dtype not in (np.float32, np.float64):
+            raise ValueError(f"panel: values have type {self.values.dtype}, expected float64 or float32")
+        check_dates("panel", self.dates)
+        check_distinct("panel: assets", self.assets)
+        check_distinct("panel: fields", self.fields)
         if (self.tradable & ~self.listed).any():
             day, asset = np.argwhere(self.tradable & ~self.listed)[0]
             raise ValueError(f"panel: {self.assets[asset]} is tradable on {self.dates[day]} without being listed")
@@ -103,8 +100,8 @@ class Panel:
 
     def rows(self, start: str | None = None, stop: str | None = None) -> slice:
         """Returns the rows from day `start` to day `stop`, both inclusive, as a slice; None means the end."""
-        first = 0 if start is None else int(np.searchsorted(self.dates, np.datetime64(start, "D")))
-        last = len(self) if stop is None else int(np.searchsorted(self.dates, np.datetime64(stop, "D"), side="right"))
+        first = 0 if start is None else int(np.searchsorted(self.dates, _day(start)))
+        last = len(self) if stop is None else int(np.searchsorted(self.dates, _day(stop), side="right"))
         return slice(first, last)
 
     def between(self, start: str | None = None, stop: str | None = None) -> "Panel":
@@ -148,13 +145,14 @@ class Panel:
         Raises:
             ValueError: A column is missing or of text, a date is not a day, or a (date, symbol) pair stands twice.
         """
-        return _panel_from_frame(frame, dict(source or {}))
+        known = dict(source or {})
+        return Panel(*frame_parts(frame, known), known)
 
     def to_frame(self) -> pd.DataFrame:
         """Returns the long frame of all listed cells, sorted by symbol and date, with both masks as columns.
 
-        `from_frame` turns it back into an equal panel, as long as every asset is listed somewhere and every day has a
-        listed asset.
+        `from_frame` turns it back into an equal panel (in float64, assets in alphabetical order) as long as every day
+        has a listed asset, every asset a close on its first and last listed day, and unlisted cells no values.
         """
         asset, day = np.nonzero(self.listed.T)
         columns: dict[str, AnyArray] = {"date": self.dates[day], "symbol": np.array(self.assets, dtype=object)[asset]}
@@ -177,17 +175,17 @@ class Panel:
         arrays, header = read_arrays(path, "panel", VERSION, verify)
         try:
             return Panel(
-                dates=np.array(header["dates"], dtype="datetime64[D]"),
-                assets=tuple(header["assets"]),
-                fields=tuple(header["fields"]),
+                dates=header_dates(header),
+                assets=header_names(header, "assets"),
+                fields=header_names(header, "fields"),
                 values=arrays["values"],
                 listed=arrays["listed"],
                 tradable=arrays["tradable"],
-                source=header["source"],
+                source=dict(header["source"]),
             )
         except KeyError as error:
             raise ValueError(f"{path}: {error} is missing; write the panel again") from None
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise ValueError(f"{path}: {error}") from None
 
     def _arrays(self) -> dict[str, AnyArray]:
@@ -211,83 +209,11 @@ def panel_header(
     }
 
 
-def _panel_from_frame(frame: pd.DataFrame, source: dict[str, Any]) -> Panel:
-    for name in ("date", "symbol", "close"):
-        if name not in frame.columns:
-            raise ValueError(
-                f"frame: no column '{name}' among {list(map(str, frame.columns))}; rename the one that holds it"
-            )
-    if not len(frame):
-        raise ValueError("frame: it has no rows; a panel needs at least one bar")
-    days = _days(frame["date"])
-    symbols = frame["symbol"].astype(str).to_numpy(dtype=object)
-    dates, row = np.unique(days, return_inverse=True)
-    assets, column = np.unique(symbols, return_inverse=True)
-    _refuse_duplicates(row * len(assets) + column, dates, assets)
-    names = _numeric_columns(frame, source)
-    values = np.full((len(dates), len(assets), len(names)), np.nan)
-    for k, name in enumerate(names):
-        values[row, column, k] = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
-    listed, tradable = _masks(frame, values, names, row, column)
-    return Panel(dates, tuple(map(str, assets)), names, values, listed, tradable, source)
-
-
-def _days(column: "pd.Series[Any]") -> DateArray:
+def _day(text: str) -> np.datetime64:
     try:
-        stamps = pd.to_datetime(column)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"frame: column 'date' holds something that is not a date ({error}); correct it") from None
-    if stamps.isna().any():
-        raise ValueError(f"frame: column 'date' is empty in {int(stamps.isna().sum())} rows; drop or fill them")
-    if getattr(stamps.dt, "tz", None) is not None:
-        stamps = stamps.dt.tz_localize(None)
-    days = stamps.to_numpy().astype("datetime64[D]")
-    clock = stamps.to_numpy() != days.astype(stamps.to_numpy().dtype)
-    if clock.any():
-        first = stamps[np.flatnonzero(clock)[0] : np.flatnonzero(clock)[0] + 1].iloc[0]
-        raise ValueError(f"frame: column 'date' holds {first}, a time within the day; bars must be daily")
-    return days
-
-
-def _refuse_duplicates(cell: AnyArray, dates: DateArray, assets: AnyArray) -> None:
-    unique, counts = np.unique(cell, return_counts=True)
-    if (counts > 1).any():
-        day, asset = divmod(int(unique[counts > 1][0]), len(assets))
-        raise ValueError(
-            f"frame: {assets[asset]} has {int(counts[counts > 1][0])} rows on {dates[day]} "
-            f"({int((counts > 1).sum())} such cells); keep one (market.quality.drop_duplicates does)"
-        )
-
-
-def _numeric_columns(frame: pd.DataFrame, source: dict[str, Any]) -> tuple[str, ...]:
-    numeric: list[str] = []
-    text: list[str] = []
-    for name in frame.columns:
-        if name in ("date", "symbol", "listed", "tradable"):
-            continue
-        (numeric if pd.api.types.is_numeric_dtype(frame[name]) else text).append(str(name))
-    wrong = [name for name in text if name in BARS]
-    if wrong:
-        raise ValueError(f"frame: column '{wrong[0]}' holds text, expected numbers; parse it first")
-    if text:
-        source["ignored_columns"] = text
-    leading = [name for name in BARS if name in numeric]
-    return (*leading, *(name for name in numeric if name not in BARS))
-
-
-def _masks(
-    frame: pd.DataFrame, values: AnyFloatArray, names: tuple[str, ...], row: AnyArray, column: AnyArray
-) -> tuple[BoolArray, BoolArray]:
-    observed = np.isfinite(values[:, :, names.index("close")])
-    started = np.logical_or.accumulate(observed, axis=0)
-    ongoing = np.logical_or.accumulate(observed[::-1], axis=0)[::-1]
-    listed = started & ongoing
-    tradable = observed.copy()
-    if "volume" in names:
-        tradable &= values[:, :, names.index("volume")] != 0
-    for name, mask in (("listed", listed), ("tradable", tradable)):
-        if name in frame.columns:
-            given = np.zeros_like(mask)
-            given[row, column] = frame[name].to_numpy(dtype=bool)
-            mask &= given
-    return listed, tradable & listed
+        day = np.datetime64(text)
+    except ValueError:
+        day = np.datetime64("NaT")
+    if np.isnat(day) or np.datetime_data(day.dtype)[0] in ("Y", "M", "W"):  # a year is not its first of January
+        raise ValueError(f"panel: '{text}' is not a day; write it as YYYY-MM-DD")
+    return np.datetime64(day, "D")

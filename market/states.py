@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from market.arrays import AnyArray, BoolArray, CodeArray, DateArray, FeatureArray
-from market.storage import read_arrays, write_arrays
+from market.arrays import AnyArray, BoolArray, CodeArray, DateArray, FeatureArray, check_dates, check_distinct
+from market.storage import header_dates, header_names, read_arrays, write_arrays
 
 VERSION = 1
 PROVENANCE = ("encoder", "checkpoint_sha256", "panel_fingerprint", "split", "fill", "horizon", "audit")
@@ -48,21 +48,21 @@ class MarketStates:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_dates("states", self.dates)
+        check_distinct("states: assets", self.assets)
         days, names = len(self.dates), len(self.assets)
-        grid = (
-            ("asset", self.asset, 3),
-            ("forecast_mean", self.forecast_mean, 2),
-            ("forecast_std", self.forecast_std, 2),
-        )
-        for label, array, ndim in (*grid, ("mask", self.mask, 2)):
-            if array.ndim != ndim or array.shape[:2] != (days, names):
-                raise ValueError(
-                    f"states: {label} has shape {array.shape}, expected {days} dates x {names} assets first"
-                )
-        if self.market.ndim != 2 or len(self.market) != days:
-            raise ValueError(f"states: market has shape {self.market.shape}, expected ({days}, M)")
-        if self.codes is not None and (self.codes.ndim != 3 or self.codes.shape[:2] != (days, names)):
-            raise ValueError(f"states: codes have shape {self.codes.shape}, expected ({days}, {names}, K)")
+        self._check("asset", self.asset, "f4", (days, names, "D"))
+        self._check("market", self.market, "f4", (days, "M"))
+        self._check("forecast_mean", self.forecast_mean, "f4", (days, names))
+        self._check("forecast_std", self.forecast_std, "f4", (days, names))
+        self._check("mask", self.mask, "?", (days, names))
+        if self.codes is not None:
+            self._check("codes", self.codes, "i4", (days, names, "K"))
+        for label, tokens in self.tokens.items():
+            if tokens.shape[:1] != (days,):
+                raise ValueError(f"states: tokens {label} have shape {tokens.shape}, expected {days} dates first")
+        if np.isnat(self.fit_end):
+            raise ValueError("states: fit_end is not a day (NaT); it is the last day that the encoder learnt from")
         for label, array in (("asset", self.asset), ("market", self.market)):
             if not np.isfinite(array).all():
                 raise ValueError(f"states: {label} holds NaN or infinity in {int((~np.isfinite(array)).sum())} places")
@@ -71,6 +71,16 @@ class MarketStates:
     def audited(self) -> bool:
         """True where the audit has shown that no row sees the future."""
         return self.provenance.get("audit") == "passed"
+
+    @staticmethod
+    def _check(label: str, array: AnyArray, code: str, shape: tuple[int | str, ...]) -> None:
+        """Refuses an array of another type or shape; a letter in `shape` stands for any length."""
+        fits = array.ndim == len(shape) and all(
+            isinstance(want, str) or want == got for want, got in zip(shape, array.shape, strict=True)
+        )
+        if not fits or array.dtype != np.dtype(code):
+            wanted = f"{np.dtype(code)} ({', '.join(map(str, shape))})"
+            raise ValueError(f"states: {label} is {array.dtype} {array.shape}, expected {wanted}")
 
     def save(self, path: str | Path) -> str:
         """Writes ``states.safetensors`` (aside, then renamed) and returns its fingerprint."""
@@ -96,8 +106,8 @@ class MarketStates:
         arrays, header = read_arrays(path, "states", VERSION, verify)
         try:
             return MarketStates(
-                dates=np.array(header["dates"], dtype="datetime64[D]"),
-                assets=tuple(header["assets"]),
+                dates=header_dates(header),
+                assets=header_names(header, "assets"),
                 asset=arrays["asset"],
                 market=arrays["market"],
                 forecast_mean=arrays["forecast_mean"],
@@ -110,7 +120,7 @@ class MarketStates:
             )
         except KeyError as error:
             raise ValueError(f"{path}: {error} is missing; extract the states again") from None
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise ValueError(f"{path}: {error}") from None
 
     def _header(self) -> dict[str, Any]:

@@ -9,7 +9,9 @@ Format: https://github.com/huggingface/safetensors#format
 
 import hashlib
 import json
+import mmap
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,10 +22,11 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from market.arrays import AnyArray
+from market.arrays import AnyArray, DateArray
 
 METADATA_KEY = "factorgym"
 PLACEHOLDER = "0" * 64
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CODES = {
     "F64": "f8",
     "F32": "f4",
@@ -132,7 +135,18 @@ def fingerprint(header: Mapping[str, Any], arrays: Mapping[str, AnyArray]) -> st
         flat = array.reshape(-1)
         for start in range(0, flat.size, 1 << 24):
             digest.update(np.ascontiguousarray(flat[start : start + (1 << 24)]).view(np.uint8).data)
+            let_go(array)
     return digest.hexdigest()
+
+
+def let_go(array: AnyArray) -> None:
+    """Takes the pages of a mapped array out of this process; the file keeps them, so a file may be larger than memory.
+
+    What was written stays written, and what is read again is read from the file. An array in memory is left alone.
+    """
+    file: object = array.base
+    if isinstance(file, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # absent on Windows
+        file.madvise(mmap.MADV_DONTNEED)
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
@@ -151,8 +165,8 @@ def read_header(path: str | Path) -> dict[str, Any]:
     if text is None:
         raise ValueError(f"{path}: safetensors without a '{METADATA_KEY}' header; it was not written by FactorGym")
     try:
-        header = json.loads(text)
-    except json.JSONDecodeError as error:
+        header = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: header is not JSON ({error}); write the file again") from None
     if not isinstance(header, dict):
         raise ValueError(f"{path}: header is {type(header).__name__}, expected a JSON object; write the file again")
@@ -183,6 +197,27 @@ def read_arrays(
     if verify and fingerprint(header, arrays) != header.get("fingerprint"):
         raise ValueError(f"{path}: fingerprint does not match the content; the file is damaged, write it again")
     return arrays, header
+
+
+def header_names(header: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """Returns the list of names under `key` of a header that was read; anything else there is an error."""
+    names = header[key]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{key} are not a list of names; write the file again")
+    return tuple(names)
+
+
+def header_dates(header: Mapping[str, Any]) -> DateArray:
+    """Returns the ``dates`` of a header that was read, ``[T] datetime64[D]``; anything but ISO days is an error."""
+    names = header_names(header, "dates")
+    wrong = [name for name in names if not _ISO_DAY.fullmatch(name)]
+    if wrong:
+        raise ValueError(f"dates hold '{wrong[0]}', expected days as YYYY-MM-DD; write the file again")
+    return np.array(names, dtype="datetime64[D]")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"it holds {name}")
 
 
 def _map_arrays(path: Path) -> dict[str, AnyArray]:
