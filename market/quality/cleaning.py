@@ -164,10 +164,11 @@ def _clean_days(panel: Panel, findings: Findings) -> Panel:
 
 def _repair_splits(panel: Panel, findings: Findings) -> Panel:
     """Multiplies the prices before an un-adjusted split by one constant, and divides the volumes."""
-    opens, adjusted = _field_or_none(panel, "open"), _field_or_none(panel, "adj_close")
-    ratios = checks.split_ratios(_field(panel, "close"), opens, adjusted, findings.rules.split_tolerance)
+    series = _field(panel, "close"), _field_or_none(panel, "open"), _field_or_none(panel, "adj_close")
+    exact = checks.split_ratios(*series, findings.rules.split_tolerance)
+    ratios = checks.split_ratios(*series, 2 * findings.rules.split_tolerance)
     places = np.argwhere(ratios != 1)
-    sure = np.array([_is_split(panel, t, n, ratios[t, n]) for t, n in places], dtype=bool)
+    sure = np.array([exact[t, n] != 1 and _is_split(panel, t, n, exact[t, n]) for t, n in places], dtype=bool)
     treatments = []
     for check, chosen in (("split", places[sure]), ("suspect", places[~sure])):
         day, asset = chosen.T if len(chosen) else np.zeros((2, 0), np.int64)

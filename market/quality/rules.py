@@ -18,8 +18,9 @@ class Rules:
         extreme: A price above `max_price`, or a bar whose highest price is over `max_jump` times its lowest.
         jump: A close over `max_jump` times the last plausible one, or below its inverse; the new level is believed
             from the day after `confirm_days` days on it. Judged on adjusted closes where there are any.
-        split: An overnight move by the ratio of a split with the volume moving inversely, not explained by `adj_close`.
-        suspect: The same without the evidence of volume.
+        split: An overnight move by the ratio of a split, out of calm prices and with the volume moving inversely, that
+            `adj_close` does not explain.
+        suspect: Such a move, or one twice as far from the ratio, that wild prices or the volume leave in doubt.
         stale: From the `stale_days`-th day on which nothing moved: the close as before and no volume, or the whole bar.
         zero_volume: Bars without volume.
         gap: More than `gap_days` days of the panel without a row, while listed.

@@ -270,6 +270,13 @@ def test_a_split_in_wild_prices_is_only_suspected() -> None:
     assert report["suspect"] is not None
 
 
+def test_a_split_on_the_day_of_news_is_only_suspected() -> None:
+    frame = split(market())
+    scale(frame, "AAA", range(50, 80), 1.05, *PRICES, "adj_close")
+    _, report = clean(frame)
+    assert places(report) == {("suspect", "AAA", str(DAYS[50])[:10])}
+
+
 def test_a_lasting_jump_is_believed_after_the_days_of_confirmation() -> None:
     close = np.array([[10.0], [10.0], [90.0], [91.0], [np.nan], [92.0], [93.0], [94.0]])
     assert np.flatnonzero(jumps(close, 5.0, 3)).tolist() == [2, 3, 5]
