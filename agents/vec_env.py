@@ -109,5 +109,4 @@ class MarketVecEnv(VecEnv):
 
     def env_is_wrapped(self, wrapper_class: type[Env[Any, Any]], indices: VecEnvIndices = None) -> list[bool]:
         """Returns that no episode is wrapped, except in what Monitor does, which this class does itself."""
-
         return [issubclass(wrapper_class, Monitor) for _ in self._get_indices(indices)]
