@@ -5,7 +5,6 @@ A block is small enough that its intermediate results stay in the processor's ca
 of threads changes a bit of the result.
 """
 
-import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +18,7 @@ from market.arrays import AnyFloatArray, FeatureArray
 from market.features.program import Block, Program, Value
 from market.features.table import Feature, computable
 from market.panel import Panel, panel_header
-from market.storage import ArraySpec, arrays_in_place
+from market.storage import ArraySpec, arrays_in_place, let_go
 
 BLOCK = 4
 """Assets evaluated together."""
@@ -78,7 +77,7 @@ def write_features(name: str, table: Sequence[Feature], panel: Panel, path: str 
         for first in range(0, len(panel.assets), STRIPE):
             stripe = range(first, min(first + STRIPE, len(panel.assets)))
             _fill(np.asarray(mapped["values"]), program, panel, stripe)
-            _let_go(mapped["values"])
+            let_go(mapped["values"])
     return Panel.load(path, verify=False)
 
 
@@ -119,10 +118,3 @@ def _block(panel: Panel, assets: range, fields: Sequence[str]) -> Block:
         start=len(panel) - started.sum(axis=1),
         before=~started,
     )
-
-
-def _let_go(array: AnyFloatArray) -> None:
-    """Takes the pages of a mapped file out of this process; the system writes them to disk in its own time."""
-    file: object = array.base
-    if isinstance(file, mmap.mmap):
-        file.madvise(mmap.MADV_DONTNEED)

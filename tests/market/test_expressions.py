@@ -35,7 +35,7 @@ CLOSE, OPEN = Field("close"), Field("open")
         (1 - CLOSE * -2, "1 - close * -2"),
         (-CLOSE, "-1 * close"),
         (abs(CLOSE + 1e-12), "abs(close + 1e-12)"),
-        (mean(CLOSE < delay(CLOSE, 1), 5), "mean(close < delay(close, 1), 5)"),
+        (mean(CLOSE > OPEN, 5), "mean(close > open, 5)"),
         ((CLOSE > OPEN) + (CLOSE <= 3), "(close > open) + (close <= 3)"),
         ((CLOSE > OPEN) > 0.5, "(close > open) > 0.5"),
         ((CLOSE < OPEN) < 0.5, "(close < open) < 0.5"),
