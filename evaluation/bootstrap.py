@@ -59,13 +59,22 @@ def bootstrap_interval(
     than `MIN_DAYS` days, or where the statistic is undefined in more than half of the draws; other undefined draws are
     left out.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence is {confidence}, expected a number between 0 and 1, such as 0.95")
     if len(series[0]) < MIN_DAYS:
         return None
     draws = bootstrap_draws(statistic, *series, n_draws=n_draws, min_block=min_block, seed=seed)
+    return percentile_interval(draws, confidence)
+
+
+def percentile_interval(draws: FloatArray, confidence: float) -> list[float] | None:
+    """Returns the central part of the defined draws, ``[low, high]``; None where most are undefined.
+
+    Raises:
+        ValueError: The confidence is not between 0 and 1.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence is {confidence}, expected a number between 0 and 1, such as 0.95")
     defined = draws[np.isfinite(draws)]
-    if 2 * len(defined) < n_draws:
+    if 2 * len(defined) < len(draws):
         return None
     low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
     return [float(low), float(high)]
