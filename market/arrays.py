@@ -1,4 +1,4 @@
-"""Names for the array types of the project (shapes stand in comments beside their use), and checks of dates and names."""
+"""Names for the array types of the project, with shapes in comments beside their use, and checks of dates and names."""
 
 from collections.abc import Sequence
 from typing import Any

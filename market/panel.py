@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, overload
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from market.arrays import AnyArray, AnyFloatArray, BoolArray, DateArray, check_dates, check_distinct
 from market.frames import BARS, PRICES, frame_parts
-from market.storage import fingerprint, header_dates, header_names, read_arrays, write_arrays
+from market.storage import fingerprint, header_dates, header_names, header_object, read_arrays, write_arrays
 
 __all__ = ["BARS", "PRICES", "VERSION", "Panel", "panel_header"]
 
@@ -181,11 +182,11 @@ class Panel:
                 values=arrays["values"],
                 listed=arrays["listed"],
                 tradable=arrays["tradable"],
-                source=dict(header["source"]),
+                source=header_object(header, "source"),
             )
         except KeyError as error:
             raise ValueError(f"{path}: {error} is missing; write the panel again") from None
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
 
     def _arrays(self) -> dict[str, AnyArray]:
@@ -211,9 +212,6 @@ def panel_header(
 
 def _day(text: str) -> np.datetime64:
     try:
-        day = np.datetime64(text)
+        return np.datetime64(date.fromisoformat(str(text)))  # numpy would take a year for its first of January
     except ValueError:
-        day = np.datetime64("NaT")
-    if np.isnat(day) or np.datetime_data(day.dtype)[0] in ("Y", "M", "W"):  # a year is not its first of January
-        raise ValueError(f"panel: '{text}' is not a day; write it as YYYY-MM-DD")
-    return np.datetime64(day, "D")
+        raise ValueError(f"panel: '{text}' is not a day; write it as YYYY-MM-DD") from None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from market.arrays import AnyArray, BoolArray, CodeArray, DateArray, FeatureArray, check_dates, check_distinct
-from market.storage import header_dates, header_names, read_arrays, write_arrays
+from market.storage import header_dates, header_day, header_names, read_arrays, write_arrays
 
 VERSION = 1
 PROVENANCE = ("encoder", "checkpoint_sha256", "panel_fingerprint", "split", "fill", "horizon", "audit")
@@ -113,14 +113,14 @@ class MarketStates:
                 forecast_mean=arrays["forecast_mean"],
                 forecast_std=arrays["forecast_std"],
                 mask=arrays["mask"],
-                fit_end=np.datetime64(header["fit_end"], "D"),
+                fit_end=header_day(header, "fit_end"),
                 codes=arrays.get("codes"),
                 tokens={name[7:]: array for name, array in arrays.items() if name.startswith("tokens_")},
                 provenance={key: header[key] for key in PROVENANCE},
             )
         except KeyError as error:
             raise ValueError(f"{path}: {error} is missing; extract the states again") from None
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
 
     def _header(self) -> dict[str, Any]:

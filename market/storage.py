@@ -210,10 +210,28 @@ def header_names(header: Mapping[str, Any], key: str) -> tuple[str, ...]:
 def header_dates(header: Mapping[str, Any]) -> DateArray:
     """Returns the ``dates`` of a header that was read, ``[T] datetime64[D]``; anything but ISO days is an error."""
     names = header_names(header, "dates")
-    wrong = [name for name in names if not _ISO_DAY.fullmatch(name)]
-    if wrong:
-        raise ValueError(f"dates hold '{wrong[0]}', expected days as YYYY-MM-DD; write the file again")
+    for name in names:
+        _check_day("dates", name)
     return np.array(names, dtype="datetime64[D]")
+
+
+def header_day(header: Mapping[str, Any], key: str) -> np.datetime64:
+    """Returns the day under `key` of a header that was read; anything but an ISO day is an error."""
+    _check_day(key, header[key])
+    return np.datetime64(header[key], "D")
+
+
+def _check_day(key: str, day: object) -> None:
+    if not isinstance(day, str) or not _ISO_DAY.fullmatch(day):
+        raise ValueError(f"{key} holds '{day}', expected a day as YYYY-MM-DD; write the file again")
+
+
+def header_object(header: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Returns the JSON object under `key` of a header that was read; anything else there is an error."""
+    value = header[key]
+    if not isinstance(value, dict):
+        raise ValueError(f"{key} is a {type(value).__name__}, expected a JSON object; write the file again")
+    return value
 
 
 def _refuse_constant(name: str) -> None:
