@@ -13,19 +13,29 @@ WORLD_SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD
 """Variables in which launchers say how many processes there are."""
 
 
+def meet() -> PartialState:
+    """Returns this process's place among the processes of the launch, once all of them have found each other.
+
+    Raises:
+        ValueError: The launcher started fewer processes than it was asked for.
+    """
+    # Without `cpu` accelerate leaves the processes of torchrun on a machine without a GPU alone with themselves.
+    cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true" or not torch.accelerator.is_available()
+    state = PartialState(cpu=cpu)
+    refuse_lost_processes(os.environ, state.num_processes)
+    return state
+
+
 def launched(optim: Optim) -> Accelerator:
     """Returns the accelerator of this process, on the device and among the processes that the launcher gave it.
 
     Raises:
         ValueError: The launcher started fewer processes than it was asked for, or a batch cannot be shared out equally.
     """
-    # Without `cpu` accelerate leaves the processes of torchrun on a machine without a GPU alone with themselves.
-    cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true" or not torch.accelerator.is_available()
-    state = PartialState(cpu=cpu)
-    refuse_lost_processes(os.environ, state.num_processes)
+    state = meet()
     precision = native_precision(state.device) if optim.precision == "auto" else optim.precision
     accelerator = Accelerator(
-        cpu=cpu,
+        cpu=state.device.type == "cpu",
         mixed_precision="no" if precision == "fp32" else precision,
         gradient_accumulation_steps=optim.accumulation,
     )

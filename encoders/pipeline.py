@@ -15,7 +15,7 @@ from market.features import FeatureSet
 from market.labels import Label
 from market.panel import Panel
 from market.scaling import Scaler, Scaling
-from market.splits import Split, SplitDays
+from market.splits import PARTS, Split, SplitDays
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,8 @@ class TrainingData:
         """Returns the rows of a part that have a whole look-back and a known label."""
         rows = self.window_days(part)
         known = self.store.forward_return[rows].isfinite().any(dim=1).cpu().numpy()
-        return rows[known]
+        judged: IntArray = rows[known]
+        return judged
 
     def window_days(self, part: slice) -> IntArray:
         """Returns the rows of a part that have a whole look-back behind them, which may reach into earlier parts.
@@ -116,7 +117,11 @@ def prepare(
     pipeline = Pipeline(features, scaling.fit(computed, days.train), lookback)
     store = WindowStore.from_panel(panel, pipeline.scaler.transform(computed), label.compute(panel), lookback)
     returns = replace(label, transform=None).compute(panel)
-    return TrainingData(panel, pipeline, store, returns, label, split, days)
+    data = TrainingData(panel, pipeline, store, returns, label, split, days)
+    for name in PARTS:
+        if not len(data.judged_days(getattr(days, name))):
+            raise ValueError(f"split: no day of {name} has a label and {lookback} days behind it; move or lengthen it")
+    return data
 
 
 class Rows(NamedTuple):

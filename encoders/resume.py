@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from market.arrays import AnyArray
+from market.differences import first_difference
 from market.storage import read_arrays, write_arrays
 
 KIND, VERSION = "pretrain-state", 1
@@ -112,23 +113,11 @@ def load_state(path: Path, learner: Learner, recipe: Mapping[str, Any]) -> Progr
         ValueError: The file is damaged, or the run was started with another recipe; the message names what differs.
     """
     arrays, header = read_arrays(path, KIND, VERSION)
-    differing = difference(header["recipe"], dict(recipe))
+    differing = first_difference(header["recipe"], dict(recipe))
     if differing:
         raise ValueError(f"{path}: this run was started with {differing}; use the same, or --overwrite to start again")
     learner.restore(to_tensors(arrays))
     return Progress(**header["progress"])
-
-
-def difference(before: Any, now: Any, where: str = "") -> str | None:
-    """Returns the first place where two JSON values differ, as ``name before, now now``; None where they are equal."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for name in [*before, *(name for name in now if name not in before)]:
-            inner = difference(before.get(name), now.get(name), f"{where}.{name}" if where else str(name))
-            if inner:
-                return inner
-        return None
-    before, now = (list(value) if isinstance(value, tuple) else value for value in (before, now))
-    return None if before == now else f"{where} {before!r}, now {now!r}"
 
 
 def to_arrays(tensors: Mapping[str, Tensor]) -> dict[str, AnyArray]:

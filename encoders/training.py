@@ -8,7 +8,7 @@ computes the same numbers twice.
 import json
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -185,14 +185,15 @@ class _Run:
         """Validates, keeps the checkpoint if it is the best so far, and saves the state."""
         step = (progress.epoch + 1) * self.n_batches
         forecasts, losses = self.judge.look_at(self.judged, self.data.days.valid)
+        valid = self.measures(self.data.days.valid, forecasts, losses)
         entry = {
             "epoch": progress.epoch,
             "step": step,
             "train": {name: total / progress.batch for name, total in progress.sums.items()},
-            "valid": self.measures(self.data.days.valid, forecasts, losses),
+            "valid": valid,
         }
         self._warn_of_collapse(progress.epoch, losses)
-        if progress.improves(self._score(entry["valid"])):
+        if progress.improves(self._score(valid)):
             self._keep(progress)
         monitor.epoch(step, entry, losses, self.judged)
         progress.finish_epoch(entry)
@@ -245,7 +246,8 @@ class _Run:
             Checkpoint(self.judged.state_dict(), scaler, {**self.about, **chosen}).save(self.model_path)
 
     def _score(self, valid: Mapping[str, Any]) -> float | None:
-        return -valid["loss"]["total"] if self.optim.metric == "loss" else valid[self.optim.metric]
+        score: float | None = -valid["loss"]["total"] if self.optim.metric == "loss" else valid[self.optim.metric]
+        return score
 
     def _warn_of_collapse(self, epoch: int, losses: Losses) -> None:
         for name, health in codebook_health(losses.counts).items():
@@ -269,8 +271,8 @@ def averaged(encoder: nn.Module, decay: float) -> AveragedModel:
     The first update copies the weights; the decay then rises to `decay`, so that early weights are soon forgotten.
     """
 
-    def follow(average: list[Tensor], current: list[Tensor], n_averaged: Tensor | int) -> None:
+    def follow(average: Sequence[Tensor], current: Sequence[Tensor], n_averaged: Tensor | int) -> None:
         n = int(n_averaged)
-        torch._foreach_lerp_(average, current, 1.0 - min(decay, (1 + n) / (10 + n)))
+        torch._foreach_lerp_(list(average), list(current), 1.0 - min(decay, (1 + n) / (10 + n)))
 
     return AveragedModel(encoder, multi_avg_fn=torch.no_grad()(follow))

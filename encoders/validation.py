@@ -112,7 +112,8 @@ class Judge:
 
     def _share(self, days: IntArray) -> Iterator[Tensor]:
         own = torch.from_numpy(days[self.accelerator.process_index :: self.accelerator.num_processes])
-        yield from own.split(self.batch_size) if len(own) else ()
+        for start in range(0, len(own), self.batch_size):
+            yield own[start : start + self.batch_size]
 
     def _equal_shares(self, days: IntArray) -> Iterator[tuple[Tensor, Tensor]]:
         # Every process sees equally many batches, so that an encoder may talk to the others; filling weighs nothing.
@@ -148,4 +149,5 @@ def by_year(data: TrainingData, forecasts: Forecasts, part: slice) -> list[dict[
     table = yearly_prediction(
         forecasts.mean[part], data.returns[part], forecasts.mask[part], data.panel.dates[part]
     ).reset_index()
-    return table.astype(object).where(table.notna(), None).to_dict(orient="records")
+    rows = table.astype(object).where(table.notna(), None).to_dict(orient="records")
+    return [{str(name): value for name, value in row.items()} for row in rows]

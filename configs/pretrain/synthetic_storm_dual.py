@@ -1,0 +1,17 @@
+"""STORM with both branches on a synthetic market whose predictable part, and so the best RankIC, is known."""
+
+from dataclasses import replace
+
+from configs.pretrain.dj30_storm_dual_small import experiment as small
+from market.splits import Split
+
+experiment = replace(
+    small,
+    name="synthetic_storm_dual",
+    panel="workdir/data/synthetic/panel.safetensors",
+    split=Split(
+        train=("2010-01-04", "2014-12-31"),
+        valid=("2015-01-09", "2015-12-31"),
+        test=("2016-01-08", "2017-08-31"),
+    ),
+)

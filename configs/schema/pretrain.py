@@ -1,0 +1,39 @@
+"""What decides a pretraining run."""
+
+from dataclasses import dataclass
+
+from encoders.base import EncoderConfig
+from encoders.schedule import Optim
+from market.features import FeatureSet
+from market.features.alpha158 import Alpha158
+from market.labels import Label
+from market.scaling import RobustZScore, Scaling
+from market.splits import Split
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """Everything that decides a pretraining run: prices, features, encoder, and how it learns."""
+
+    name: str
+    """Folder under workdir/pretrain that receives the run."""
+    panel: str
+    """Panel file to learn from, as tools.prepare or tools.download wrote it."""
+    encoder: EncoderConfig
+    """The encoder; --encoder.lookback, --encoder.codebook-size, ... override its sizes."""
+    split: Split
+    """Days to fit on, to choose on and to judge on."""
+    features: FeatureSet = Alpha158()
+    """What is computed from the prices."""
+    scaling: Scaling = RobustZScore()
+    """How features are scaled; fitted on the train days."""
+    label: Label = Label()
+    """The return that is forecast."""
+    optim: Optim = Optim()
+    """How the encoder learns."""
+    seed: int = 0
+    """Decides first weights, order of days and every random number."""
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name in (".", "..") or "/" in self.name or "\\" in self.name:
+            raise ValueError(f"Pretrain: name is {self.name!r}; it names a folder, so it holds no path separators")

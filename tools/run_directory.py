@@ -1,0 +1,63 @@
+"""One run, one folder, one process that writes it: claims, fresh starts and continuations, the same for every stage."""
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from configs import files
+from configs.values import to_data
+from market.differences import first_difference
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Holds `folder` for this process; the system gives it free when the process ends, however it ends.
+
+    Raises:
+        ValueError: Another process holds it; the message has its number.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = folder.with_name(f".{folder.name}.lock")
+    with open(lock, "a+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.seek(0)
+            holder = handle.read().strip() or "unknown"
+            raise ValueError(f"{folder}: process {holder} works on it; wait for it or choose another --name") from None
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield
+
+
+def opened(folder: Path, experiment: Any, result: str, overwrite: bool) -> None:
+    """Makes `folder` ready for `experiment`: fresh, or as an interrupted run of the same experiment left it.
+
+    Args:
+        folder: Folder of the run, held by this process.
+        experiment: What runs; written beside its results as ``config.py`` and ``config.json``.
+        result: Name of the file that only a finished run has.
+        overwrite: Throw away what is there.
+
+    Raises:
+        ValueError: The run is finished, or was started with another configuration, and is not to be overwritten.
+    """
+    if overwrite and folder.exists():
+        aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.old")
+        folder.rename(aside)  # whatever happens next, no half of the old run stays under its name
+        shutil.rmtree(aside)
+    if (folder / result).exists():
+        raise ValueError(f"{folder}: this run is finished; choose another --name, or --overwrite to run it again")
+    known = folder / "config.json"
+    if known.exists():
+        differing = first_difference(json.loads(known.read_text(encoding="utf-8")), to_data(experiment))
+        if differing:
+            raise ValueError(f"{folder}: started with {differing}; use the same, or --overwrite to start again")
+    files.write(experiment, folder)
