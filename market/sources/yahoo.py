@@ -129,7 +129,7 @@ class Yahoo:
         except (YFTickerMissingError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             # What yfinance raises depends on where an unexpected answer trips it; Yahoo's status says what happened.
             status = self._session.statuses.get(ticker)
-            if status == 404:
+            if status == 404 and not isinstance(error, ValueError):  # ValueError: a page that is not Yahoo's JSON
                 raise TickerMissingError("unknown to Yahoo") from None
             if isinstance(error, YFTickerMissingError) and status in _ANSWERED:
                 raise TickerMissingError(f"no bars since {start}") from None

@@ -12,7 +12,10 @@ from market.storage import read_arrays, write_arrays
 COLUMNS = ("open", "high", "low", "close", "volume", "adj_close", "dividend", "split")
 KIND, VERSION = "yahoo_ticker", 1
 OVERLAP = 5
-"""Known days that are asked for again, to see whether history was adjusted since."""
+"""Known days that are asked for again, to see whether history was adjusted since.
+
+A correction of Yahoo's that touches only older days is not seen; delete the ticker's file to have it.
+"""
 TOLERANCE = 1e-5
 """Relative change of a known price beyond which history counts as adjusted; Yahoo's rounding stays below 1e-6."""
 

@@ -268,7 +268,7 @@ def test_trouble_before_anything_is_known_of_a_ticker_is_retried_too(
     assert waits
 
 
-@pytest.mark.parametrize("status", [401, 403, 429, 500, 502])
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 502])
 def test_a_service_that_keeps_refusing_is_no_missing_ticker(
     server: Any, tmp_path: Path, waits: list[float], status: int
 ) -> None:

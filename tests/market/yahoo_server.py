@@ -153,6 +153,8 @@ class YahooServer:
             return 404, json.dumps({"chart": {"result": None, "error": told}})
         if trouble in (429, 401):
             return trouble, "Too Many Requests" if trouble == 429 else json.dumps({"finance": {"error": {}}})
+        if trouble == 404:  # of a known ticker: somebody else's page
+            return 404, "<html>No such page</html>"
         if isinstance(trouble, int) and trouble != 200:
             told = {"code": "Internal Server Error", "description": "please try later"}
             return trouble, json.dumps({"chart": {"result": None, "error": told}})
