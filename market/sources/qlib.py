@@ -267,7 +267,7 @@ def _table_intervals(name: str, table: pd.DataFrame, assets: tuple[str, ...]) ->
 def _write_features(folder: Path, panel: Panel, column: int) -> None:
     folder.mkdir(parents=True)
     values = panel.values[:, column]  # [T, F]
-    known = np.flatnonzero(np.isfinite(values).any(axis=1) | panel.listed[:, column])
+    known = np.flatnonzero(np.isfinite(values).any(axis=1))
     span = slice(known[0], known[-1] + 1) if len(known) else slice(0, 0)
     fields: dict[str, AnyArray] = {name: values[span, k] for k, name in enumerate(panel.fields)}
     fields["tradable"] = panel.tradable[span, column]
