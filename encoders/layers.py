@@ -10,6 +10,8 @@ from einops import einsum, rearrange, reduce
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from encoders.ranks import summed_over_ranks
+
 NEVER = -1e9
 """Score of a masked item: a finite number, so that a row without any item has no NaN in its gradient."""
 
@@ -141,3 +143,42 @@ class TimePool(nn.Module):
         """Returns the pools of all sequences side by side."""
         weight = (self.score(x)[..., 0] + self.position).softmax(-1)
         return torch.cat([reduce(weight[..., None] * each, "r s d -> r d", "sum") for each in (x, *others)], -1)
+
+
+class RunningNorm(nn.Module):
+    """Standardises tokens by their running mean and deviation, in training as in use.
+
+    Behind it tokens cannot escape a quantiser's pull by shrinking together: their spread is one by definition, and
+    the collapse that follows from a pull onto few codes has no reward. Unlike a batch norm it treats every token alone,
+    so that a day's tokens do not depend on the batch, except by what training has added to the averages.
+    Masked tokens are not counted.
+    """
+
+    mean: Tensor
+    square: Tensor
+    started: Tensor
+
+    def __init__(self, dim: int, decay: float = 0.95) -> None:
+        super().__init__()
+        self.decay = decay
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("square", torch.ones(dim))
+        self.register_buffer("started", torch.tensor(False))
+
+    def forward(self, tokens: Float[Tensor, "n d"], mask: Bool[Tensor, " n"]) -> Float[Tensor, "n d"]:
+        """Returns the tokens in units of their running deviation; `mask` is true where one exists."""
+        tokens = tokens.float()
+        if self.training:
+            self._observe(tokens.detach(), mask)
+        variance = (self.square - self.mean.square()).clamp(min=1e-6)
+        return (tokens - self.mean.clone()) * variance.rsqrt()
+
+    def _observe(self, tokens: Float[Tensor, "n d"], mask: Bool[Tensor, " n"]) -> None:
+        there = tokens[mask]
+        sums = torch.stack([there.sum(0), there.square().sum(0), torch.full_like(self.mean, len(there))])
+        total, squares, count = summed_over_ranks(sums)
+        if count[0] > 0:
+            weight = 1.0 - self.decay if self.started else 1.0
+            self.mean.lerp_(total / count, weight)
+            self.square.lerp_(squares / count, weight)
+            self.started.fill_(True)

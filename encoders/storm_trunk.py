@@ -12,7 +12,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from encoders.layers import TimePool, Transformer, pack
+from encoders.layers import RunningNorm, TimePool, Transformer, pack
 from encoders.quantizers import Quantized, QuantizerConfig
 from encoders.storm_branches import CrossSectionBranch, Sizes, TimeSeriesBranch, attend, mean_of_assets
 from encoders.windows import InputShape
@@ -65,6 +65,7 @@ class Trunk(nn.Module):
         self.own_width = sizes.dim if self.time_series is None else 2 * sizes.dim
         deep = (sizes.dim, sizes.depth, sizes.heads, sizes.dropout)
         self.transformers = nn.ModuleDict({name: Transformer(*deep) for name in names})
+        self.norms = nn.ModuleDict({name: RunningNorm(sizes.dim) for name in names})
         self.quantizers = nn.ModuleDict({name: quantizer.build(sizes.dim, size) for name in names})
 
     def forward(
@@ -117,14 +118,15 @@ class Trunk(nn.Module):
         groups = {"mix": tuple(encoded)} if self.mix else {kind: (kind,) for kind in encoded}
         tokens, found = {}, {}
         for name, kinds in groups.items():
-            rows = [encoded[kind].flatten(0, 1) for kind in kinds]
             exist = [_exist(kind, encoded[kind], mask) for kind in kinds]
-            found[name] = self.quantizers[name](torch.cat(rows), torch.cat(exist))
-            lengths = [len(each) for each in rows]
-            parts = zip(found[name].quantised.split(lengths), found[name].codes.split(lengths), strict=True)
-            for kind, (quantised, codes) in zip(kinds, parts, strict=True):
+            exists = torch.cat(exist)
+            rows = self.norms[name](torch.cat([encoded[kind].flatten(0, 1) for kind in kinds]), exists)
+            found[name] = self.quantizers[name](rows, exists)
+            lengths = [len(each) for each in exist]
+            parts = zip(*(x.split(lengths) for x in (rows, found[name].quantised, found[name].codes)), strict=True)
+            for kind, (before, after, codes) in zip(kinds, parts, strict=True):
                 shape = encoded[kind].shape
-                tokens[kind] = Tokens(encoded[kind], quantised.reshape(shape), codes.reshape(shape[:2]))
+                tokens[kind] = Tokens(before.reshape(shape), after.reshape(shape), codes.reshape(shape[:2]))
         return tokens, found
 
 
