@@ -204,7 +204,7 @@ def _mask_jumps(panel: Panel, findings: Findings) -> Panel:
     for name in MASKED:
         if name in panel.fields:
             values[:, :, panel.fields.index(name)][places] = np.nan
-    return _relisted(replace(panel, values=values, tradable=panel.tradable & ~places))
+    return _relisted(replace(panel, values=values))
 
 
 def _mark_untradable(panel: Panel, stated: BoolArray, findings: Findings) -> Panel:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from market.panel import PRICES, Panel
 from market.quality import Report, Rules, clean
+from market.quality.checks import holiday as holidays
+from market.quality.checks import impossible as impossible_bars
 from market.quality.checks import jumps, split_ratios, stale_run
 
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")
@@ -282,6 +284,30 @@ def test_a_lasting_jump_is_believed_after_the_days_of_confirmation() -> None:
     assert np.flatnonzero(jumps(close, 5.0, 3)).tolist() == [2, 3, 5]
     spike = np.array([[10.0], [90.0], [10.0], [900.0], [10.0]])
     assert np.flatnonzero(jumps(spike, 5.0, 3)).tolist() == [1, 3]
+    wild = np.array([[10.0], [90.0], [0.5], [90.0], [0.5], [90.0], [0.5]])  # implausible levels that do not agree
+    assert np.flatnonzero(jumps(wild, 5.0, 3)).tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_bar_is_impossible_on_either_side_and_beyond_rounding() -> None:
+    bars = np.array(
+        [
+            [10.0, 12.0, 9.0, 11.0],  # open, high, low, close
+            [10.0, 10.9, 9.0, 11.0],  # high below the close
+            [11.0, 10.9, 9.0, 10.0],  # high below the open
+            [10.0, 12.0, 10.1, 11.0],  # low above the open
+            [11.0, 12.0, 10.1, 10.0],  # low above the close
+            [10.0, 9.0, 12.0, 11.0],  # high below low
+            [10.0, 10.9999, 10.0001, 11.0],  # rounding
+        ]
+    )
+    assert np.flatnonzero(impossible_bars(bars, 1e-4)).tolist() == [1, 2, 3, 4, 5]
+
+
+def test_few_listed_assets_make_no_holiday_but_no_bar_at_all_does() -> None:
+    observed = np.array([[True, False, False, False], [False, False, False, False], [True, True, True, True]])
+    assert holidays(observed, np.ones((3, 4), bool), 0.5).tolist() == [False, True, False]
+    wide = np.tile(observed, 2)
+    assert holidays(wide, np.ones((3, 8), bool), 0.5).tolist() == [True, True, False]
 
 
 def test_stale_runs_skip_days_without_a_bar() -> None:
