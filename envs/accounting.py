@@ -225,16 +225,25 @@ def _constrain(
     return cash, s, rest
 
 
+@numba.njit(cache=True)
+def _short(values: FloatArray) -> float:
+    """Returns the size of the short positions."""
+    short = 0.0
+    for i in range(len(values)):
+        short -= min(values[i], 0.0)
+    return short
+
+
 @numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
 def _drift(account: FloatArray, before: FloatArray, terms: Terms, h: FloatArray) -> tuple[float, float]:
     """Writes the asset values at the fill to `h`, in units of the wealth before; returns the cash and the total."""
     cash = account[0] * (1.0 + terms.cash_before)
-    invested, short = 0.0, 0.0
+    if terms.borrow_before > 0:
+        cash -= terms.borrow_before * _short(account[1:])
+    invested = 0.0
     for i in range(len(h)):
         h[i] = account[1 + i] * (1.0 + before[i])
         invested += h[i]
-        short += min(account[1 + i], 0.0)
-    cash += terms.borrow_before * short
     return cash, cash + invested
 
 
@@ -272,15 +281,18 @@ def _close(
     s: float, cash: float, terms: Terms, w: FloatArray, kept: FloatArray, after: FloatArray, account: FloatArray
 ) -> tuple[float, float]:
     """Writes the account's values at the close, in units of wealth at the fill; returns their sum and their size."""
-    invested, gross, short = 0.0, 0.0, 0.0
+    invested, gross = 0.0, 0.0
     for i in range(len(w)):
-        value = s * w[i] + kept[i]
-        short += min(value, 0.0)
-        value *= 1.0 + after[i]
-        account[1 + i] = value
-        invested += value
-        gross += abs(value)
-    account[0] = cash * (1.0 + terms.cash_after) + terms.borrow_after * short
+        account[1 + i] = s * w[i] + kept[i]
+    account[0] = cash * (1.0 + terms.cash_after)
+    if terms.borrow_after > 0:
+        account[0] -= terms.borrow_after * _short(account[1:])
+    for i in range(len(w)):
+        account[1 + i] *= 1.0 + after[i]
+        invested += account[1 + i]
+    if terms.margin > 0:
+        for i in range(len(w)):
+            gross += abs(account[1 + i])
     return account[0] + invested, gross
 
 
@@ -308,10 +320,14 @@ def _book_row(
         return 0.0
     if not free[t]:
         cash += _pay_out(h, all_status[t], LEAVES_BEFORE)
-    cash /= total
+    inverse = 1.0 / total
+    cash *= inverse
     for i in range(len(w)):
-        h[i] /= total
-        w[i] = h[i] if hold else targets[1 + i]
+        h[i] *= inverse
+        w[i] = targets[1 + i]
+        kept[i] = 0.0
+    if hold:
+        w[:] = h
     if terms.impact > 0:
         for i in range(len(w)):
             impact[i] = terms.impact * impact_scale[t, i] * math.sqrt(wealth[b] * total)
@@ -319,7 +335,6 @@ def _book_row(
     if free[t]:
         s, rest = _solve(w, h, 1.0, 1.0, terms, impact)
     else:
-        kept[:] = 0.0
         target_cash, s, rest = _constrain(w, h, kept, target_cash, all_status[t], terms, impact)
     traded_cash, mu = _after_trade(s, rest, target_cash, terms, impact, w, h, kept)
     if not mu > RUIN_WEALTH:
@@ -375,4 +390,5 @@ def book_day(
         wealth[b] *= growth
         book.growth[b] = growth
         book.log_growth[b] = math.log(growth)
-        book.account[b] = account[b]
+        for i in range(n + 1):
+            book.account[b, i] = np.float32(account[b, i])

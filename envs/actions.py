@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.legs import AVAILABLE, StatusArray
-from envs.weighing import cap_weights, long_short, softmax
+from envs.weighing import cap_weights, exponentials, long_short, softmax
 from market.arrays import AnyArray, BoolArray, FloatArray, IntArray
 
 LARGEST_LOGIT = 300.0  # keeps exp() and its sum finite without subtracting the maximum
@@ -96,7 +96,9 @@ class LongOnly:
         self, actions: AnyArray, status: StatusArray, day: IntArray, targets: FloatArray, hold: BoolArray
     ) -> None:
         """Writes the softmax of the logits, cut at `cap`."""
-        softmax(actions, self.bound, self.scale, status, day, targets)
+        powers = np.empty(actions.shape)
+        exponentials(actions.reshape(-1), self.bound, self.scale, powers.reshape(-1))
+        softmax(powers, status, day, targets)
         if self.cap is not None:
             cap_weights(targets, self.cap)
 

@@ -13,63 +13,75 @@ from market.arrays import AnyFloatArray, FloatArray, IntArray
 _LOG2E = 1.4426950408889634
 _LN2_HIGH = 6.93147180369123816490e-01  # the upper bits of ln 2: whole multiples of it are exact
 _LN2_LOW = 1.90821492927058770002e-10
+_ROUND = 6755399441055744.0  # 1.5 * 2**52: added to a float it rounds it to a whole number
+_BLOCK = 1024  # numbers at a time, to stay in the nearest cache
 
 
 @numba.njit(cache=True)
-def _exponentials(scratch: FloatArray, exponents: IntArray, powers: FloatArray) -> None:
-    """Replaces `scratch` by its exponentials, to an ulp or two; `powers` is `exponents` seen as floats.
+def _exponentials(x: FloatArray, bits: IntArray, floats: FloatArray) -> None:
+    """Replaces `x` by its exponentials, to an ulp or two; `floats` is `bits` seen as floating point.
 
-    The libm call would keep the loop from being vectorised. Split ``x = k ln 2 + r`` with ``|r| <= ln 2 / 2``; the
-    Taylor series of degree 13 is exact for ``r`` in double precision, and ``2**k`` is written into the exponent bits.
-    Valid for ``|x| < 700``, which the bounds of the actions ensure.
+    A call of libm would keep the loops from being vectorised. Split ``x = k ln 2 + r`` with ``|r| <= ln 2 / 2``; the
+    Taylor series of degree 13 is exact for ``r`` in double precision. Adding `_ROUND` leaves ``k`` in the low bits, from
+    where it moves into the exponent. Valid for ``|x| < 700``, which the bounds of the actions ensure.
     """
-    for i in range(len(scratch)):
-        k = np.floor(scratch[i] * _LOG2E + 0.5)
-        r = (scratch[i] - k * _LN2_HIGH) - k * _LN2_LOW
-        exponents[i] = (np.int64(k) + 1023) << 52
+    for i in range(len(x)):
+        floats[i] = x[i] * _LOG2E + _ROUND
+    for i in range(len(x)):
+        k = floats[i] - _ROUND
+        r = (x[i] - k * _LN2_HIGH) - k * _LN2_LOW
         r2 = r * r
         r4 = r2 * r2
         low = (1.0 + r) + r2 * (1.0 / 2 + r * (1.0 / 6))
         middle = (1.0 / 24 + r * (1.0 / 120)) + r2 * (1.0 / 720 + r * (1.0 / 5040))
         high = (1.0 / 40320 + r * (1.0 / 362880)) + r2 * (1.0 / 3628800 + r * (1.0 / 39916800))
         top = 1.0 / 479001600 + r * (1.0 / 6227020800)
-        scratch[i] = low + r4 * (middle + r4 * (high + r4 * top))
-    for i in range(len(scratch)):
-        scratch[i] *= powers[i]
+        x[i] = low + r4 * (middle + r4 * (high + r4 * top))
+    for i in range(len(x)):
+        bits[i] = (bits[i] << 52) + (1023 << 52)
+    for i in range(len(x)):
+        x[i] *= floats[i]
+
+
+@numba.njit(cache=True)
+def exponentials(actions: AnyFloatArray, bound: float, scale: float, powers: FloatArray) -> None:
+    """Writes ``exp(scale * clip(actions, -bound, bound))`` of flat `actions` to `powers`, block by block."""
+    bits = np.empty(_BLOCK, np.int64)
+    floats = bits.view(np.float64)
+    for start in range(0, len(actions), _BLOCK):
+        stop = min(start + _BLOCK, len(actions))
+        for i in range(start, stop):
+            clipped = np.float64(actions[i])
+            clipped = bound if clipped > bound else clipped
+            clipped = -bound if clipped < -bound else clipped
+            powers[i] = scale * clipped
+        _exponentials(powers[start:stop], bits, floats)
 
 
 @numba.njit(cache=True, fastmath={"reassoc"})
-def softmax(
-    actions: AnyFloatArray, bound: float, scale: float, status: StatusArray, day: IntArray, targets: FloatArray
-) -> None:
-    """Writes the softmax of each row of logits ``scale * clip(action, -bound, bound)`` to `targets`, ``[B, 1 + N]``.
+def softmax(powers: FloatArray, status: StatusArray, day: IntArray, targets: FloatArray) -> None:
+    """Writes rows of `powers` in proportion to `targets`, ``[B, 1 + N]``.
 
-    With ``1 + N`` logits the first is cash. With N there is no cash: assets that are not available get no weight, and
+    With ``1 + N`` powers the first is cash. With N there is no cash: assets that are not available get no weight, and
     only where none is available everything is cash.
     """
     n = targets.shape[1] - 1
-    shift = n + 1 - actions.shape[1]  # 1 without cash
-    scratch = np.empty(actions.shape[1])
-    exponents = np.empty(actions.shape[1], np.int64)
-    powers = exponents.view(np.float64)
-    for b in range(len(actions)):
-        for i in range(len(scratch)):
-            scratch[i] = scale * min(max(np.float64(actions[b, i]), -bound), bound)
-        _exponentials(scratch, exponents, powers)
+    shift = n + 1 - powers.shape[1]  # 1 without cash
+    for b in range(len(powers)):
         if shift:
             targets[b, 0] = 0.0
             for i in range(n):
                 if not status[day[b], i] & AVAILABLE:
-                    scratch[i] = 0.0
+                    powers[b, i] = 0.0
         total = 0.0
-        for i in range(len(scratch)):
-            total += scratch[i]
+        for i in range(powers.shape[1]):
+            total += powers[b, i]
         if total > 0:
             total = 1 / total
         else:
             targets[b, 0] = 1.0
-        for i in range(len(scratch)):
-            targets[b, shift + i] = scratch[i] * total
+        for i in range(powers.shape[1]):
+            targets[b, shift + i] = powers[b, i] * total
 
 
 @numba.njit(cache=True)
