@@ -167,6 +167,13 @@ def test_an_outlier_leaves_no_trace_once_outside_the_window():
     assert (plain[21:27, 0, 0] != after[21:27, 0, 0]).any()
 
 
+def test_rounding_is_no_spread():
+    panel = feature_panel(width=1)
+    values = np.full(panel.shape, 1, np.float32)
+    values[::2] = np.nextafter(np.float32(1), np.float32(2))
+    assert (TrailingZScore(window=7).fit(panel, TRAIN).transform(replace(panel, values=values)).values == 0).all()
+
+
 def test_wrong_settings_are_refused():
     panel = feature_panel()
     with pytest.raises(ValueError, match="clip is 0, expected a positive number"):
