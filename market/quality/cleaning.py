@@ -226,7 +226,7 @@ def _report_gaps(bars: pd.DataFrame, panel: Panel, findings: Findings) -> None:
     rows = _on_grid(bars[["date", "symbol"]].assign(close=1.0), panel)
     lengths = checks.gap_lengths(np.isfinite(rows["close"]))
     day, asset = np.nonzero(lengths > findings.rules.gap_days)
-    details = np.array([f"after {length} days" for length in lengths[day, asset]], dtype=object)
+    details = np.array([f"{length} missing before" for length in lengths[day, asset]], dtype=object)
     findings.note("gap", panel.dates[day], np.array(panel.assets, dtype=object)[asset], details)
 
 

@@ -41,6 +41,7 @@ _MIDNIGHT = re.compile(r"[ T]00:00(:00(\.0+)?)?( ?(Z|UTC|[+-][0-9]{2}:?[0-9]{2})
 _PLAIN = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{2,3})*,[0-9]{3}(\.[0-9]*)?")
 _DOT_IS_DECIMAL = r"^[^.]*\.[0-9]{1,2}$|^[^.]*\.[0-9]{4,}$|,[0-9]{3}\.[0-9]*$"
+_COMMA_IS_DECIMAL = r"^[+-]?[0-9.]*[0-9],([0-9]{1,2}|[0-9]{4,})\s*%?$"
 _SCALE = {"K": 1e3, "M": 1e6, "B": 1e9}
 
 
@@ -135,6 +136,15 @@ def dot_is_decimal(columns: Sequence[Any]) -> bool:
     """Returns whether some cell of text can only be read with the dot as the decimal mark."""
     texts = [column for column in columns if _is_text(column)]
     return any(pc.any(pc.match_substring_regex(as_text(text), _DOT_IS_DECIMAL)).as_py() for text in texts)
+
+
+def decimal_comma(column: Any) -> str | None:
+    """Returns the first cell of a column of text whose comma can only mark decimals, or None."""
+    if not _is_text(column):
+        return None
+    text = as_text(column)
+    found = pc.index(pc.match_substring_regex(text, _COMMA_IS_DECIMAL), True).as_py()
+    return None if found < 0 else str(text[found])
 
 
 def _is_text(column: Any) -> bool:

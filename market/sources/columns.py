@@ -15,7 +15,7 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "open": ("open_price", "opening_price", "开盘价", "开盘"),
         "high": ("high_price", "最高价", "最高"),
         "low": ("low_price", "最低价", "最低"),
-        "close": ("close_price", "closing_price", "收盘价", "收盘"),
+        "close": ("close_price", "closing_price", "close_last", "收盘价", "收盘"),
         "adj_close": ("adjclose", "adjusted_close", "adj_closing_price", "adj_close_price", "close_adj"),
         "volume": ("vol", "成交量"),
         "amount": ("turnover_value", "成交金额", "成交额"),
@@ -34,6 +34,7 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 SYMBOL_LIKE = ("name", "asset", "stock")
 """Names that mean the symbol where no column says so more plainly (Kaggle); elsewhere they hold a company's name."""
 
+_INDEX = re.compile("unnamed_[0-9]+")  # pandas' name for an index that was written as a column
 _MEANING = {spelling: name for name, spellings in SPELLINGS.items() for spelling in (name, *spellings)}
 
 
@@ -67,7 +68,7 @@ def assign_fields(header: Sequence[str], columns: Sequence[tuple[str | int, str]
     fields: dict[str, int] = {}
     for k, cell in enumerate(header):
         name = explicit.get(k, meaning(cell) or snake_case(cell))
-        if not name:
+        if not name or _INDEX.fullmatch(name):
             continue
         if name in fields:
             first, second = _label(fields[name], header), _label(k, header)

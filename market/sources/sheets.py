@@ -1,6 +1,7 @@
 """A file as a sheet of cells: bytes decoded, rows counted, nothing interpreted yet."""
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from market.sources.columns import meaning
 
 PARQUET = (".parquet", ".pq")
 TEXT = (".csv", ".tsv", ".txt")
+_MESSAGE = re.compile(
+    r"\s*(\{|\[|<[!?]|<html)", re.IGNORECASE
+)  # JSON, HTML or XML; stooq's header starts with <TICKER>
 DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -59,7 +63,7 @@ def read_sheet(path: Path, encoding: str | None, delimiter: str | None, headed: 
     if not numbered:
         raise ValueError(f"{path}: the file is empty; download it again or remove it")
     lines = [line for _, line in numbered]
-    if lines[0].lstrip()[0] in "{[<":
+    if _MESSAGE.match(lines[0]):
         message = " ".join(line.strip() for line in lines)[:80]
         raise ValueError(f"{path}: this is an API error message, not a table ({message}); download it again")
     delimiter = delimiter or _guess_delimiter(lines[0], path)

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from market.arrays import AnyArray, BoolArray, FloatArray
-from market.sources.cells import as_text, dot_is_decimal, parse_dates, parse_flags, parse_numbers
+from market.sources.cells import as_text, decimal_comma, dot_is_decimal, parse_dates, parse_flags, parse_numbers
 from market.sources.columns import PRICE_FIELDS, TRADE_STATUS, assign_fields, meaning
 from market.sources.sheets import PARQUET, TEXT, Sheet, read_sheet
 
@@ -57,6 +57,8 @@ class Tables:
     def __post_init__(self) -> None:
         if self.layout not in ("auto", "folder", "long", "wide"):
             raise ValueError(f"tables: layout is '{self.layout}', expected 'auto', 'folder', 'long' or 'wide'")
+        if self.layout == "wide" and (self.columns or self.symbol):
+            raise ValueError("tables: a wide table names its symbols above its columns; leave out columns and symbol")
         if self.decimal not in (".", ","):
             raise ValueError(f"tables: decimal is '{self.decimal}', expected '.' or ','")
         if self.delimiter is not None and len(self.delimiter) != 1:
@@ -167,6 +169,13 @@ class Tables:
 
     def _numbers(self, sheet: Sheet, fields: Mapping[str, int]) -> Any:
         """Returns a reader of fields by name: numbers, or None for an optional column of text."""
+        commas = [decimal_comma(column) for column in sheet.columns] if self.decimal == "." else []
+        for k, cell in enumerate(commas):
+            if cell is not None:  # then 1.084 elsewhere may be a thousand
+                label = sheet.header[k].strip() or str(k)
+                raise ValueError(
+                    f"{sheet.path}: column '{label}' holds '{cell}', where the comma marks decimals; set decimal=','"
+                )
         dotted = cache(partial(dot_is_decimal, sheet.columns))
 
         def read(name: str, required: bool) -> FloatArray | None:

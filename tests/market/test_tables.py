@@ -194,6 +194,8 @@ def test_explicit_columns_leave_out_rename_and_name_the_symbol(tmp_path: Path) -
     ("text", "parts"),
     [
         ("{\nError Message\n}\n", ["AAA.csv", "API error message, not a table", "Error Message"]),
+        ('{"Information": "limit"}', ["API error message"]),
+        ("<!DOCTYPE html>\n<p>a,b</p>\n", ["API error message"]),
         ("", ["AAA.csv", "empty"]),
         ("Thank you\nplease wait\n", ["AAA.csv", "not a table", "Thank you"]),
         ("Date,Close\n", ["AAA.csv", "no row of data"]),
@@ -211,6 +213,7 @@ def test_explicit_columns_leave_out_rename_and_name_the_symbol(tmp_path: Path) -
         ("Date,Close\n03/04/2017,1\n05/04/2017,2\n", ["%d/%m/%Y or %m/%d/%Y", "date_format"]),
         ("Date,Close\n030417,1\n050417,2\n", ["%d%m%y", "date_format"]),
         ("Date;Close\n2017-01-02;1,084\n", ["line 2", "'1,084'", "decimal=','"]),
+        ("Date;Close;Change\n2017-01-02;1.084;0,35 %\n", ["'Change'", "'0,35 %'", "decimal=','"]),
         ("Date,Close,Name\n2017-01-02,1,A\n2017-01-03,1,\n", ["line 3", "symbol is empty"]),
         ("Date,Close,tradestatus\n2017-01-02,1,1\n2017-01-03,1,2\n", ["line 3", "trade_status", "'2'"]),
         ("date,AAA,AAA\n2017-01-02,1,2\n", ["'AAA' stands twice"]),
@@ -243,6 +246,30 @@ def test_one_damaged_cell_does_not_change_the_meaning_of_all_dates(tmp_path: Pat
     path = write(tmp_path, thousands().replace('"31/01/2017"', '"31/31/2017"'))
     with pytest.raises(ValueError, match=r"'31/31/2017', which is no day in the format %d/%m/%Y"):
         Tables(path).read()
+
+
+@pytest.mark.parametrize(
+    ("header", "order"),
+    [
+        ("<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>", "spd0ohlcv0"),  # stooq
+        ("Date,Close/Last,Volume,Open,High,Low", "mcvohl"),  # nasdaq.com
+        ("日期,开盘,收盘,最高,最低,成交量,成交额,涨跌幅,换手率", "dochlv000"),  # akshare
+        ("ts_code,trade_date,open,high,low,close,pre_close,change,pct_chg,vol,amount", "sdohlc000v0"),  # tushare
+        ("Unnamed: 0,datetime,open,high,low,close,volume,adjClose", "0dohlcvc"),
+    ],
+)
+def test_more_spellings(header: str, order: str, tmp_path: Path) -> None:
+    cells = {name[0]: name for name in ("symbol", "open", "high", "low", "close", "volume")}
+    rows = []
+    for record in AAA.to_dict("records"):
+        special = {"d": f"{record['date']:%Y%m%d}", "m": f"{record['date']:%m/%d/%Y}", "p": "D", "0": "0"}
+        rows.append([special.get(letter) or record[cells[letter]] for letter in order])
+    path = tmp_path / "AAA.csv"
+    path.write_text(render(header, rows), encoding="utf-8")
+    frame = Tables(str(path)).read()
+    check_equal(frame, AAA)
+    assert set(OHLCV) <= set(frame.columns)
+    assert not {"unnamed_0", "per", "adjclose"} & set(frame.columns)
 
 
 def test_a_wrong_column_name_says_what_was_meant(tmp_path: Path) -> None:
@@ -290,6 +317,8 @@ def test_paths_and_options_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         Tables(str(tmp_path / "broken.parquet")).read()
     with pytest.raises(ValueError, match="layout is 'tall'"):
         Tables(path, layout="tall")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="leave out columns and symbol"):
+        Tables(path, layout="wide", symbol="AAA")
 
 
 @st.composite
