@@ -11,15 +11,15 @@ Missing values are NaN; infinities must have been turned into NaN before. ``wind
 to ``out [S, W, n, T]``: statistic, window, series, day.
 """
 
-import math
-
 import numpy as np
 from numba import njit
 
-from market.arrays import BoolArray, FeatureArray, FloatArray, IntArray
+from market import from_sums
+from market.arrays import FloatArray, IntArray
+from market.lags import STEP, add, add_below, add_deviation, add_lagged_deviation, add_product, keep_highest, padded
 
+LOOPS = 1  # edition of market.lags and market.from_sums; a change here is what makes numba compile them anew
 CHUNK = 512  # days whose accumulators stay in the first-level cache while the lags sweep over them
-TILE = 16
 
 SUM, MEAN = 0, 1
 VAR, STD, SLOPE, RSQUARE, RESIDUAL = 0, 1, 2, 3, 4
@@ -31,24 +31,28 @@ COV, CORR = 0, 1
 def sums(x: FloatArray, windows: IntArray, statistics: IntArray, out: FloatArray) -> None:
     """Writes the sum or the mean of the valid values; NaN where there is none."""
     days = x.shape[1]
-    total = np.empty(CHUNK)
+    pad = min(windows[-1], days)
+    total, n = np.empty(CHUNK), np.empty(CHUNK)
     for a in range(x.shape[0]):
-        counted, _, _ = _counts(x[a])
+        counted, _, _ = _counts(x[a], pad)
+        row = padded(x[a], pad)
         for first in range(0, days, CHUNK):
             last = min(first + CHUNK, days)
+            size = last - first
             total[:] = 0.0
             lag = 0
             for j in range(windows.size):
-                while lag < windows[j]:
-                    low = max(first, lag)
-                    if low < last:
-                        _add(total[low - first : last - first], x[a, low - lag : last - lag])
-                    lag += 1
+                reach = min(windows[j], last)
+                while lag < reach:
+                    steps = STEP if lag + STEP <= reach else 1
+                    add(total[:size], row[pad + first - lag - steps + 1 : pad + last - lag], steps)
+                    lag += steps
+                _difference(counted, first, min(windows[j], pad), pad, n[:size])
                 for s in range(statistics.size):
-                    for t in range(first, last):
-                        n = counted[t + 1] - counted[max(t + 1 - windows[j], 0)]
-                        value = total[t - first] if n > 0 else np.nan
-                        out[s, j, a, t] = value / n if statistics[s] == MEAN else value
+                    if statistics[s] == MEAN:
+                        from_sums.mean(n, total, out[s, j, a, first:last])
+                    else:
+                        from_sums.total(n, total, out[s, j, a, first:last])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -58,67 +62,77 @@ def moments(x: FloatArray, windows: IntArray, statistics: IntArray, trend: bool,
     Slope is per day; residual is the last value less the line; rsquare is NaN where all values are equal.
     """
     days = x.shape[1]
+    pad = min(windows[-1], days)
     s1, s2, sk = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
+    n, k1, k2 = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
     for a in range(x.shape[0]):
-        counted, day_sum, day_squares = _counts(x[a])
-        last_valid = _last_valid(x[a])
+        counted, day_sum, day_squares = _counts(x[a], pad)
+        row, valid = padded(x[a], pad), _last_valid(x[a])
         for first in range(0, days, CHUNK):
             last = min(first + CHUNK, days)
+            here, ref = slice(0, last - first), valid[first:last]
             s1[:], s2[:], sk[:] = 0.0, 0.0, 0.0
             lag = 0
             for j in range(windows.size):
-                while lag < windows[j]:
-                    low = max(first, lag)
-                    if low < last:
-                        here = slice(low - first, last - first)
-                        past, ref = x[a, low - lag : last - lag], last_valid[low:last]
-                        _add_deviation(s1[here], past, ref, 1.0)
-                        _add_product(s2[here], past, ref, past, ref)
-                        if trend:
-                            _add_deviation(sk[here], past, ref, float(lag))
-                    lag += 1
-                for t in range(first, last):
-                    begin, i = max(t + 1 - windows[j], 0), t - first
-                    n = float(counted[t + 1] - counted[begin])
-                    days_1 = float(day_sum[t + 1] - day_sum[begin])
-                    days_2 = float(day_squares[t + 1] - day_squares[begin])
-                    k1 = n * t - days_1  # sums of the lag and of its square over the valid days, exact integers
-                    k2 = n * t * t - 2.0 * t * days_1 + days_2
-                    for s in range(statistics.size):
-                        missing = 0.0 if x[a, t] == x[a, t] else np.nan
-                        out[s, j, a, t] = _moment(statistics[s], n, k1, k2, s1[i], s2[i], sk[i], missing)
+                reach = min(windows[j], last)
+                while lag < reach:
+                    steps = STEP if lag + STEP <= reach else 1
+                    past = row[pad + first - lag - steps + 1 : pad + last - lag]
+                    add_deviation(s1[here], past, ref, steps)
+                    add_product(s2[here], past, ref, past, ref, steps)
+                    if trend:
+                        add_lagged_deviation(sk[here], past, ref, float(lag), steps)
+                    lag += steps
+                _difference(counted, first, min(windows[j], pad), pad, n[here])
+                _difference(day_sum, first, min(windows[j], pad), pad, k1[here])
+                _difference(day_squares, first, min(windows[j], pad), pad, k2[here])
+                _days_to_lags(first, n[here], k1[here], k2[here])
+                for s in range(statistics.size):
+                    result = out[s, j, a, first:last]
+                    if statistics[s] == VAR:
+                        from_sums.variance(n, s1, s2, result)
+                    elif statistics[s] == STD:
+                        from_sums.deviation(n, s1, s2, result)
+                    elif statistics[s] == SLOPE:
+                        from_sums.slope(n, k1, k2, s1, sk, result)
+                    elif statistics[s] == RSQUARE:
+                        from_sums.rsquare(n, k1, k2, s1, s2, sk, result)
+                    else:
+                        from_sums.residual(n, k1, k2, s1, sk, x[a, first:last], result)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def pairs(x: FloatArray, y: FloatArray, windows: IntArray, statistics: IntArray, out: FloatArray) -> None:
     """Writes covariance (n - 1) and correlation; both series must be NaN on the same days."""
     days = x.shape[1]
+    pad = min(windows[-1], days)
     sx, sy, sxx, syy, sxy = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
+    n = np.empty(CHUNK)
     for a in range(x.shape[0]):
-        counted, _, _ = _counts(x[a])
-        last_x, last_y = _last_valid(x[a]), _last_valid(y[a])
+        counted, _, _ = _counts(x[a], pad)
+        row_x, valid_x, row_y, valid_y = padded(x[a], pad), _last_valid(x[a]), padded(y[a], pad), _last_valid(y[a])
         for first in range(0, days, CHUNK):
             last = min(first + CHUNK, days)
+            here, ref_x, ref_y = slice(0, last - first), valid_x[first:last], valid_y[first:last]
             sx[:], sy[:], sxx[:], syy[:], sxy[:] = 0.0, 0.0, 0.0, 0.0, 0.0
             lag = 0
             for j in range(windows.size):
-                while lag < windows[j]:
-                    low = max(first, lag)
-                    if low < last:
-                        here = slice(low - first, last - first)
-                        past_x, ref_x = x[a, low - lag : last - lag], last_x[low:last]
-                        past_y, ref_y = y[a, low - lag : last - lag], last_y[low:last]
-                        _add_deviation(sx[here], past_x, ref_x, 1.0)
-                        _add_deviation(sy[here], past_y, ref_y, 1.0)
-                        _add_product(sxx[here], past_x, ref_x, past_x, ref_x)
-                        _add_product(syy[here], past_y, ref_y, past_y, ref_y)
-                        _add_product(sxy[here], past_x, ref_x, past_y, ref_y)
-                    lag += 1
-                for t in range(first, last):
-                    i = t - first
-                    n = float(counted[t + 1] - counted[max(t + 1 - windows[j], 0)])
-                    for s in range(statistics.size):
-                        out[s, j, a, t] = _pair(statistics[s], n, sx[i], sy[i], sxx[i], syy[i], sxy[i])
+                reach = min(windows[j], last)
+                while lag < reach:
+                    steps = STEP if lag + STEP <= reach else 1
+                    when = slice(pad + first - lag - steps + 1, pad + last - lag)
+                    add_deviation(sx[here], row_x[when], ref_x, steps)
+                    add_deviation(sy[here], row_y[when], ref_y, steps)
+                    add_product(sxx[here], row_x[when], ref_x, row_x[when], ref_x, steps)
+                    add_product(syy[here], row_y[when], ref_y, row_y[when], ref_y, steps)
+                    add_product(sxy[here], row_x[when], ref_x, row_y[when], ref_y, steps)
+                    lag += steps
+                _difference(counted, first, min(windows[j], pad), pad, n[here])
+                for s in range(statistics.size):
+                    if statistics[s] == COV:
+                        from_sums.covariance(n, sx, sy, sxy, out[s, j, a, first:last])
+                    else:
+                        from_sums.correlation(n, sx, sy, sxx, syy, sxy, out[s, j, a, first:last])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -128,18 +142,18 @@ def extremes(x: FloatArray, start: IntArray, windows: IntArray, statistics: IntA
     A window begins no earlier than row `start` of its series; days without a value are counted as days.
     """
     days = x.shape[1]
+    pad = min(windows[-1], days)
     best, place = np.empty(CHUNK), np.empty(CHUNK)
     for a in range(x.shape[0]):
+        row = padded(x[a], pad)
         for first in range(0, days, CHUNK):
             last = min(first + CHUNK, days)
+            here = slice(0, last - first)
             best[:], place[:] = -np.inf, 0.0
             lag = 0
             for j in range(windows.size):
-                while lag < windows[j]:
-                    low = max(first, lag)
-                    if low < last:
-                        here = slice(low - first, last - first)
-                        _keep_highest(best[here], place[here], x[a, low - lag : last - lag], float(lag))
+                while lag < min(windows[j], last):
+                    keep_highest(best[here], place[here], row[pad + first - lag : pad + last - lag], float(lag))
                     lag += 1
                 for t in range(first, last):
                     found = best[t - first] > -np.inf
@@ -153,23 +167,26 @@ def extremes(x: FloatArray, start: IntArray, windows: IntArray, statistics: IntA
 def ranks(x: FloatArray, windows: IntArray, out: FloatArray) -> None:
     """Writes the average rank of the last value among the valid ones, as a share in (0, 1]; NaN where it is missing."""
     days = x.shape[1]
-    below = np.empty(CHUNK)
+    pad = min(windows[-1], days)
+    below, n = np.empty(CHUNK), np.empty(CHUNK)
     for a in range(x.shape[0]):
-        counted, _, _ = _counts(x[a])
+        counted, _, _ = _counts(x[a], pad)
+        row = padded(x[a], pad)
         for first in range(0, days, CHUNK):
             last = min(first + CHUNK, days)
+            now = x[a, first:last]
             below[:] = 0.0
             lag = 0
             for j in range(windows.size):
-                while lag < windows[j]:
-                    low = max(first, lag)
-                    if low < last:
-                        _count_below(below[low - first : last - first], x[a, low - lag : last - lag], x[a, low:last])
-                    lag += 1
-                for t in range(first, last):
-                    n = counted[t + 1] - counted[max(t + 1 - windows[j], 0)]
-                    share = (below[t - first] + 1.0) / (2.0 * n)
-                    out[0, j, a, t] = share if x[a, t] == x[a, t] else np.nan
+                reach = min(windows[j], last)
+                while lag < reach:
+                    steps = STEP if lag + STEP <= reach else 1
+                    add_below(below[: now.size], row[pad + first - lag - steps + 1 : pad + last - lag], now, steps)
+                    lag += steps
+                _difference(counted, first, min(windows[j], pad), pad, n[: now.size])
+                for i in range(now.size):
+                    share = (below[i] + 1.0) / (2.0 * n[i])
+                    out[0, j, a, first + i] = share if now[i] == now[i] else np.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -207,36 +224,35 @@ def decayed_means(x: FloatArray, windows: IntArray, out: FloatArray) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def scatter(block: FeatureArray, listed: BoolArray, asset: int, out: FeatureArray) -> None:
-    """Writes ``block [n, F, T]`` to the assets from `asset` on of ``out [T, N, F]``; NaN where unlisted or infinite."""
-    assets, features, days = block.shape
-    tile = np.empty((TILE, features), np.float32)  # days whose features are turned round within the cache
-    for a in range(assets):
-        for first in range(0, days, TILE):
-            last = min(first + TILE, days)
-            for f in range(features):
-                for t in range(first, last):
-                    tile[t - first, f] = block[a, f, t]
-            for t in range(first, last):
-                largest = np.float32(np.inf if listed[t, asset + a] else -1.0)
-                for f in range(features):
-                    value = tile[t - first, f]
-                    out[t, asset + a, f] = value if abs(value) < largest else np.float32(np.nan)
+def _counts(x: FloatArray, pad: int) -> tuple[IntArray, IntArray, IntArray]:
+    # Before each day, from `pad` days before the first: the number of valid days, the sums of their indices and of the
+    # squares; integers, so their differences are exact.
+    counted = np.zeros(pad + x.size + 1, np.int64)
+    day_sum, day_squares = np.zeros_like(counted), np.zeros_like(counted)
+    for t in range(x.size):
+        valid = 1 if x[t] == x[t] else 0
+        counted[pad + t + 1] = counted[pad + t] + valid
+        day_sum[pad + t + 1] = day_sum[pad + t] + valid * t
+        day_squares[pad + t + 1] = day_squares[pad + t] + valid * t * t
+    return counted, day_sum, day_squares
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _counts(x: FloatArray) -> tuple[IntArray, IntArray, IntArray]:
-    # Before each day: the number of valid days, the sum of their indices and of the squares; integers, so exact.
-    days = x.size
-    counted = np.zeros(days + 1, np.int64)
-    day_sum = np.zeros(days + 1, np.int64)
-    day_squares = np.zeros(days + 1, np.int64)
-    for t in range(days):
-        valid = 1 if x[t] == x[t] else 0
-        counted[t + 1] = counted[t] + valid
-        day_sum[t + 1] = day_sum[t] + valid * t
-        day_squares[t + 1] = day_squares[t] + valid * t * t
-    return counted, day_sum, day_squares
+def _difference(counts: IntArray, first: int, window: int, pad: int, out: FloatArray) -> None:
+    # Writes what the windows that end on the days from `first` on hold.
+    ends = counts[pad + first + 1 : pad + first + 1 + out.size]
+    begins = counts[pad + first + 1 - window : pad + first + 1 - window + out.size]
+    for i in range(out.size):
+        out[i] = ends[i] - begins[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _days_to_lags(first: int, n: FloatArray, k1: FloatArray, k2: FloatArray) -> None:
+    # Turns the sums of day and of its square into those of the lag; whole numbers below 2^53, so exact.
+    for i in range(n.size):
+        day = float(first + i)
+        k2[i] += day * (n[i] * day - 2.0 * k1[i])
+        k1[i] = n[i] * day - k1[i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -248,74 +264,6 @@ def _last_valid(x: FloatArray) -> FloatArray:
             value = x[t]
         filled[t] = value
     return filled
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _add(total: FloatArray, past: FloatArray) -> None:
-    for i in range(total.size):
-        total[i] += past[i] if past[i] == past[i] else 0.0
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _add_deviation(total: FloatArray, past: FloatArray, ref: FloatArray, factor: float) -> None:
-    for i in range(total.size):
-        deviation = past[i] - ref[i]
-        total[i] += factor * deviation if deviation == deviation else 0.0
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _add_product(
-    total: FloatArray, past_x: FloatArray, ref_x: FloatArray, past_y: FloatArray, ref_y: FloatArray
-) -> None:
-    for i in range(total.size):
-        product = (past_x[i] - ref_x[i]) * (past_y[i] - ref_y[i])
-        total[i] += product if product == product else 0.0
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _keep_highest(best: FloatArray, place: FloatArray, past: FloatArray, lag: float) -> None:
-    for i in range(best.size):
-        better = past[i] >= best[i]  # on a tie the earlier day wins, as in numpy.argmax
-        best[i] = past[i] if better else best[i]
-        place[i] = lag if better else place[i]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _count_below(total: FloatArray, past: FloatArray, now: FloatArray) -> None:
-    for i in range(total.size):
-        total[i] += (2.0 if past[i] < now[i] else 0.0) + (1.0 if past[i] == now[i] else 0.0)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _moment(statistic: int, n: float, k1: float, k2: float, s1: float, s2: float, sk: float, missing: float) -> float:
-    if n < 2:
-        return math.nan
-    squares = max(s2 - s1 * s1 / n, 0.0)
-    if statistic == VAR:
-        return squares / (n - 1)
-    if statistic == STD:
-        return math.sqrt(squares / (n - 1))
-    lag_squares = (n * k2 - k1 * k1) / n
-    products = sk - k1 * s1 / n
-    if statistic == RSQUARE:
-        return min(products / squares * (products / lag_squares), 1.0) if squares > 0.0 else math.nan
-    slope = -products / lag_squares
-    if statistic == SLOPE:
-        return slope
-    return missing - (s1 + slope * k1) / n
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _pair(statistic: int, n: float, sx: float, sy: float, sxx: float, syy: float, sxy: float) -> float:
-    if n < 2:
-        return math.nan
-    products = sxy - sx * sy / n
-    if statistic == COV:
-        return products / (n - 1)
-    squares_x, squares_y = sxx - sx * sx / n, syy - sy * sy / n
-    if squares_x <= 0.0 or squares_y <= 0.0:
-        return math.nan
-    return max(min(products / math.sqrt(squares_x) / math.sqrt(squares_y), 1.0), -1.0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -12,9 +12,9 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba import njit
 
-from market import kernels
-from market.arrays import AnyFloatArray, FeatureArray
+from market.arrays import AnyFloatArray, BoolArray, FeatureArray
 from market.features.program import Block, Program, Value
 from market.features.table import Feature, computable
 from market.panel import Panel, panel_header
@@ -25,6 +25,9 @@ BLOCK = 4
 
 STRIPE = 128
 """Assets written to a file before its pages are let go."""
+
+TILE = 16
+"""Days whose features are turned from time last to feature last at once, within the cache."""
 
 
 def compute_features(name: str, table: Sequence[Feature], panel: Panel) -> Panel:
@@ -104,7 +107,7 @@ def _work(blocks: Iterator[range], values: FeatureArray, program: Program, panel
             results[:, position] = value
 
         program.run(_block(panel, assets, program.fields), write)
-        kernels.scatter(results, panel.listed, assets.start, values)
+        _scatter(results, panel.listed, assets.start, values)
 
 
 def _block(panel: Panel, assets: range, fields: Sequence[str]) -> Block:
@@ -118,3 +121,21 @@ def _block(panel: Panel, assets: range, fields: Sequence[str]) -> Block:
         start=len(panel) - started.sum(axis=1),
         before=~started,
     )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _scatter(block: FeatureArray, listed: BoolArray, asset: int, out: FeatureArray) -> None:
+    # Writes block [n, F, T] to the assets from `asset` on of out [T, N, F]; NaN where unlisted or infinite.
+    assets, features, days = block.shape
+    tile = np.empty((TILE, features), np.float32)
+    for first in range(0, days, TILE):
+        last = min(first + TILE, days)
+        for a in range(assets):
+            for f in range(features):
+                for t in range(first, last):
+                    tile[t - first, f] = block[a, f, t]
+            for t in range(first, last):
+                largest = np.float32(np.inf if listed[t, asset + a] else -1.0)
+                for f in range(features):
+                    value = tile[t - first, f]
+                    out[t, asset + a, f] = value if abs(value) < largest else np.float32(np.nan)
