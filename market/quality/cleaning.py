@@ -39,7 +39,7 @@ def clean(
             raise ValueError(f"frame: no column '{name}' among {list(map(str, frame.columns))}; rename the right one")
     findings = Findings(rules)
     bars = frame.assign(symbol=frame["symbol"].astype(str), date=_days(frame["date"]))
-    bars = _clean_rows(bars, rules, findings)
+    bars = _clean_rows(bars.reset_index(drop=True), rules, findings)
     if not np.isfinite(bars["close"].to_numpy(dtype=np.float64, na_value=np.nan)).any():
         raise ValueError(f"quality: none of the {len(frame)} rows has a usable close; nothing is left of the frame")
     panel = _clean_days(_clean_assets(Panel.from_frame(bars, source), findings), findings)
@@ -82,7 +82,8 @@ def _clean_rows(frame: pd.DataFrame, rules: Rules, findings: Findings) -> pd.Dat
     positive = [name for name in (*PRICES, "adj_close") if name in frame.columns]
     wrong = (frame[positive].to_numpy(dtype=np.float64, na_value=np.nan) <= 0).max(axis=1)
     if "volume" in frame.columns:
-        wrong |= frame["volume"].to_numpy(dtype=np.float64, na_value=np.nan) < 0
+        volume = frame["volume"].to_numpy(dtype=np.float64, na_value=np.nan)
+        wrong |= (volume < 0) | np.isinf(volume)
     treat("nonpositive", wrong)
     treat("extreme", checks.extreme(prices, rules.max_price, rules.max_jump))
     frame = frame.copy()
@@ -100,9 +101,10 @@ def _unadjusted(frame: pd.DataFrame) -> BoolArray:
     """Returns the rows without an adjusted close though their asset has had one; some assets never have any."""
     if "adj_close" not in frame.columns:
         return np.zeros(len(frame), np.bool_)
-    known = np.isfinite(frame["adj_close"].to_numpy(dtype=np.float64, na_value=np.nan))
+    adjusted = frame["adj_close"].to_numpy(dtype=np.float64, na_value=np.nan)
+    known = np.isfinite(adjusted)
     since = frame["date"].where(known).groupby(frame["symbol"]).transform("min")
-    lacking: BoolArray = ~known & (frame["date"] > since).to_numpy()
+    lacking: BoolArray = np.isinf(adjusted) | (~known & (frame["date"] > since).to_numpy())
     return lacking
 
 

@@ -13,7 +13,7 @@ class Rules:
         duplicate: Rows of the same date and symbol that disagree; equal ones are always reduced to one. ``last`` keeps
             the last row of the frame.
         missing: Rows without one of their prices, or without an adjusted close where the asset has had one before.
-        nonpositive: Prices, open to adjusted close, at or below zero, or a negative volume.
+        nonpositive: Prices, open to adjusted close, at or below zero, or a volume that is negative or infinite.
         impossible: High below or low above another price of the bar. ``repair`` widens the range to hold them.
         extreme: A price above `max_price`, or a bar whose highest price is over `max_jump` times its lowest.
         jump: A close over `max_jump` times the last plausible one, or below its inverse; the new level is believed

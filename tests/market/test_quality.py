@@ -63,7 +63,8 @@ def nonpositive(frame: pd.DataFrame) -> pd.DataFrame:
     edit(frame, "AAA", 30, low=0.0)
     edit(frame, "BBB", 31, adj_close=-2.0)
     edit(frame, "CCC", 32, volume=-1.0)
-    return frame
+    edit(frame, "DDD", 33, volume=np.inf)
+    return frame.set_index(pd.Index([0] * len(frame)))  # whatever the index is
 
 
 def missing(frame: pd.DataFrame) -> pd.DataFrame:
@@ -71,6 +72,7 @@ def missing(frame: pd.DataFrame) -> pd.DataFrame:
     edit(frame, "BBB", 31, **dict.fromkeys((*PRICES, "volume", "adj_close"), np.nan))
     edit(frame, "CCC", 32, close=np.inf)
     edit(frame, "DDD", 33, adj_close=np.nan)
+    edit(frame, "DDD", 0, adj_close=np.inf)
     edit(frame, "EEE", range(80), adj_close=np.nan)  # never had any
     return frame
 
@@ -151,8 +153,8 @@ def halt(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 PLANTED = {
-    nonpositive: ("nonpositive", "mask", {("AAA", 30), ("BBB", 31), ("CCC", 32)}),
-    missing: ("missing", "mask", {("AAA", 30), ("BBB", 31), ("CCC", 32), ("DDD", 33)}),
+    nonpositive: ("nonpositive", "mask", {("AAA", 30), ("BBB", 31), ("CCC", 32), ("DDD", 33)}),
+    missing: ("missing", "mask", {("AAA", 30), ("BBB", 31), ("CCC", 32), ("DDD", 33), ("DDD", 0)}),
     impossible: ("impossible", "mask", {("AAA", 30), ("BBB", 31)}),
     extreme: ("extreme", "mask", {("AAA", 30), ("BBB", 31)}),
     jump: ("jump", "mask", {("AAA", 30)}),
@@ -338,7 +340,7 @@ def test_cleaning_never_looks_ahead(dirts: list[Any], noise: list[tuple[int, flo
     for place, factor in noise:
         frame.loc[place, ["open", "high", "low", "close", "adj_close"]] *= factor
     for dirt in dirts:
-        frame = dirt(frame)
+        frame = dirt(frame.reset_index(drop=True))
     whole, _ = clean(frame, CAUSAL)
     part, _ = clean(frame[frame["date"] < DAYS[cut]], CAUSAL)
     whole = whole.select(assets=part.assets)
@@ -401,8 +403,7 @@ def test_closes_alone_can_be_cleaned() -> None:
 
 
 def test_report_survives_json_and_reads_as_a_table() -> None:
-    frame = nonpositive(market())
-    _, report = clean(split(frame))
+    _, report = clean(nonpositive(split(market())))
     back = Report.from_json(json.loads(json.dumps(report.to_json(), allow_nan=False)))
     assert back == report
     lines = report.table().splitlines()
