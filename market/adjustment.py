@@ -8,10 +8,11 @@ from market.arrays import BoolArray
 from market.panel import PRICES, Panel
 
 ADJUSTED_FIELDS = (*PRICES, "vwap")
+RAW_CLOSE = "raw_close"
 
 
 def adjusted(panel: Panel) -> Panel:
-    """Returns the panel with its prices (and ``vwap``) times ``adj_close / close``, and without ``adj_close``.
+    """Returns the panel with prices (and ``vwap``) times ``adj_close / close``; ``raw_close`` keeps the quoted close.
 
     Each day's bar keeps its shape and the close becomes the adjusted close, so that the return from one day to another
     is what a holder who reinvests dividends earns. Volume and all other fields stay as they are given: vendors count
@@ -32,13 +33,14 @@ def adjusted(panel: Panel) -> Panel:
     _refuse(panel, traded & ~(np.isfinite(adj_close) & (adj_close > 0)), "adj_close")
     _refuse(panel, traded & (close <= 0), "close")
     factor = np.divide(adj_close, close, out=np.full(close.shape, np.nan), where=traded)
-    kept = tuple(name for name in panel.fields if name != "adj_close")
-    plain = panel.select(fields=kept)  # a copy
+    values = np.array(panel.values)
     for name in ADJUSTED_FIELDS:
-        if name in kept:
-            plain[name][...] *= factor
-    plain["close"][...] = np.where(traded, adj_close, np.nan)
-    return replace(plain, source={**panel.source, "adjusted": True})
+        if name in panel:
+            values[:, :, panel.fields.index(name)] *= factor
+    values[:, :, panel.fields.index("close")] = np.where(traded, adj_close, np.nan)
+    values[:, :, panel.fields.index("adj_close")] = close
+    fields = tuple(RAW_CLOSE if name == "adj_close" else name for name in panel.fields)
+    return replace(panel, fields=fields, values=values, source={**panel.source, "adjusted": True})
 
 
 def _refuse(panel: Panel, wrong: BoolArray, name: str) -> None:

@@ -42,7 +42,7 @@ def prepared(
 
 
 def read_membership(path: str | Path) -> pd.DataFrame:
-    """Returns membership intervals (``symbol, start, end``) from a CSV or Parquet table.
+    """Returns membership intervals (``symbol, start, end``, or ``start_date, end_date``) from a CSV or Parquet table.
 
     Raises:
         ValueError: The file is missing or lacks one of the three columns.
@@ -51,6 +51,7 @@ def read_membership(path: str | Path) -> pd.DataFrame:
         frame = pd.read_parquet(path) if str(path).endswith(".parquet") else pd.read_csv(path)
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file; name a table with symbol, start and end") from None
+    frame = frame.rename(columns={"start_date": "start", "end_date": "end"})
     for name in ("symbol", "start", "end"):
         if name not in frame.columns:
             raise ValueError(

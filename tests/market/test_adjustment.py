@@ -18,8 +18,9 @@ def raw_panel() -> Panel:
 def test_adjusted_bars_are_those_of_a_market_without_splits():
     smooth = Panel.from_frame(replace(MARKET, events=replace(EVENTS, adjusted=True)).read())
     panel = adjusted(raw_panel())
-    assert panel.fields == smooth.fields
-    np.testing.assert_allclose(panel.values, smooth.values, rtol=1e-12)
+    assert panel.fields == (*smooth.fields, "raw_close")
+    np.testing.assert_allclose(panel.values[:, :, :-1], smooth.values, rtol=1e-12)
+    np.testing.assert_array_equal(panel["raw_close"], raw_panel()["close"])
     np.testing.assert_array_equal(panel["close"], raw_panel()["adj_close"])
     assert panel.source["adjusted"] is True
     returns = np.diff(np.log(panel["close"]), axis=0)
@@ -30,7 +31,7 @@ def test_vwap_is_a_price_and_other_fields_are_left_alone():
     raw = raw_panel()
     extra = np.concatenate([raw.values, raw.values[:, :, 3:4], raw.values[:, :, 3:4]], axis=2)
     panel = adjusted(replace(raw, fields=(*raw.fields, "vwap", "preclose"), values=extra))
-    assert panel.fields == ("open", "high", "low", "close", "volume", "vwap", "preclose")
+    assert panel.fields == ("open", "high", "low", "close", "volume", "raw_close", "vwap", "preclose")
     np.testing.assert_allclose(panel["vwap"], panel["close"])
     np.testing.assert_array_equal(panel["preclose"], raw["close"])
     np.testing.assert_array_equal(panel["volume"], raw["volume"])

@@ -1,0 +1,107 @@
+"""Prepare: one command from any source to a panel that names the config which made it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from configs import files
+from configs.schema.prepare import Prepare
+from market.panel import Panel
+from market.preparation import prepared, read_membership
+from market.quality import Rules
+from market.sources.synthetic import Events, Synthetic
+from market.sources.tables import Tables
+from tools.prepare import main, prepare
+
+SMALL = Prepare(name="small", source=Synthetic(stocks=8, days=120))
+
+
+def test_the_panel_the_report_and_both_configs_are_written(tmp_path: Path) -> None:
+    panel = prepare(SMALL, tmp_path, overwrite=False)
+    folder = tmp_path / "data" / "small"
+    assert Panel.load(folder / "panel.safetensors").shape == panel.shape
+    assert json.loads((folder / "quality.json").read_text())
+    assert files.load_json(folder / "config.json", Prepare) == SMALL
+    assert files.load_python(folder / "config.py", Prepare) == SMALL
+
+
+def test_the_same_command_again_changes_nothing_and_another_config_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(SMALL, tmp_path, overwrite=False)
+    path = tmp_path / "data" / "small" / "panel.safetensors"
+    before = path.stat().st_mtime_ns
+    prepare(SMALL, tmp_path, overwrite=False)
+    assert "up to date" in capsys.readouterr().out
+    assert path.stat().st_mtime_ns == before
+    other = replace(SMALL, source=Synthetic(stocks=8, days=120, seed=1))
+    with pytest.raises(ValueError, match="made by another config"):
+        prepare(other, tmp_path, overwrite=False)
+    prepare(other, tmp_path, overwrite=True)
+    assert path.stat().st_mtime_ns != before
+
+
+def test_a_bad_source_leaves_the_panel_that_is_there(tmp_path: Path) -> None:
+    prepare(SMALL, tmp_path, overwrite=False)
+    path = tmp_path / "data" / "small" / "panel.safetensors"
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="nowhere"):
+        prepare(replace(SMALL, source=Tables(path=str(tmp_path / "nowhere"))), tmp_path, overwrite=True)
+    assert path.read_bytes() == before
+
+
+def test_dividends_are_applied_and_the_quoted_close_stays(tmp_path: Path) -> None:
+    frame = Synthetic(stocks=4, days=60, events=Events(splits=0.05, adjusted=False)).read()
+    panel, _ = prepared(frame, Rules())
+    assert "adj_close" not in panel
+    raw = Panel.from_frame(frame)
+    np.testing.assert_array_equal(panel["raw_close"], raw["close"])
+    np.testing.assert_array_equal(panel["close"], raw["adj_close"])
+
+
+def test_membership_narrows_what_is_listed(tmp_path: Path) -> None:
+    table = tmp_path / "members.csv"
+    pd.DataFrame({"symbol": ["S0", "S1"], "start_date": ["2010-02-01", ""], "end_date": ["2010-03-01", ""]}).to_csv(
+        table
+    )
+    frame = Synthetic(stocks=3, days=80, events=Events(listings=0, delistings=0, halts=0)).read()
+    panel, _ = prepared(frame, Rules(), membership=read_membership(table))
+    listed = panel.dates[panel.listed[:, panel.asset_index("S0")]]
+    assert listed[0] >= np.datetime64("2010-02-01")
+    assert listed[-1] <= np.datetime64("2010-03-01")
+    assert panel.listed[:, panel.asset_index("S1")].all()
+    assert not panel.listed[:, panel.asset_index("S2")].any()
+    pd.DataFrame({"ticker": ["S0"]}).to_csv(table)
+    with pytest.raises(ValueError, match=r"members\.csv: no column 'symbol'"):
+        read_membership(table)
+
+
+def test_a_range_without_days_is_refused() -> None:
+    with pytest.raises(ValueError, match="nothing is listed from 2030-01-01"):
+        prepared(Synthetic(stocks=3, days=80).read(), Rules(), start="2030-01-01")
+
+
+@pytest.mark.parametrize("name", ["", "..", "../../x", "a/b"])
+def test_a_name_that_is_a_path_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="path separators"):
+        replace(SMALL, name=name)
+
+
+def test_overrides_reach_the_source(tmp_path: Path) -> None:
+    main(
+        [
+            "--config",
+            "configs/prepare/synthetic.py",
+            "--workdir",
+            str(tmp_path),
+            "--source.stocks",
+            "5",
+            "--source.days",
+            "80",
+        ]
+    )
+    assert Panel.load(tmp_path / "data" / "synthetic" / "panel.safetensors").shape[1] == 5
