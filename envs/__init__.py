@@ -5,7 +5,7 @@ Importing this package registers ``FactorGym/Portfolio-v0`` and ``FactorGym/Sing
 
 from gymnasium.envs.registration import register
 
-from envs.actions import LongOnly, LongShort, Position, SellHoldBuy, TargetLevels, Templates
+from envs.actions import LongOnly, LongShort, Position, SellHoldBuy, TargetLevels, TargetWeights, Templates
 from envs.batch import BatchMarket
 from envs.costs import Costs
 from envs.episodes import Episodes
@@ -34,6 +34,7 @@ __all__ = [
     "SimpleReturn",
     "Tape",
     "TargetLevels",
+    "TargetWeights",
     "Templates",
     "TurnoverPenalty",
 ]

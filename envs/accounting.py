@@ -147,6 +147,15 @@ def _pay_out(values: FloatArray, status: StatusArray, leaves: int) -> float:
 
 
 @numba.njit(cache=True)
+def _may_stay(values: FloatArray, status: StatusArray) -> bool:
+    """Whether no position has to be sold because its asset is no longer listed."""
+    for i in range(len(values)):
+        if values[i] != 0.0 and not status[i] & AVAILABLE:
+            return False
+    return True
+
+
+@numba.njit(cache=True)
 def _blocked(wanted: float, status: int) -> bool:
     """Whether a trade of this sign is not allowed; an asset that can do neither is blocked even at rest."""
     return not (status & BUY if wanted > 0 else status & SELL if wanted < 0 else status & (BUY | SELL))
@@ -201,20 +210,35 @@ def _solve(
 
 
 @numba.njit(cache=True)
+def _leave_alone(w: FloatArray, h: FloatArray, kept: FloatArray, status: StatusArray) -> float:
+    """Moves available assets whose target is NaN from `h` to `kept` and returns their value; the others are sold."""
+    value = 0.0
+    for i in range(len(w)):
+        if np.isnan(w[i]):
+            w[i] = 0.0
+            if status[i] & AVAILABLE:
+                value += h[i]
+                kept[i] = h[i]
+                h[i] = 0.0
+    return value
+
+
+@numba.njit(cache=True)
 def _constrain(
-    w: FloatArray, h: FloatArray, kept: FloatArray, cash: float, status: StatusArray, terms: Terms, impact: FloatArray
-) -> tuple[float, float, bool]:
+    w: FloatArray, h: FloatArray, kept: FloatArray, cash: float, room: float, status: StatusArray, terms: Terms,
+    impact: FloatArray,
+) -> tuple[float, float, bool]:  # fmt: skip
     """Applies what may be traded; returns the target cash, the scale of the open targets, and whether cash is the rest.
 
     Weight on assets that are not available becomes cash. Assets that cannot be traded in the direction they need keep
-    their value; the others, cash included, share what remains in the proportions asked for.
+    their value; the others, cash included, share what remains of `room` in the proportions asked for.
     """
     for i in range(len(w)):
         if not status[i] & AVAILABLE:
             cash += w[i]
             w[i] = 0.0
-    found, value, asked = _freeze_wrong_ways(1.0, w, h, kept, status)
-    room, open_weight = 1.0 - value, 1.0 - asked
+    found, value, asked = _freeze_wrong_ways(room, w, h, kept, status)
+    room, open_weight = room - value, 1.0 - asked
     s, rest = _solve(w, h, room, open_weight, terms, impact)
     for _ in range(len(w)):
         found, value, asked = _freeze_wrong_ways(s, w, h, kept, status)
@@ -326,17 +350,24 @@ def _book_row(
         h[i] *= inverse
         w[i] = targets[1 + i]
         kept[i] = 0.0
-    if hold:
+    room = 1.0
+    if hold and np.isnan(w).any():
+        hold = False
+        room -= _leave_alone(w, h, kept, all_status[t])
+    elif hold:
         w[:] = h
     if terms.impact > 0:
         for i in range(len(w)):
             impact[i] = terms.impact * impact_scale[t, i] * math.sqrt(wealth[b] * total)
-    target_cash = cash if hold else targets[0]
-    if free[t]:
-        s, rest = _solve(w, h, 1.0, 1.0, terms, impact)
+    if hold and (free[t] or _may_stay(h, all_status[t])):
+        s, traded_cash, mu = 1.0, cash, 1.0
     else:
-        target_cash, s, rest = _constrain(w, h, kept, target_cash, all_status[t], terms, impact)
-    traded_cash, mu = _after_trade(s, rest, target_cash, terms, impact, w, h, kept)
+        target_cash, rest = cash if hold else targets[0], False
+        if free[t]:
+            s, rest = _solve(w, h, room, 1.0, terms, impact)
+        else:
+            target_cash, s, rest = _constrain(w, h, kept, target_cash, room, all_status[t], terms, impact)
+        traded_cash, mu = _after_trade(s, rest, target_cash, terms, impact, w, h, kept)
     if not mu > RUIN_WEALTH:
         return 0.0
     change = _write_trade(s, mu, wealth[b] * total, w, h, kept, book.weights[b], book.trades[b])
@@ -373,8 +404,8 @@ def book_day(
         day: ``[B]`` row of each decision.
         account: ``[B, 1 + N]`` weights at the close, cash first; moved to the next close.
         wealth: ``[B]``; moved to the next close.
-        targets: ``[B, 1 + N]`` weights asked for, rows summing to 1.
-        hold: ``[B]``, true where nothing is traded.
+        targets: ``[B, 1 + N]`` weights asked for, rows summing to 1 beside NaN.
+        hold: ``[B]``, true where assets are left alone: those whose target is NaN, or all where none is.
         legs: The tape's before, after, status, free days and impact scale.
         terms: Costs and limits.
         book: Written.

@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.legs import AVAILABLE, StatusArray
-from envs.weighing import cap_weights, exponentials, long_short, softmax
+from envs.weighing import cap_weights, exponentials, long_short, softmax, target_shares
 from market.arrays import AnyArray, BoolArray, FloatArray, IntArray
 
 LARGEST_LOGIT = 300.0  # keeps exp() and its sum finite without subtracting the maximum
@@ -41,8 +41,9 @@ class Action(Protocol):
             actions: Checked raw actions, see `checked_actions`.
             status: ``[T, N]`` of the tape.
             day: ``[B]`` rows of the decisions.
-            targets: Rows summing to 1, cash first; ignored where `hold`.
-            hold: ``[B]``, true where the account is left as it is.
+            targets: Rows summing to 1, cash first. Where `hold`, NaN marks the assets that are left alone, and the
+                rest of the row, which sums to 1, says how the others share what remains.
+            hold: ``[B]``, true where assets are left alone; all of them where no target is NaN.
         """
         ...
 
@@ -101,6 +102,32 @@ class LongOnly:
         softmax(powers, status, day, targets)
         if self.cap is not None:
             cap_weights(targets, self.cap)
+
+
+@dataclass(frozen=True)
+class TargetWeights:
+    """Long-only weights as they stand: one share for each asset, with one for cash in front, normalised to sum to 1.
+
+    A negative share leaves that asset alone: it is not traded and drifts. The others, cash included, are then shares of
+    what remains, so ``[0, -1, 0, 1]`` keeps the first asset, sells the second and buys the third with the proceeds and
+    all the cash. Zeros mean cash. Made for classical policies, which know their weights; learning agents do better with
+    the logits of `LongOnly`.
+    """
+
+    @property
+    def max_stretch(self) -> float:
+        """Infinite: weights are long only."""
+        return math.inf
+
+    def space(self, n_assets: int) -> spaces.Box:
+        """Returns the box ``[-1, 1]`` with one entry for cash and one for each asset, in double precision."""
+        return spaces.Box(-1.0, 1.0, (1 + n_assets,), np.float64)
+
+    def weigh(
+        self, actions: AnyArray, status: StatusArray, day: IntArray, targets: FloatArray, hold: BoolArray
+    ) -> None:
+        """Writes the normalised shares and marks what is left alone."""
+        target_shares(actions, targets, hold)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from envs.legs import AVAILABLE, StatusArray
-from market.arrays import AnyFloatArray, FloatArray, IntArray
+from market.arrays import AnyFloatArray, BoolArray, FloatArray, IntArray
 
 _LOG2E = 1.4426950408889634
 _LN2_HIGH = 6.93147180369123816490e-01  # the upper bits of ln 2: whole multiples of it are exact
@@ -142,3 +142,29 @@ def long_short(actions: AnyFloatArray, gross: float, net: float, cap: float, tar
             targets[b, 1 + i] *= shrink * (keep_long if targets[b, 1 + i] > 0 else keep_short)
             total += targets[b, 1 + i]
         targets[b, 0] = 1.0 - total
+
+
+@numba.njit(cache=True)
+def target_shares(actions: AnyFloatArray, targets: FloatArray, hold: BoolArray) -> None:
+    """Writes each row of shares ``[1 + N]``, cut at 1 and normalised, to `targets`, and where it leaves assets alone.
+
+    Negative shares of assets become NaN, unless all are negative: then nothing is traded at all. Without a positive
+    share everything else is cash.
+    """
+    n = targets.shape[1] - 1
+    for b in range(len(actions)):
+        total, alone = 0.0, 0
+        for i in range(n + 1):
+            targets[b, i] = min(max(np.float64(actions[b, i]), 0.0), 1.0)
+            total += targets[b, i]
+        if total > 0:
+            for i in range(n + 1):
+                targets[b, i] /= total
+        else:
+            targets[b, 0] = 1.0
+        for i in range(n):
+            alone += actions[b, 1 + i] < 0
+        hold[b] = alone > 0
+        for i in range(n):
+            if actions[b, 1 + i] < 0 and alone < n:
+                targets[b, 1 + i] = np.nan

@@ -61,7 +61,9 @@ def test_vectorbt_replaying_our_trades_has_our_wealth(fill, fee):
     assert np.abs(value / (told["wealth"] - paid) - 1).max() < 1e-9
 
 
-@pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning:ffn.core", "ignore::pandas.errors.Pandas4Warning:bt.core")
+@pytest.mark.filterwarnings(
+    "ignore::pandas.errors.Pandas4Warning:ffn.core", "ignore::pandas.errors.Pandas4Warning:bt.core"
+)
 def test_bt_has_our_wealth_at_zero_cost():
     panel = plain_panel(days=60, assets=3, seed=5)
     dates = pd.DatetimeIndex(panel.dates)
