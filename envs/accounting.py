@@ -210,17 +210,23 @@ def _solve(
 
 
 @numba.njit(cache=True)
-def _leave_alone(w: FloatArray, h: FloatArray, kept: FloatArray, status: StatusArray) -> float:
-    """Moves available assets whose target is NaN from `h` to `kept` and returns their value; the others are sold."""
-    value = 0.0
+def _leave_alone(w: FloatArray, h: FloatArray, kept: FloatArray, status: StatusArray) -> tuple[bool, float]:
+    """Moves the available assets whose target is NaN from `h` to `kept`; of the others marked so, all is sold.
+
+    Returns whether none was marked, so that everything stays as it is and `w` is `h`, and the value of what is kept.
+    """
+    marked, value = 0, 0.0
     for i in range(len(w)):
         if np.isnan(w[i]):
+            marked += 1
             w[i] = 0.0
             if status[i] & AVAILABLE:
                 value += h[i]
                 kept[i] = h[i]
                 h[i] = 0.0
-    return value
+    if marked == 0:
+        w[:] = h
+    return marked == 0, value
 
 
 @numba.njit(cache=True)
@@ -351,11 +357,9 @@ def _book_row(
         w[i] = targets[1 + i]
         kept[i] = 0.0
     room = 1.0
-    if hold and np.isnan(w).any():
-        hold = False
-        room -= _leave_alone(w, h, kept, all_status[t])
-    elif hold:
-        w[:] = h
+    if hold:
+        hold, value = _leave_alone(w, h, kept, all_status[t])
+        room -= value
     if terms.impact > 0:
         for i in range(len(w)):
             impact[i] = terms.impact * impact_scale[t, i] * math.sqrt(wealth[b] * total)

@@ -22,8 +22,8 @@ def _exponentials(x: FloatArray, bits: IntArray, floats: FloatArray) -> None:
     """Replaces `x` by its exponentials, to an ulp or two; `floats` is `bits` seen as floating point.
 
     A call of libm would keep the loops from being vectorised. Split ``x = k ln 2 + r`` with ``|r| <= ln 2 / 2``; the
-    Taylor series of degree 13 is exact for ``r`` in double precision. Adding `_ROUND` leaves ``k`` in the low bits, from
-    where it moves into the exponent. Valid for ``|x| < 700``, which the bounds of the actions ensure.
+    Taylor series of degree 13 is exact for ``r`` in double precision. Adding `_ROUND` leaves ``k`` in the low bits,
+    from where it moves into the exponent. Valid for ``|x| < 700``, which the bounds of the actions ensure.
     """
     for i in range(len(x)):
         floats[i] = x[i] * _LOG2E + _ROUND
@@ -51,7 +51,7 @@ def exponentials(actions: AnyFloatArray, bound: float, scale: float, powers: Flo
     for start in range(0, len(actions), _BLOCK):
         stop = min(start + _BLOCK, len(actions))
         for i in range(start, stop):
-            clipped = np.float64(actions[i])
+            clipped: float = np.float64(actions[i])
             clipped = bound if clipped > bound else clipped
             clipped = -bound if clipped < -bound else clipped
             powers[i] = scale * clipped
