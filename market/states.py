@@ -1,6 +1,6 @@
 """MarketStates: what a frozen encoder says of every day, the only bridge from deep learning to trading."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,14 +124,25 @@ class MarketStates:
             raise ValueError(f"{path}: {error}") from None
 
     def _header(self) -> dict[str, Any]:
-        missing = [key for key in PROVENANCE if key not in self.provenance]
-        if missing:
-            raise ValueError(f"states: provenance lacks {', '.join(missing)}; name what made these states")
-        return {
-            "kind": "states",
-            "version": VERSION,
-            "dates": self.dates.astype(str).tolist(),
-            "assets": list(self.assets),
-            "fit_end": str(self.fit_end),
-            **{key: self.provenance[key] for key in PROVENANCE},
-        }
+        return states_header(self.dates, self.assets, self.fit_end, self.provenance)
+
+
+def states_header(
+    dates: DateArray, assets: Sequence[str], fit_end: np.datetime64, provenance: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns the JSON header of a states file.
+
+    Raises:
+        ValueError: The provenance lacks something.
+    """
+    missing = [key for key in PROVENANCE if key not in provenance]
+    if missing:
+        raise ValueError(f"states: provenance lacks {', '.join(missing)}; name what made these states")
+    return {
+        "kind": "states",
+        "version": VERSION,
+        "dates": dates.astype(str).tolist(),
+        "assets": list(assets),
+        "fit_end": str(fit_end),
+        **{key: provenance[key] for key in PROVENANCE},
+    }
