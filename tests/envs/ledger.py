@@ -27,8 +27,7 @@ class Ledger:
         self.mark = [math.nan for _ in self.names]
         self.cost = self.turnover = 0.0
         self.weights: list[float] = []
-        for day in range(1):
-            self.mark_to_close(day)
+        self.mark_to_close(0)
 
     def quote(self, field_name: str, day: int, n: int) -> float | None:
         price = float(self.panel[field_name][day, n])
@@ -76,7 +75,6 @@ class Ledger:
         quotes = [self.quote("open" if self.fill == "next_open" else "close", day + delay, n) for n in self.names]
         previous = list(self.mark)
         if self.fill == "close":
-            previous = [self.quote("close", day - 1, n) or math.nan if day else math.nan for n in self.names]
             previous = self.marks_before(day)
         if self.fill == "next_close":
             self.accrue(self.mark)
@@ -155,10 +153,8 @@ class Ledger:
         share_out = self.long_only or before - stuck < open_weight * before
 
         def positions(total: float) -> list[float]:
-            if share_out:
-                scale = max(0.0, (total - stuck) / open_weight) if open_weight > 1e-12 else 0.0
-            else:
-                scale = total
+            shared = max(0.0, (total - stuck) / open_weight) if open_weight > 1e-12 else 0.0
+            scale = shared if share_out else total
             return [value[n] if n in locked else scale * weights[n] for n in self.names]
 
         low, high = 0.0, before
