@@ -184,7 +184,7 @@ def test_windows_of_constants_are_exact() -> None:
 def assert_causal(function: object, *operands: np.ndarray) -> None:
     """Fails unless every row stays the same, to the last bit, when the rows after it are cut off."""
     whole = function(*operands)
-    for days in (1, 2, 7, 600, 1024, 1030, len(whole) - 1):  # on both sides of the kernels' chunks
+    for days in (1, 2, 7, 33, 58, 600, 1024, 1030, len(whole) - 1):  # within a window, and around the kernels' chunks
         np.testing.assert_array_equal(function(*(x[:days] for x in operands)), whole[:days])
 
 
@@ -225,6 +225,19 @@ def test_assets_do_not_mix() -> None:
             together = apply(name, [x, y][: operator.operands], parameters)
             alone = apply(name, [x[:, 1:2], y[:, 1:2]][: operator.operands], parameters)
             np.testing.assert_array_equal(together[:, 1:2], alone, err_msg=name)
+
+
+def test_windows_computed_together_change_nothing() -> None:
+    blocks = [np.ascontiguousarray(x.T) for x in walks(300)]
+    start = np.zeros(3, dtype=int)
+    for name, operator in ALPHABET.items():
+        if operator.sweep:
+            statistics = ((name, (0.3,)[: len(operator.parameters) - 1]),)
+            operands = blocks[: operator.operands]
+            together = operator.sweep(operands, np.array([2, 7, 23, 60]), statistics, start)
+            for j, window in enumerate((2, 7, 23, 60)):
+                alone = operator.sweep(operands, np.array([window]), statistics, start)
+                np.testing.assert_array_equal(together[:, j], alone[:, 0], err_msg=f"{name} {window}")
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------------------
