@@ -46,12 +46,12 @@ def test_random_lengths_cover_their_range():
 
 def test_a_seed_decides_everything_and_the_global_generator_nothing():
     env = make(episode_days=(3, 9))
-    np.random.seed(1)  # noqa: NPY002 - the point
+    np.random.seed(1)
     first = [days_of(env, 4), days_of(env), days_of(env)]
-    np.random.seed(2)  # noqa: NPY002
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    np.random.seed(2)
+    before = np.random.get_state()[1].copy()
     assert [days_of(env, 4), days_of(env), days_of(env)] == first
-    assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    assert np.array_equal(np.random.get_state()[1], before)
     assert days_of(env, 5) != first[0]
 
 

@@ -120,7 +120,7 @@ def test_states_of_something_else_are_refused():
     later = plain_panel(days=80, assets=3)[50:]
     with pytest.raises(ValueError, match="share no day with the panel"):
         Tape.from_panel(PANEL, states_of(later))
-    with pytest.raises(ValueError, match="states cover 2020-01-11 ... 2020-01-30, which leaves out 2020-01-05"):
+    with pytest.raises(ValueError, match=r"states cover 2020-01-11 ... 2020-01-30, which leaves out 2020-01-05"):
         Tape.from_panel(PANEL, states_of(PANEL[10:30]), start="2020-01-05")
     holes = type(PANEL)(
         np.delete(PANEL.dates, 7),

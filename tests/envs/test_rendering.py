@@ -1,0 +1,63 @@
+"""What is drawn."""
+
+import gymnasium
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+
+from envs import LongShort, Tape
+from envs.rendering import Record, draw
+from tests.envs.markets import plain_panel
+
+TAPE = Tape.from_panel(plain_panel(days=30, assets=12))
+
+
+def test_an_image_shows_the_episode_so_far():
+    env = gymnasium.make("FactorGym/Portfolio-v0", tape=TAPE, render_mode="rgb_array", action=LongShort())
+    env.reset(seed=0)
+    first = env.render()
+    assert first.dtype == np.uint8
+    assert first.shape == (480, 640, 3)
+    for _ in range(5):
+        env.step(env.action_space.sample())
+    later = env.render()
+    assert not np.array_equal(first, later)
+    assert np.array_equal(later, env.render())
+    assert pyplot.get_fignums() == []
+    env.close()
+    env.close()
+
+
+def test_the_panels_hold_the_numbers_of_the_infos():
+    record = Record(TAPE, 0, {"date": TAPE.dates[0], "wealth": 1.0, "weights": np.eye(13)[0]})
+    wealth = [1.0, 1.1, 0.88]
+    for day in (1, 2):
+        record.add({"date": TAPE.dates[day], "wealth": wealth[day], "weights": np.full(13, 1 / 13)})
+    figure = Figure()
+    draw(figure, record)
+    top, middle, bottom = figure.axes
+    assert top.lines[0].get_ydata().tolist() == wealth
+    assert top.lines[1].get_ydata() == pytest.approx([1.0, *np.cumprod(1 + TAPE.benchmark[:2])])
+    assert len(middle.collections) == 10  # cash, eight assets, the others
+    assert bottom.collections[0].get_paths()[0].vertices[:, 1].min() == pytest.approx(-0.2)
+
+
+def test_human_mode_draws_at_every_step_and_closes():
+    with mpl.rc_context({"backend": "agg"}):
+        env = gymnasium.make("FactorGym/SingleStock-v0", tape=TAPE, asset="A0", render_mode="human")
+        env.reset(seed=0)
+        env.step(2)
+        assert env.render() is None
+        assert len(pyplot.get_fignums()) == 1
+        env.close()
+        assert pyplot.get_fignums() == []
+
+
+def test_nothing_is_drawn_or_kept_without_a_mode():
+    env = gymnasium.make("FactorGym/Portfolio-v0", tape=TAPE).unwrapped
+    env.reset(seed=0)
+    env.step(env.action_space.sample())
+    assert env._record is None
+    assert env.render() is None
