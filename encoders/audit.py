@@ -196,13 +196,15 @@ class _Auditor:
         name = self.panel.assets[asset]
         absent = unlisted(self.panel, asset)
         without = self.frozen.store(absent)
-        middle = (self.first + len(self.panel)) // 2
-        noise = self.frozen.store(noise_in(absent, asset, self.generator))
-        later = self.frozen.store(unlisted(self.panel, asset, until=middle))
-        for store, stop, told in (
-            (noise, len(self.panel), f"after unlisted {name} got other values"),
-            (later, middle, f"before {self.panel.dates[middle]}, when {name} is listed from then on"),
-        ):
+        middle = (self.first + len(self.panel) + 1) // 2
+        changed = [
+            (noise_in(absent, asset, self.generator), len(self.panel), f"after unlisted {name} got other values")
+        ]
+        if middle < len(self.panel):
+            told = f"before {self.panel.dates[middle]}, when {name} is listed from then on"
+            changed.append((unlisted(self.panel, asset, until=middle), middle, told))
+        for panel, stop, told in changed:
+            store = self.frozen.store(panel)
             days = self.sample(self.first, stop)
             before, found = self.frozen.rows(without, days), self.frozen.rows(store, days)
             yield from self.compare(_without(before, asset), _without(found, asset), days, told)

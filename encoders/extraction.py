@@ -5,7 +5,7 @@ batches at the ends are filled up. So a day's bits do not depend on how many day
 continued equals one that is written at once, as long as the device computes the same numbers twice.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,11 @@ from market.arrays import AnyArray, BoolArray, IntArray
 from market.panel import Panel
 from market.states import VERSION, MarketStates, states_header
 from market.storage import ArraySpec, arrays_in_place, let_go, read_arrays, read_header
+
+Batch = tuple[IntArray, BoolArray]
+"""Days, and which of them are wanted."""
+
+Watch = Callable[[Iterable[Batch], int], Iterator[Batch]]
 
 UNKNOWN = {"forecast_mean": np.nan, "forecast_std": np.nan, "codes": -1}
 """What days without a whole look-back hold; states are zero there and the mask is false."""
@@ -53,7 +58,12 @@ class AuditError(ValueError):
 
 
 def extract(
-    frozen: FrozenEncoder, panel: Panel, path: str | Path, how: Extraction, known: Mapping[str, AnyArray] | None = None
+    frozen: FrozenEncoder,
+    panel: Panel,
+    path: str | Path,
+    how: Extraction,
+    known: Mapping[str, AnyArray] | None = None,
+    watch: Watch | None = None,
 ) -> Verdict:
     """Writes the states of every day of `panel` to `path`, unless the audit finds a fault in them.
 
@@ -65,6 +75,7 @@ def extract(
         path: The states file; an existing one is replaced only at the very end.
         how: What to write and how to audit it.
         known: Rows that were extracted before, by name; they are copied and not computed again.
+        watch: Passes the batches on, for a progress bar.
 
     Raises:
         AuditError: Something moved that must not. There is no file then, or the one before.
@@ -83,7 +94,9 @@ def extract(
                 array[:n_known] = known[name]
             elif name in UNKNOWN:
                 array[:first] = UNKNOWN[name]
-        for days, wanted in blocks(start, len(panel), how.batch_size, first):
+        batches: Iterable[Batch] = blocks(start, len(panel), how.batch_size, first)
+        n_batches = -(-len(panel) // how.batch_size) - start // how.batch_size
+        for days, wanted in batches if watch is None else watch(batches, n_batches):
             for name, array in frozen.rows(store, days, how.tokens).arrays().items():
                 written[name][days[wanted]] = array[wanted]
                 let_go(written[name])
@@ -94,7 +107,7 @@ def extract(
     return verdict
 
 
-def blocks(start: int, stop: int, size: int, first: int) -> Iterator[tuple[IntArray, BoolArray]]:
+def blocks(start: int, stop: int, size: int, first: int) -> Iterator[Batch]:
     """Yields batches that together hold the days from `start` to ``stop - 1``, each day at its place.
 
     Args:

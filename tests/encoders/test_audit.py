@@ -135,7 +135,7 @@ def test_a_file_shifted_by_a_day_is_caught(tmp_path: Path) -> None:
     rows |= {"mask": np.array(states.mask), "codes": np.array(states.codes)}
     shifted: dict[str, AnyArray] = {name: np.concatenate([array[1:], array[-1:]]) for name, array in rows.items()}
     path.unlink()
-    with pytest.raises(AuditError, match="future: asset moved by .* in the file"):
+    with pytest.raises(AuditError, match=r"future: asset moved by .* in the file"):
         extract(frozen(), bars(), path, how(), shifted)
     assert not path.exists()
 

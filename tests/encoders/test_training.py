@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from encoders.schedule import Optim, epoch_batches
 from encoders.training import Experiment, averaged, pretrain
 from evaluation.prediction import prediction_metrics
 from market.storage import read_arrays
-from tests.encoders.tiny import Tiny, TinyEncoder, bars, tiny_data
+from tests.encoders.tiny import Tiny, TinyEncoder, tiny_data
 
 OPTIM = Optim(epochs=3, batch_size=16, learning_rate=1e-2, precision="fp32", save_every=2, warmup=0.1)
 ROOT = Path(__file__).parents[2]
@@ -53,7 +54,7 @@ def assert_equal_runs(one: Path, other: Path) -> None:
     assert (one / "history.jsonl").read_text() == (other / "history.jsonl").read_text()
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a kill: nothing in the loop catches it."""
 
 
@@ -62,7 +63,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
     def learn_or_die(self: Any, batch: Any, number: int, rate: float) -> Any:
         if number == step:
-            raise Killed
+            raise KilledError
         return learn(self, batch, number, rate)
 
     monkeypatch.setattr(training._Run, "learn", learn_or_die)
@@ -95,7 +96,7 @@ def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path, monkeypatch: pytes
     pretrain(experiment(optim), tmp_path / "whole")
     with monkeypatch.context() as patch:
         kill_at(patch, step)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             pretrain(experiment(optim), tmp_path / "killed")
     pretrain(experiment(optim), tmp_path / "killed")
     assert_equal_runs(tmp_path / "whole", tmp_path / "killed")
@@ -234,7 +235,7 @@ def test_the_learning_rate_rises_and_falls(decay: Any) -> None:
     rates = [optim.rate(step, 100) for step in range(100)]
     assert rates[0] == pytest.approx(0.2)
     assert max(rates) == rates[9] == pytest.approx(2.0)
-    assert all(before >= after for before, after in zip(rates[9:], rates[10:], strict=False))
+    assert all(before >= after for before, after in pairwise(rates[9:]))
     assert rates[-1] == pytest.approx(2.0 if decay == "constant" else 0.0, abs=0.03)
 
 
@@ -249,7 +250,7 @@ def test_impossible_settings_are_refused(field: str, value: Any) -> None:
 
 def test_a_launch_that_lost_its_processes_is_refused() -> None:
     launched = {"ACCELERATE_MIXED_PRECISION": "no", "MASTER_ADDR": "127.0.0.1"}
-    with pytest.raises(ValueError, match="torchrun --nproc_per_node 2 -m tools.pretrain"):
+    with pytest.raises(ValueError, match=r"torchrun --nproc_per_node 2 -m tools\.pretrain"):
         refuse_lost_processes(launched, 1)
     with pytest.raises(ValueError, match="launched for 2 processes, but only 1"):
         refuse_lost_processes({"WORLD_SIZE": "2"}, 1)
