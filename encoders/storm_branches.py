@@ -120,7 +120,7 @@ def attend(
     visible = mask.repeat_interleave(length, dim=1)
     days = sequence[:, :0] if days is None else days
     visible = torch.cat([visible, visible.new_ones(days.shape[:2])], 1)
-    mixed = transformer(torch.cat([sequence, days], 1), visible)
+    mixed = transformer(torch.cat([sequence, days], 1), None if mask.all() else visible)
     assets = rearrange(mixed[:, : sequence.shape[1]], "b (n t) d -> b n t d", t=length)
     return pack(assets, mask), mixed[:, sequence.shape[1] :]
 

@@ -118,11 +118,10 @@ class Trunk(nn.Module):
         groups = {"mix": tuple(encoded)} if self.mix else {kind: (kind,) for kind in encoded}
         tokens, found = {}, {}
         for name, kinds in groups.items():
-            exist = [_exist(kind, encoded[kind], mask) for kind in kinds]
-            exists = torch.cat(exist)
-            rows = self.norms[name](torch.cat([encoded[kind].flatten(0, 1) for kind in kinds]), exists)
-            found[name] = self.quantizers[name](rows, exists)
-            lengths = [len(each) for each in exist]
+            exist = None if kinds == ("time_series",) else torch.cat([_exist(k, encoded[k], mask) for k in kinds])
+            rows = self.norms[name](torch.cat([encoded[kind].flatten(0, 1) for kind in kinds]), exist)
+            found[name] = self.quantizers[name](rows, exist)
+            lengths = [encoded[kind].shape[:2].numel() for kind in kinds]
             parts = zip(*(x.split(lengths) for x in (rows, found[name].quantised, found[name].codes)), strict=True)
             for kind, (before, after, codes) in zip(kinds, parts, strict=True):
                 shape = encoded[kind].shape
