@@ -7,13 +7,13 @@ last bit.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from market.arrays import AnyFloatArray, BoolArray, FeatureArray, FloatArray
 from market.cross_section import CONSTANT
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True)
 def trailing_zscore(values: AnyFloatArray, listed: BoolArray, window: int, limit: float, scaled: FeatureArray) -> None:
     """Writes each value's z-score against the last `window` days of its own asset and feature, itself included.
 
@@ -24,7 +24,7 @@ def trailing_zscore(values: AnyFloatArray, listed: BoolArray, window: int, limit
         limit: Scores are cut off at plus and minus this.
         scaled: ``[T, N, F]`` to write to; 0 where there is no value, fewer than two of them, or no spread.
     """
-    for n in prange(values.shape[1]):
+    for n in range(values.shape[1]):
         _score_asset(values[:, n], listed[:, n], window, limit, scaled[:, n])
 
 

@@ -1,5 +1,8 @@
 """Computing in blocks: causal, the same however it is shared out, and the same in memory and in a file."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numba
@@ -84,8 +87,24 @@ def test_the_partition_changes_nothing(
     panel: Panel, whole: Panel, block: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blocks, "BLOCK", block)
-    monkeypatch.setattr(numba, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", threads)
     np.testing.assert_array_equal(FEATURES.compute(panel).values, whole.values)
+
+
+def test_the_threads_of_torch_are_left_alone() -> None:
+    code = (
+        "import torch; torch.set_num_threads(1); from market.features.alpha158 import Alpha158;"
+        "from market.panel import Panel; from market.sources.synthetic import Synthetic;"
+        "Alpha158().compute(Panel.from_frame(Synthetic(stocks=4, days=80).read())); print(torch.get_num_threads())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "NUMBA_NUM_THREADS": "2"},
+    )
+    assert done.stdout == "1\n"
 
 
 def test_an_asset_alone_has_the_same_features(panel: Panel, whole: Panel) -> None:
