@@ -132,7 +132,8 @@ class TestCodebooks:
     def test_starts_from_the_clusters_of_the_first_batch(self, config):
         found = started(config).eval()(blobs())
         assert usage(found.usage) == 1.0
-        assert found.loss_terms["commitment"] < 0.1 * 0.25 * blobs().var()
+        random = torch.cdist(blobs(), blobs()[torch.randperm(400)[:16]]).square().min(1).values.mean() / 8
+        assert found.loss_terms["commitment"] < 0.25 * random
 
     def test_dead_codes_come_back_to_life(self, config):
         quantizer = started(config)
@@ -180,7 +181,7 @@ def test_ema_follows_a_plain_loop():
 
 def test_learnable_codes_descend_to_their_tokens():
     quantizer = started(Learnable(orthogonality=0.0, diversity=0.0))
-    clusters = float(quantizer(blobs()).loss_terms["codebook"])
+    clusters = quantizer(blobs()).loss_terms["codebook"].detach()
     quantizer.codebook.data += 0.5 * torch.randn(16, 8)
     assert quantizer(blobs()).loss_terms["codebook"] > clusters + 0.1
     optimizer = torch.optim.SGD(quantizer.parameters(), 2.0)
