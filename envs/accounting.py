@@ -210,23 +210,25 @@ def _solve(
 
 
 @numba.njit(cache=True)
-def _leave_alone(w: FloatArray, h: FloatArray, kept: FloatArray, status: StatusArray) -> tuple[bool, float]:
-    """Moves the available assets whose target is NaN from `h` to `kept`; of the others marked so, all is sold.
+def _leave_alone(w: FloatArray, h: FloatArray, kept: FloatArray, status: StatusArray) -> tuple[bool, bool, float]:
+    """Moves the assets whose target is NaN, or all where none is, from `h` to `kept`; what is not available is sold.
 
-    Returns whether none was marked, so that everything stays as it is and `w` is `h`, and the value of what is kept.
+    Returns whether nothing is traded at all (then `w` is `h`), whether all assets were meant, and the value kept.
     """
-    marked, value = 0, 0.0
+    marked = np.isnan(w).sum()
+    whole = marked == 0 or marked == len(w)
+    if whole and _may_stay(h, status):
+        w[:] = h
+        return True, True, 0.0
+    value = 0.0
     for i in range(len(w)):
-        if np.isnan(w[i]):
-            marked += 1
+        if whole or np.isnan(w[i]):
             w[i] = 0.0
             if status[i] & AVAILABLE:
                 value += h[i]
                 kept[i] = h[i]
                 h[i] = 0.0
-    if marked == 0:
-        w[:] = h
-    return marked == 0, value
+    return False, whole, value
 
 
 @numba.njit(cache=True)
@@ -356,17 +358,17 @@ def _book_row(
         h[i] *= inverse
         w[i] = targets[1 + i]
         kept[i] = 0.0
-    room = 1.0
+    room, whole = 1.0, False
     if hold:
-        hold, value = _leave_alone(w, h, kept, all_status[t])
+        hold, whole, value = _leave_alone(w, h, kept, all_status[t])
         room -= value
     if terms.impact > 0:
         for i in range(len(w)):
             impact[i] = terms.impact * impact_scale[t, i] * math.sqrt(wealth[b] * total)
-    if hold and (free[t] or _may_stay(h, all_status[t])):
+    if hold:
         s, traded_cash, mu = 1.0, cash, 1.0
     else:
-        target_cash, rest = cash if hold else targets[0], False
+        target_cash, rest = 1.0 if whole else targets[0], False
         if free[t]:
             s, rest = _solve(w, h, room, 1.0, terms, impact)
         else:

@@ -148,12 +148,11 @@ def long_short(actions: AnyFloatArray, gross: float, net: float, cap: float, tar
 def target_shares(actions: AnyFloatArray, targets: FloatArray, hold: BoolArray) -> None:
     """Writes each row of shares ``[1 + N]``, cut at 1 and normalised, to `targets`, and where it leaves assets alone.
 
-    Negative shares of assets become NaN, unless all are negative: then nothing is traded at all. Without a positive
-    share everything else is cash.
+    Negative shares of assets become NaN. Without a positive share everything else is cash.
     """
     n = targets.shape[1] - 1
     for b in range(len(actions)):
-        total, alone = 0.0, 0
+        total = 0.0
         for i in range(n + 1):
             targets[b, i] = min(max(np.float64(actions[b, i]), 0.0), 1.0)
             total += targets[b, i]
@@ -162,9 +161,8 @@ def target_shares(actions: AnyFloatArray, targets: FloatArray, hold: BoolArray) 
                 targets[b, i] /= total
         else:
             targets[b, 0] = 1.0
+        hold[b] = False
         for i in range(n):
-            alone += actions[b, 1 + i] < 0
-        hold[b] = alone > 0
-        for i in range(n):
-            if actions[b, 1 + i] < 0 and alone < n:
+            if actions[b, 1 + i] < 0:
                 targets[b, 1 + i] = np.nan
+                hold[b] = True
