@@ -1,5 +1,6 @@
 """The processes and the arithmetic of a run, as the launcher and the hardware give them."""
 
+import logging
 import os
 from collections.abc import Mapping
 from typing import Literal
@@ -8,6 +9,8 @@ import torch
 from accelerate import Accelerator, PartialState
 
 from encoders.schedule import Optim
+
+logger = logging.getLogger(__name__)
 
 WORLD_SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 """Variables in which launchers say how many processes there are."""
@@ -23,7 +26,21 @@ def meet() -> PartialState:
     cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true" or not torch.accelerator.is_available()
     state = PartialState(cpu=cpu)
     refuse_lost_processes(os.environ, state.num_processes)
+    n_threads = lost_threads(os.environ, os.cpu_count() or 1)
+    if n_threads and state.device.type == "cpu" and state.num_processes == 1:
+        logger.info("accelerate asked for one thread; this process is alone on the machine and takes %d", n_threads)
+        torch.set_num_threads(n_threads)
     return state
+
+
+def lost_threads(environment: Mapping[str, str], n_cores: int) -> int:
+    """Returns the threads to use where accelerate took them away, 0 where nothing is to be changed.
+
+    ``accelerate launch`` sets ``OMP_NUM_THREADS=1`` for a single process on a machine without a GPU, which leaves all
+    cores but one idle.
+    """
+    by_accelerate = "ACCELERATE_MIXED_PRECISION" in environment
+    return n_cores if by_accelerate and environment.get("OMP_NUM_THREADS") == "1" and n_cores > 1 else 0
 
 
 def launched(optim: Optim) -> Accelerator:

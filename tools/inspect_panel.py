@@ -1,4 +1,4 @@
-"""`python -m tools.inspect_panel --panel workdir/data/dj30/panel.safetensors`: what is in a panel, as text and as a page."""
+"""`python -m tools.inspect_panel --panel workdir/data/dj30/panel.safetensors`: a panel as text and as a page."""
 
 import sys
 

@@ -17,7 +17,7 @@ from accelerate.state import AcceleratorState, PartialState
 
 import encoders.training as training
 from encoders.checkpoint import Checkpoint
-from encoders.launch import refuse_lost_processes
+from encoders.launch import lost_threads, refuse_lost_processes
 from encoders.schedule import Optim, epoch_batches
 from encoders.training import Experiment, averaged, pretrain
 from evaluation.prediction import prediction_metrics
@@ -257,6 +257,12 @@ def test_a_launch_that_lost_its_processes_is_refused() -> None:
     refuse_lost_processes(launched | {"WORLD_SIZE": "2"}, 2)
     refuse_lost_processes({"ACCELERATE_MIXED_PRECISION": "no"}, 1)
     refuse_lost_processes({"MASTER_ADDR": "cluster"}, 1)
+
+
+def test_threads_that_accelerate_took_are_given_back() -> None:
+    assert lost_threads({"ACCELERATE_MIXED_PRECISION": "no", "OMP_NUM_THREADS": "1"}, 8) == 8
+    assert lost_threads({"ACCELERATE_MIXED_PRECISION": "no", "OMP_NUM_THREADS": "4"}, 8) == 0
+    assert lost_threads({"OMP_NUM_THREADS": "1"}, 8) == 0
 
 
 SCRIPT = """

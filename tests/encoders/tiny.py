@@ -85,9 +85,7 @@ class TinyEncoder(Encoder):
 
     def __init__(self, config: Tiny, shape: InputShape) -> None:
         super().__init__()
-        self.embed = nn.Sequential(
-            nn.Linear(2 * shape.n_features, config.dim), nn.Tanh(), nn.Dropout(config.dropout)
-        )
+        self.embed = nn.Sequential(nn.Linear(2 * shape.n_features, config.dim), nn.Tanh(), nn.Dropout(config.dropout))
         self.head = nn.Linear(config.dim, 1)
         self.rebuild = nn.Linear(config.dim, shape.lookback * shape.n_prices)
         self.quantizer = EMA().build(config.dim, config.codebook_size)

@@ -1,0 +1,181 @@
+"""tools.pretrain and tools.extract_state: from a config file to audited states, killed, continued, refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from accelerate.state import AcceleratorState, PartialState
+
+import tools.extract_state as extract_state
+import tools.pretrain as pretrain
+from market.panel import Panel
+from market.sources.synthetic import Synthetic
+from market.states import MarketStates
+from tools.run_directory import claimed
+
+ROOT = Path(__file__).parents[2]
+CONFIG = """
+from configs.schema.pretrain import Pretrain
+from encoders.schedule import Optim
+from encoders.storm import Storm
+from encoders.storm_branches import Sizes
+from market.features import Formulas
+from market.features.table import Feature
+from market.splits import Split
+
+experiment = Pretrain(
+    name="tiny",
+    panel={panel!r},
+    encoder=Storm(
+        lookback=8,
+        codebook_size=8,
+        sizes=Sizes(dim=8, depth=1, decoder_depth=1, heads=2, asset_state=4, market_state=4),
+    ),
+    features=Formulas((Feature("move", "close / delay(close, 1) - 1"), Feature("range", "high / low - 1"))),
+    split=Split(
+        train=("2010-01-04", "2010-07-30"), valid=("2010-08-09", "2010-10-29"), test=("2010-11-08", "2010-12-31")
+    ),
+    optim=Optim(epochs=3, batch_size=16, learning_rate=3e-3, precision="fp32", save_every=2),
+)
+"""
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator() -> Iterator[None]:
+    yield
+    AcceleratorState._reset_state()
+    PartialState._reset_state()
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Panel:
+    return Panel.from_frame(Synthetic(stocks=8, days=270).read())
+
+
+@pytest.fixture
+def config(tmp_path: Path, market: Panel) -> Path:
+    market.save(tmp_path / "panel.safetensors")
+    path = tmp_path / "tiny.py"
+    path.write_text(CONFIG.format(panel=str(tmp_path / "panel.safetensors")))
+    return path
+
+
+def command(config: Path, workdir: str, *more: str) -> list[str]:
+    return ["--config", str(config), "--workdir", str(config.parent / workdir), *more]
+
+
+def test_from_prices_to_audited_states_and_on(config: Path, market: Panel, capsys: pytest.CaptureFixture[str]) -> None:
+    pretrain.main(command(config, "work"))
+    run = config.parent / "work" / "pretrain" / "tiny"
+    names = {"config.py", "config.json", "model.safetensors", "last", "metrics.json", "history.jsonl", "tensorboard"}
+    assert {path.name for path in run.iterdir()} == names
+    assert "rank_ic" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"this run is finished; .*--overwrite"):
+        pretrain.main(command(config, "work"))
+
+    extract = ["--run", str(run), "--workdir", str(config.parent / "work")]
+    extract_state.main(extract)
+    folder = config.parent / "work" / "states" / "tiny"
+    before = MarketStates.load(folder / "states.safetensors")
+    assert before.audited
+    assert json.loads((folder / "audit.json").read_text())["checks"]["scaler"] == "passed"
+    assert before.asset.shape == (*market.shape[:2], 4)
+
+    longer = Panel.from_frame(Synthetic(stocks=8, days=280).read())
+    values = np.array(longer.values)
+    values[: len(market)] = market.values
+    appended = Panel(longer.dates, longer.assets, longer.fields, values, *_masks(market, longer))
+    appended.save(config.parent / "panel.safetensors")
+    extract_state.main(extract)
+    after = MarketStates.load(folder / "states.safetensors")
+    assert len(after.dates) == 280
+    np.testing.assert_array_equal(after.asset[:270], before.asset)
+    assert after.mask[-1].any()
+
+    values = np.array(appended.values)
+    values[275] *= 1.5
+    Panel(longer.dates, longer.assets, longer.fields, values, *_masks(market, longer)).save(
+        config.parent / "panel.safetensors"
+    )
+    with pytest.raises(ValueError, match=r"first 280 days of the panel hold other values .*--overwrite"):
+        extract_state.main(extract)
+    extract_state.main([*extract, "--overwrite"])
+    longer.select(longer.assets[:6]).save(config.parent / "panel.safetensors")
+    with pytest.raises(ValueError, match=r"trained on another panel: it has 6 assets"):
+        extract_state.main(extract)
+
+
+def _masks(market: Panel, longer: Panel) -> list[np.ndarray]:
+    masks = []
+    for name in ("listed", "tradable"):
+        mask = np.array(getattr(longer, name))
+        mask[: len(market)] = getattr(market, name)
+        masks.append(mask)
+    return masks
+
+
+@pytest.mark.slow
+def test_a_run_killed_by_the_system_ends_as_if_it_had_not_been(config: Path) -> None:
+    pretrain.main(command(config, "whole"))
+    tool = [sys.executable, "-m", "tools.pretrain", *command(config, "killed")]
+    process = subprocess.Popen(tool, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    folder = config.parent / "killed" / "pretrain" / "tiny"
+    deadline = time.monotonic() + 120
+    while not (folder / "last" / "state.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (folder / "metrics.json").exists(), "the run was over before it could be killed"
+    pretrain.main(command(config, "killed"))
+    whole = config.parent / "whole" / "pretrain" / "tiny"
+    for name in ("model.safetensors", "last/state.safetensors", "metrics.json", "history.jsonl"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_it_runs_as_a_file_too_and_a_mistake_is_one_line(config: Path) -> None:
+    tool = [sys.executable, str(ROOT / "tools" / "pretrain.py"), *command(config, "work", "--panel", "nowhere")]
+    done = subprocess.run(tool, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("error: nowhere: no such file")
+    assert "Traceback" not in done.stderr
+
+
+def test_another_configuration_needs_overwrite(config: Path) -> None:
+    folder = config.parent / "work" / "pretrain" / "tiny"
+    pretrain.main(command(config, "work", "--optim.epochs", "1"))
+    (folder / "metrics.json").unlink()  # as if it had been interrupted
+    with pytest.raises(ValueError, match=r"started with optim.epochs 1, now 3; .*--overwrite"):
+        pretrain.main(command(config, "work"))
+    pretrain.main(command(config, "work", "--overwrite"))
+    assert json.loads((folder / "metrics.json").read_text())["n_epochs"] == 3
+    assert not [path for path in folder.parent.iterdir() if path.name.endswith(".old")]
+
+
+def test_a_folder_has_one_worker_and_a_dead_one_leaves_it_free(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    script = "\n".join(
+        (
+            "from pathlib import Path",
+            "from tools.run_directory import claimed",
+            f"with claimed(Path({str(folder)!r})):",
+            "    print('held', flush=True)",
+            "    input()",
+        )
+    )
+    holder = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdin=-1, stdout=-1, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(ValueError, match=rf"run: process {holder.pid} works on it"), claimed(folder):
+        pass
+    holder.kill()
+    holder.communicate()
+    with claimed(folder):
+        pass
