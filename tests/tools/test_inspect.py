@@ -12,7 +12,7 @@ from market.inspection import figures, page, summarise
 from market.panel import Panel
 from market.quality import Rules, clean
 from market.storage import write_json
-from tools.inspect_panel import main
+from tools.inspect.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,16 +1,8 @@
-"""`python -m tools.inspect_panel --panel workdir/data/dj30/panel.safetensors`: a panel as text and as a page."""
+"""`python -m tools.inspect --panel workdir/data/dj30/panel.safetensors`: a panel as text and as a page.
 
-import sys
-
-if __name__ == "inspect":
-    # `python tools/pretrain.py` puts this folder first on the path, where this file hides Python's module of the same
-    # name from everything that asks for it. Give way to it.
-    folder = sys.path.pop(0)
-    del sys.modules["inspect"]
-    import inspect as _standard
-
-    sys.modules["inspect"] = _standard
-    sys.path.insert(0, folder)
+This folder has no ``__init__.py`` on purpose: a module called ``inspect`` in the folder of a script would hide Python's
+own from it, and ``accelerate launch tools/pretrain.py`` runs a script of this folder. A bare folder does not.
+"""
 
 import json
 from collections.abc import Sequence
