@@ -6,81 +6,21 @@ targets, the wealth ``mu`` that is left solves ``mu + sum_i cost_i(mu w_i - h_i)
 ``mu``, so Newton's iteration from the cost-free ``mu`` falls monotonically onto the solution; with proportional costs
 it is exact as soon as the sets of bought and sold assets stop changing, which takes two or three passes.
 
-Each episode is booked by itself, in an order that does not depend on how many there are.
+Each episode is booked by itself, in an order that does not depend on how many there are. The compiled functions stand
+in one file on purpose: numba's cache notices changes of the file that a function stands in and of no other.
 """
 
 import math
-from typing import NamedTuple
 
 import numba
 import numpy as np
 
+from envs.book import RUIN_WEALTH, Book, Legs, Terms
 from envs.legs import AVAILABLE, BUY, LEAVES_AFTER, LEAVES_BEFORE, SELL, StatusArray
 from market.arrays import BoolArray, FeatureArray, FloatArray, IntArray
 
-RUIN_WEALTH = 1e-6
-"""Share of a day's opening wealth that a ruined account keeps: liability is limited and log growth stays finite."""
-
 _NOTHING = 1e-12  # a weight too small to share anything in proportion to
 _PASSES = 100  # never reached: each pass changes a set, or halves the digits that are missing
-
-
-class Legs(NamedTuple):
-    """The arrays of a tape that money moves by; `impact_scale` is empty where there is no impact."""
-
-    before: FloatArray
-    after: FloatArray
-    status: StatusArray
-    free: BoolArray
-    impact_scale: FloatArray
-
-
-class Terms(NamedTuple):
-    """The numbers of `envs.costs.Costs` and of the fill, as the compiled loops read them."""
-
-    buy: float
-    sell: float
-    impact: float
-    borrow_before: float
-    borrow_after: float
-    cash_before: float
-    cash_after: float
-    margin: float
-    max_stretch: float
-
-
-class Book(NamedTuple):
-    """What one step writes, for each episode.
-
-    ``weights [B, 1+N]`` right after the trade, ``trades [B, N]`` bought (or sold) in wealth units, ``account [B, 1+N]``
-    float32 weights at the close, ``growth [B]`` of wealth (new over old) and ``log_growth [B]``, ``mu [B]`` kept by the
-    trade, ``turnover [B]``, ``cost [B]`` of the trade in wealth units, ``ruined [B]``.
-    """
-
-    weights: FloatArray
-    trades: FloatArray
-    account: FeatureArray
-    growth: FloatArray
-    log_growth: FloatArray
-    mu: FloatArray
-    turnover: FloatArray
-    cost: FloatArray
-    ruined: BoolArray
-
-    @staticmethod
-    def empty(n_envs: int, n_assets: int) -> "Book":
-        """Returns a fresh book; nothing of an earlier step is reused."""
-        return Book(
-            weights=np.empty((n_envs, 1 + n_assets)),
-            trades=np.empty((n_envs, n_assets)),
-            account=np.empty((n_envs, 1 + n_assets), np.float32),
-            growth=np.empty(n_envs),
-            log_growth=np.empty(n_envs),
-            mu=np.empty(n_envs),
-            turnover=np.empty(n_envs),
-            cost=np.empty(n_envs),
-            ruined=np.empty(n_envs, np.bool_),
-        )
 
 
 @numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
@@ -149,10 +89,10 @@ def _pay_out(values: FloatArray, status: StatusArray, leaves: int) -> float:
 @numba.njit(cache=True)
 def _may_stay(values: FloatArray, status: StatusArray) -> bool:
     """Whether no position has to be sold because its asset is no longer listed."""
+    forced = False
     for i in range(len(values)):
-        if values[i] != 0.0 and not status[i] & AVAILABLE:
-            return False
-    return True
+        forced |= values[i] != 0.0 and not status[i] & AVAILABLE
+    return not forced
 
 
 @numba.njit(cache=True)
@@ -257,25 +197,17 @@ def _constrain(
     return cash, s, rest
 
 
-@numba.njit(cache=True)
-def _short(values: FloatArray) -> float:
-    """Returns the size of the short positions."""
-    short = 0.0
-    for i in range(len(values)):
-        short -= min(values[i], 0.0)
-    return short
-
-
 @numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
-def _drift(account: FloatArray, before: FloatArray, terms: Terms, h: FloatArray) -> tuple[float, float]:
+def _drift(b: int, t: int, account: FloatArray, before: FloatArray, terms: Terms, h: FloatArray) -> tuple[float, float]:
     """Writes the asset values at the fill to `h`, in units of the wealth before; returns the cash and the total."""
-    cash = account[0] * (1.0 + terms.cash_before)
+    cash, invested, short = account[b, 0] * (1.0 + terms.cash_before), 0.0, 0.0
     if terms.borrow_before > 0:
-        cash -= terms.borrow_before * _short(account[1:])
-    invested = 0.0
+        for i in range(len(h)):
+            short -= min(account[b, 1 + i], 0.0)
     for i in range(len(h)):
-        h[i] = account[1 + i] * (1.0 + before[i])
+        h[i] = account[b, 1 + i] * (1.0 + before[t, i])
         invested += h[i]
+    cash -= terms.borrow_before * short
     return cash, cash + invested
 
 
@@ -296,101 +228,99 @@ def _after_trade(
 
 @numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
 def _write_trade(
-    s: float, mu: float, wealth: float, w: FloatArray, h: FloatArray, kept: FloatArray, weights: FloatArray,
+    b: int, s: float, mu: float, wealth: float, w: FloatArray, h: FloatArray, kept: FloatArray, weights: FloatArray,
     trades: FloatArray,
 ) -> float:  # fmt: skip
-    """Writes the weights after the trade and the trades; returns the sum of the changes of asset weights."""
+    """Writes the asset weights after the trade and the trades; returns the sum of the changes of weights."""
     inverse, change = 1.0 / mu, 0.0
     for i in range(len(w)):
-        weights[1 + i] = (s * w[i] + kept[i]) * inverse
-        trades[i] = (s * w[i] - h[i]) * wealth
-        change += abs(weights[1 + i] - (h[i] + kept[i]))
+        weight = (s * w[i] + kept[i]) * inverse
+        weights[b, 1 + i] = weight
+        trades[b, i] = (s * w[i] - h[i]) * wealth
+        change += abs(weight - (h[i] + kept[i]))
     return change
 
 
 @numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
 def _close(
-    s: float, cash: float, terms: Terms, w: FloatArray, kept: FloatArray, after: FloatArray, account: FloatArray
-) -> tuple[float, float]:
+    b: int, t: int, s: float, cash: float, terms: Terms, w: FloatArray, kept: FloatArray, after: FloatArray,
+    account: FloatArray,
+) -> tuple[float, float]:  # fmt: skip
     """Writes the account's values at the close, in units of wealth at the fill; returns their sum and their size."""
-    invested, gross = 0.0, 0.0
-    for i in range(len(w)):
-        account[1 + i] = s * w[i] + kept[i]
-    account[0] = cash * (1.0 + terms.cash_after)
+    invested, gross, short = 0.0, 0.0, 0.0
+    cash *= 1.0 + terms.cash_after
     if terms.borrow_after > 0:
-        account[0] -= terms.borrow_after * _short(account[1:])
+        for i in range(len(w)):
+            short -= min(s * w[i] + kept[i], 0.0)
+        cash -= terms.borrow_after * short
     for i in range(len(w)):
-        account[1 + i] *= 1.0 + after[i]
-        invested += account[1 + i]
+        value = (s * w[i] + kept[i]) * (1.0 + after[t, i])
+        account[b, 1 + i] = value
+        invested += value
     if terms.margin > 0:
         for i in range(len(w)):
-            gross += abs(account[1 + i])
-    return account[0] + invested, gross
+            gross += abs(account[b, 1 + i])
+    account[b, 0] = cash
+    return cash + invested, gross
 
 
 @numba.njit(cache=True)
 def _ruin(b: int, account: FloatArray, book: Book) -> None:
     """Closes the account: what is left is cash, and no trade is reported."""
-    account[:] = 0.0
-    account[0] = 1.0
-    book.weights[b, :] = account
+    account[b, :] = 0.0
+    account[b, 0] = 1.0
+    book.weights[b, :] = account[b]
+    book.account[b, :] = account[b]
     book.trades[b, :] = 0.0
     book.turnover[b], book.cost[b], book.mu[b] = 0.0, 0.0, 1.0
-    book.ruined[b] = True
 
 
 @numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
-def _book_row(
-    b: int, t: int, account: FloatArray, wealth: FloatArray, targets: FloatArray, hold: bool, legs: Legs, terms: Terms,
-    book: Book, scratch: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
-) -> float:  # fmt: skip
-    """Books one episode and returns the growth of its wealth; `RUIN_WEALTH` or less means ruin."""
-    w, h, kept, impact = scratch
-    before, after, all_status, free, impact_scale = legs
-    cash, total = _drift(account, before[t], terms, h)
-    if not total > RUIN_WEALTH:
-        return 0.0
-    if not free[t]:
-        cash += _pay_out(h, all_status[t], LEAVES_BEFORE)
+def _prepare(
+    b: int, t: int, total: float, wealth: float, terms: Terms, targets: FloatArray, impact_scale: FloatArray,
+    w: FloatArray, h: FloatArray, kept: FloatArray, impact: FloatArray,
+) -> None:  # fmt: skip
+    """Turns the values at the fill into weights; fetches the targets and what impact will cost."""
     inverse = 1.0 / total
-    cash *= inverse
     for i in range(len(w)):
         h[i] *= inverse
-        w[i] = targets[1 + i]
+        w[i] = targets[b, 1 + i]
         kept[i] = 0.0
-    room, whole = 1.0, False
+    if terms.impact > 0:
+        for i in range(len(w)):
+            impact[i] = terms.impact * impact_scale[t, i] * math.sqrt(wealth * total)
+
+
+@numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
+def _trade(
+    t: int, cash: float, target_cash: float, hold: bool, terms: Terms, all_status: StatusArray, free: BoolArray,
+    w: FloatArray, h: FloatArray, kept: FloatArray, impact: FloatArray,
+) -> tuple[float, float, float]:  # fmt: skip
+    """Returns the scale of the targets, and the cash and the wealth after the trade in units of wealth at the fill."""
+    room, rest = 1.0, False
     if hold:
         hold, whole, value = _leave_alone(w, h, kept, all_status[t])
         room -= value
-    if terms.impact > 0:
-        for i in range(len(w)):
-            impact[i] = terms.impact * impact_scale[t, i] * math.sqrt(wealth[b] * total)
+        target_cash = 1.0 if whole else target_cash
     if hold:
         s, traded_cash, mu = 1.0, cash, 1.0
     else:
-        target_cash, rest = 1.0 if whole else targets[0], False
         if free[t]:
             s, rest = _solve(w, h, room, 1.0, terms, impact)
         else:
             target_cash, s, rest = _constrain(w, h, kept, target_cash, room, all_status[t], terms, impact)
         traded_cash, mu = _after_trade(s, rest, target_cash, terms, impact, w, h, kept)
-    if not mu > RUIN_WEALTH:
-        return 0.0
-    change = _write_trade(s, mu, wealth[b] * total, w, h, kept, book.weights[b], book.trades[b])
-    book.weights[b, 0] = traded_cash / mu
-    book.turnover[b] = 0.5 * (change + abs(book.weights[b, 0] - cash))
-    book.cost[b] = (1.0 - mu) * wealth[b] * total
-    book.mu[b] = mu
-    closing, gross = _close(s, traded_cash, terms, w, kept, after[t], account)
-    if not free[t]:
-        account[0] += _pay_out(account[1:], all_status[t], LEAVES_AFTER)
-    book.ruined[b] = closing <= terms.margin * gross
-    if not closing > RUIN_WEALTH:
-        return 0.0
+    return s, traded_cash, mu
+
+
+@numba.njit(cache=True, forceinline=True)
+def _normalise(b: int, closing: float, account: FloatArray, shown: FeatureArray) -> None:
+    """Turns the account's values at the close into weights, in double precision and as they are shown."""
     inverse = 1.0 / closing
-    for i in range(len(account)):
-        account[i] *= inverse
-    return total * closing
+    for i in range(account.shape[1]):
+        value = account[b, i] * inverse
+        account[b, i] = value
+        shown[b, i] = np.float32(value)
 
 
 @numba.njit(cache=True)
@@ -406,6 +336,9 @@ def book_day(
 ) -> None:
     """Books one day of B accounts in place.
 
+    Arrays go to the parts of a day one by one and whole: slices and tuples of them would be counted by reference in
+    every episode, which costs more than the arithmetic.
+
     Args:
         day: ``[B]`` row of each decision.
         account: ``[B, 1 + N]`` weights at the close, cash first; moved to the next close.
@@ -417,15 +350,31 @@ def book_day(
         book: Written.
     """
     n = targets.shape[1] - 1
-    scratch = np.empty(n), np.empty(n), np.zeros(n), np.zeros(n)
+    w, h, kept, impact = np.empty(n), np.empty(n), np.zeros(n), np.zeros(n)
+    before, after, status, free, impact_scale = legs
+    weights, trades, shown, growths, log_growth, mus, turnover, cost, ruined = book
     for b in range(len(day)):
-        book.ruined[b] = False
-        growth = _book_row(b, day[b], account[b], wealth, targets[b], hold[b], legs, terms, book, scratch)
+        t, growth, broke = day[b], 0.0, False
+        cash, total = _drift(b, t, account, before, terms, h)
+        if not free[t]:
+            cash += _pay_out(h, status[t], LEAVES_BEFORE)
+        if total > RUIN_WEALTH:
+            cash /= total
+            _prepare(b, t, total, wealth[b], terms, targets, impact_scale, w, h, kept, impact)
+            s, traded_cash, mu = _trade(t, cash, targets[b, 0], hold[b], terms, status, free, w, h, kept, impact)
+            if mu > RUIN_WEALTH:
+                change = _write_trade(b, s, mu, wealth[b] * total, w, h, kept, weights, trades)
+                weights[b, 0], mus[b], cost[b] = traded_cash / mu, mu, (1.0 - mu) * wealth[b] * total
+                turnover[b] = 0.5 * (change + abs(weights[b, 0] - cash))
+                closing, gross = _close(b, t, s, traded_cash, terms, w, kept, after, account)
+                if not free[t]:
+                    account[b, 0] += _pay_out(account[b, 1:], status[t], LEAVES_AFTER)
+                broke = closing <= terms.margin * gross
+                if closing > RUIN_WEALTH:
+                    growth = total * closing
+                    _normalise(b, closing, account, shown)
         if not growth > RUIN_WEALTH:
-            growth = RUIN_WEALTH
-            _ruin(b, account[b], book)
+            growth, broke = RUIN_WEALTH, True
+            _ruin(b, account, book)
         wealth[b] *= growth
-        book.growth[b] = growth
-        book.log_growth[b] = math.log(growth)
-        for i in range(n + 1):
-            book.account[b, i] = np.float32(account[b, i])
+        growths[b], log_growth[b], ruined[b] = growth, math.log(growth), broke

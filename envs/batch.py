@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from gymnasium.error import ResetNeeded
 
-from envs.accounting import Book, Legs, Terms, book_day
+from envs.accounting import book_day
 from envs.actions import Action, LongOnly, checked_actions
+from envs.book import Book, Legs, Terms
 from envs.costs import Costs
 from envs.episodes import Clock, Episodes, check_options
 from envs.observations import Observation, Observer, View

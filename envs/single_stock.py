@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from envs.actions import Action, SellHoldBuy
+from envs.actions import Action
 from envs.batch import BatchMarket
 from envs.costs import Costs
 from envs.episodes import Episodes
 from envs.observations import View
+from envs.positions import SellHoldBuy
 from envs.rewards import LogGrowth, Reward
 from envs.single import SingleEnv
 from envs.tape import Tape

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs import BatchMarket, Costs, LongOnly, LongShort, Position, SellHoldBuy, Tape, Templates
-from envs.accounting import RUIN_WEALTH, solve_proportional, solve_with_impact, trade_cost
+from envs.accounting import solve_proportional, solve_with_impact, trade_cost
+from envs.book import RUIN_WEALTH
 from envs.legs import impact_scale
 from tests.envs.markets import panel_of, plain_panel
 

@@ -159,7 +159,7 @@ def test_actions_go_through_one_softmax_and_can_concentrate():
 
 
 def test_unequal_tickers_and_missing_bars_neither_crash_nor_survive():
-    """The most frequent complaint elsewhere; and the assets that vanish are in the data, so nothing survives by luck."""
+    """The most frequent complaint elsewhere; assets that vanish are in the data, so none survives by luck."""
     panel = messy_panel(days=80, assets=6, seed=4, halts=0.3, absent=0.2, changes=True)
     market = BatchMarket(Tape.from_panel(panel, delisting_return=-0.3), 16, costs=Costs(1e-3), seed=0)
     market.reset()
