@@ -1,24 +1,18 @@
 """What is in a panel: a summary for the terminal and one self-contained HTML page with figures."""
 
-import html
 from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 
 from market.arrays import AnyArray, AnyFloatArray, BoolArray, FloatArray
+from market.pages import Page, styled
 from market.panel import Panel
 from market.quality import Place, Report
 
 DAYS_DRAWN = 400
 ASSETS_DRAWN = 500
 LINES_DRAWN = 30
-_LAYOUT = {"template": "plotly_white", "margin": {"l": 60, "r": 20, "t": 40, "b": 40}, "height": 460}
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222 }
-table { border-collapse: collapse; margin: 1em 0 } td { padding: .15em 1.2em .15em 0; vertical-align: top }
-td:first-child { color: #666 } pre { overflow-x: auto; background: #f6f6f6; padding: 1em }
-"""
 
 
 @dataclass(frozen=True)
@@ -101,15 +95,14 @@ def page(panel: Panel, report: Report | None, title: str) -> str:
         report: What its cleaning found, or None where that is not known.
         title: Heading of the page.
     """
-    rows = "".join(f"<tr><td>{name}</td><td>{html.escape(text)}</td></tr>" for name, text in summarise(panel).rows())
-    parts = [f"<h1>{html.escape(title)}</h1>", f"<table>{rows}</table>", "<h2>Quality</h2>"]
-    found = "No quality report beside this panel." if report is None else report.table()
-    parts.append(f"<pre>{html.escape(found)}</pre>")
-    for k, (name, figure) in enumerate(figures(panel).items()):
-        drawing = figure.to_html(full_html=False, include_plotlyjs=k == 0, div_id=f"figure-{k}")
-        parts.append(f"<h2>{name}</h2>\n{drawing}")
-    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{chr(10).join(parts)}\n</body></html>\n'
+    made = Page(title)
+    made.facts(summarise(panel).rows())
+    made.heading("Quality")
+    made.listing("No quality report beside this panel." if report is None else report.table())
+    for name, figure in figures(panel).items():
+        made.heading(name)
+        made.figure(figure)
+    return made.source()
 
 
 def _largest_moves(panel: Panel, count: int) -> tuple[Place, ...]:
@@ -162,13 +155,13 @@ def _coverage(panel: Panel) -> go.Figure:
         hovertemplate="%{y} %{x}<extra></extra>",
     )
     height = int(np.clip(14 * len(names), 300, 900))
-    return go.Figure(heat, {**_LAYOUT, "height": height, "yaxis": {"autorange": "reversed", "type": "category"}})
+    return styled(go.Figure(heat, {"yaxis": {"autorange": "reversed", "type": "category"}}), height)
 
 
 def _prices(panel: Panel) -> go.Figure:
     starts, chosen = _buckets(len(panel), DAYS_DRAWN), _buckets(len(panel.assets), LINES_DRAWN)
     close = panel["close"]
-    figure = go.Figure(layout={**_LAYOUT, "yaxis": {"type": "log", "title": "close / first close"}})
+    figure = go.Figure(layout={"yaxis": {"type": "log", "title": "close / first close"}})
     for n in chosen:
         observed = close[np.isfinite(close[:, n]), n]
         if len(observed):
@@ -176,7 +169,7 @@ def _prices(panel: Panel) -> go.Figure:
             figure.add_scatter(x=panel.dates[starts].astype(str), y=relative, name=panel.assets[n], line={"width": 1})
     if len(chosen) < len(panel.assets):
         figure.update_layout(title=f"{len(chosen)} of {len(panel.assets)} assets, evenly chosen by name")
-    return figure
+    return styled(figure, 460)
 
 
 def _missing(panel: Panel) -> go.Figure:
@@ -195,4 +188,4 @@ def _missing(panel: Panel) -> go.Figure:
         hovertemplate="%{y} %{x}: %{z:.2%}<extra></extra>",
     )
     height = int(np.clip(14 * len(names), 260, 900))
-    return go.Figure(heat, {**_LAYOUT, "height": height, "yaxis": {"autorange": "reversed", "type": "category"}})
+    return styled(go.Figure(heat, {"yaxis": {"autorange": "reversed", "type": "category"}}), height)
