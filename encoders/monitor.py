@@ -102,7 +102,7 @@ def code_vectors(encoder: Encoder) -> dict[str, Tensor]:
 def reconstruction_figure(window: Window, rebuilt: Tensor) -> Figure:
     """Returns a figure of the closes of the first day's window beside the rebuilt ones, for a few of its assets."""
     shown = window.mask[0].nonzero()[:N_PICTURED, 0]
-    figure = Figure(figsize=(4 * N_PICTURED, 3), layout="constrained")
+    figure = Figure(figsize=(4 * N_PICTURED, 3), layout="tight")
     axes = figure.subplots(1, N_PICTURED, squeeze=False)[0]
     for axis, asset in zip(axes, shown.tolist(), strict=False):
         axis.plot(window.prices[0, :, asset, -1].cpu().numpy(), label="close")

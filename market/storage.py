@@ -118,10 +118,7 @@ def arrays_in_place(
             else:
                 mapped[name] = np.zeros(spec.shape, spec.dtype)
             offset += spec.nbytes
-        yield mapped
-        for array in mapped.values():
-            if isinstance(array, np.memmap):
-                array.flush()
+        yield mapped  # the pages need no flush of their own: they belong to the file that is synchronised at the end
         _write_frame(aside, specs, header, fingerprint(header, mapped))
 
 
