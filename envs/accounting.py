@@ -104,23 +104,19 @@ def _blocked(wanted: float, status: int) -> bool:
 @numba.njit(cache=True)
 def _freeze_wrong_ways(
     s: float, w: FloatArray, h: FloatArray, kept: FloatArray, status: StatusArray
-) -> tuple[int, float, float]:
-    """Moves assets whose trade ``s w_i - h_i`` is blocked from `h` to `kept`.
-
-    Returns how many there were, their value, and the weight that was asked for them.
-    """
-    found, value, asked = 0, 0.0, 0.0
+) -> tuple[int, float]:
+    """Moves assets whose trade ``s w_i - h_i`` is blocked from `h` to `kept`; returns their number and value."""
+    found, value = 0, 0.0
     for i in range(len(w)):
         if w[i] == 0.0 and h[i] == 0.0:
             continue
         if _blocked(s * w[i] - h[i], status[i]):
             found += 1
             value += h[i]
-            asked += w[i]
             kept[i] = h[i]
             h[i] = 0.0
             w[i] = 0.0
-    return found, value, asked
+    return found, value
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -185,15 +181,16 @@ def _constrain(
         if not status[i] & AVAILABLE:
             cash += w[i]
             w[i] = 0.0
-    found, value, asked = _freeze_wrong_ways(room, w, h, kept, status)
-    room, open_weight = room - value, 1.0 - asked
-    s, rest = _solve(w, h, room, open_weight, terms, impact)
+    # What is open is summed up rather than taken from 1, which would lose the digits of a small rest.
+    found, value = _freeze_wrong_ways(room, w, h, kept, status)
+    room -= value
+    s, rest = _solve(w, h, room, cash + w.sum(), terms, impact)
     for _ in range(len(w)):
-        found, value, asked = _freeze_wrong_ways(s, w, h, kept, status)
+        found, value = _freeze_wrong_ways(s, w, h, kept, status)
         if found == 0:
             break
-        room, open_weight = room - value, open_weight - asked
-        s, rest = _solve(w, h, room, open_weight, terms, impact)
+        room -= value
+        s, rest = _solve(w, h, room, cash + w.sum(), terms, impact)
     return cash, s, rest
 
 

@@ -203,7 +203,8 @@ class Templates:
         """Writes the chosen rows."""
         np.equal(actions, 0, out=hold)
         if self.weights:
-            targets[:] = np.array(self.weights)[np.maximum(actions - 1, 0)]
+            rows = np.array(self.weights)
+            targets[:] = (rows / rows.sum(axis=1, keepdims=True))[np.maximum(actions - 1, 0)]
             return
         targets[:] = 0.0
         equal, single = np.flatnonzero(actions == 2), np.flatnonzero(actions > 2)

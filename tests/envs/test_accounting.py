@@ -145,6 +145,17 @@ def test_halted_assets_keep_their_value_and_the_others_share_the_rest():
     assert others / others.sum() == pytest.approx(np.array([0.3, 0.2, 0.4]) / 0.9, abs=1e-14)
 
 
+def test_a_halt_that_leaves_next_to_nothing_loses_no_digits():
+    """The open assets were asked for a millionth in all; what they share must still be what there is."""
+    tradable = np.ones((4, 2), bool)
+    tradable[1, 0] = False
+    market = market_of(panel_of(np.full((4, 2), 50.0), tradable=tradable))
+    market.step(np.log([[0.5, 0.3, 0.2]]))
+    info = market.step([[-7.0, 7.0, -6.5]])[4]
+    assert info["cost"][0] == pytest.approx(0.0, abs=1e-15)
+    assert info["weights"][0].sum() == pytest.approx(1.0, abs=1e-15)
+
+
 def test_price_limits_stop_buying_at_the_top_and_selling_at_the_bottom():
     close = np.array([[100.0, 100.0], [110.0, 90.0], [110.0, 90.0]])
     market = market_of(

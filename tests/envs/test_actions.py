@@ -78,6 +78,14 @@ def test_templates_hold_or_choose():
     assert weights_of(Templates(((0.4, 0.6, 0, 0),)), 1) == pytest.approx([0.4, 0.6, 0, 0])
 
 
+def test_templates_that_sum_to_nearly_one_make_no_money():
+    market = BatchMarket(TAPE, action=Templates(((0.5, 0.5 + 9e-10, 0, 0),)))
+    market.reset()
+    info = market.step([1])[4]
+    assert info["cost"][0] == pytest.approx(0.0, abs=1e-15)
+    assert info["weights"][0].sum() == pytest.approx(1.0, abs=1e-15)
+
+
 def test_single_stock_actions():
     tape = TAPE.only("A1")
     assert weights_of(SellHoldBuy(), 2, tape) == pytest.approx([0, 1])
