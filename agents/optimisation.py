@@ -36,8 +36,9 @@ class _Optimised(LongOnlyRule):
         if not due(known, account, self.every):
             return leave_all(len(known.tradable))
         window = known.returns[-self.lookback :]
+        # Nothing is known of the first day's return, so no asset is fitted before a whole look-back has passed.
         fitted = known.tradable & np.isfinite(window).all(axis=0) & (np.ptp(window, axis=0) > 0)
-        if len(window) < self.lookback or fitted.sum() < 2:
+        if fitted.sum() < 2:
             return equal_weights(known.tradable)
         weights = np.zeros(1 + len(fitted))
         weights[1:][fitted] = np.maximum(self.optimiser().fit(window[:, fitted]).weights_, 0.0)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import envs
 from agents.baselines import BuyAndHold, Cash, EqualWeight, LongShortQuantiles, Momentum, TopKDropN
-from agents.classical import ClassicalPolicy
+from agents.classical import ClassicalPolicy, best_of
 from agents.hindsight import Hindsight
 from agents.history import History
 from agents.optimisation import MeanVariance, MinimumVariance, RiskParity
@@ -171,6 +171,10 @@ def test_momentum_by_hand():
     np.testing.assert_array_equal(rule.decide(history.at(9), np.eye(5)[1]), np.full(5, -1))
     loser = replace(rule, every=1).decide(History.of(Tape.from_panel(panel).only("A1"), panel).at(9), np.eye(2)[1])
     np.testing.assert_array_equal(loser, [1, 0])
+    early = Momentum(lookback=10, skip=0, share=1.0, every=1)
+    np.testing.assert_array_equal(early.decide(history.at(7), cash), cash)
+    halted = history.at(8)._replace(tradable=np.array([True, True, False, True]))
+    np.testing.assert_allclose(replace(rule, share=0.3).decide(halted, cash), [0, 0, 0, 0, 1])
     turned = moves.copy()
     turned[7:9] = -0.5  # the latest days are skipped
     skipped = History.of(Tape.from_panel(panel), panel_of(100 * np.cumprod(1 + turned, axis=0)))
@@ -229,6 +233,30 @@ def test_optimisers_fall_back_to_equal_weights():
     np.testing.assert_array_equal(optimised(MinimumVariance(lookback=20), moves, tradable), [0, 0, 0, 0, 1])
 
 
+def test_one_asset_alone_is_not_optimised():
+    moves = np.zeros((30, 3))
+    moves[:, 1] = np.random.default_rng(0).normal(0, 0.01, 30)
+    np.testing.assert_allclose(optimised(MinimumVariance(lookback=20), moves), [0, 1 / 3, 1 / 3, 1 / 3])
+
+
+def test_equal_scores_rank_by_order():
+    score = np.zeros(50)
+    score[3] = np.nan
+    np.testing.assert_array_equal(np.flatnonzero(best_of(score, 5)), [0, 1, 2, 4, 5])
+    assert not best_of(score, -2).any()
+    assert best_of(score, 99).sum() == 49
+
+
+def test_returns_are_known_only_while_listed():
+    listed = np.ones((10, 2), bool)
+    listed[:4, 0] = listed[8:, 0] = False
+    panel = panel_of(np.cumprod(np.full((10, 2), 1.01), axis=0), listed=listed)
+    known = History.of(Tape.from_panel(panel), panel).at(9)
+    np.testing.assert_array_equal(np.isfinite(known.returns[:, 0]), listed[:, 0])
+    np.testing.assert_allclose(known.returns[1:, 1], 0.01)
+    np.testing.assert_array_equal(known.tradable, [False, True])
+
+
 def best_path(tape, buy_rate, sell_rate):
     """The most that all-in switching reaches, by trying every sequence."""
     states = {-1: 1.0}
@@ -257,6 +285,22 @@ def test_hindsight_is_the_best_path(fill, seed):
     backtest = rollout(Hindsight(tape, costs), env)
     assert backtest.wealth[-1] == pytest.approx(best_path(tape, 1.5e-3, 2.5e-3), rel=1e-10)
     assert "cheats" in backtest.name
+
+
+@pytest.mark.parametrize("fill", ["close", "next_open", "next_close"])
+@pytest.mark.parametrize("seed", range(8))
+def test_hindsight_is_the_best_of_all_sequences_in_a_messy_market(fill, seed):
+    panel = messy_panel(7, 3, seed, halts=0.2, absent=0.1, changes=True)
+    tape = Tape.from_panel(panel, fill=fill, delisting_return=0.1 if seed % 2 else -0.3, price_limit=0.05)
+    costs = Costs(fee_rate=5e-3, cash_rate=1e-3)
+    market = envs.BatchMarket(tape, n_envs=4**6, costs=costs, action=envs.TargetWeights(), autoreset=False)
+    market.reset()
+    for step in range(6):  # every sequence of all cash and all in one asset
+        market.step(np.eye(4)[np.arange(4**6) // 4**step % 4])
+    env = gymnasium.make(
+        "FactorGym/Portfolio-v0", tape=tape, costs=costs, action=envs.TargetWeights(), observation="compact"
+    )
+    assert rollout(Hindsight(tape, costs), env).wealth[-1] == pytest.approx(market.wealth.max(), rel=1e-10)
 
 
 @pytest.mark.parametrize("fill", ["close", "next_open", "next_close"])
@@ -317,6 +361,9 @@ def test_observations_of_another_kind_are_refused():
         policy.predict({"day": np.array([30]), "account": np.zeros(5)})
     with pytest.raises(ValueError, match="do not hold those of the tape"):
         History.of(tape, panel[5:])
+    gap = panel_of(np.delete(panel["close"], 7, axis=0))
+    with pytest.raises(ValueError, match="do not hold those of the tape"):
+        History.of(tape, replace(gap, dates=np.delete(panel.dates, 7)))
     with pytest.raises(ValueError, match="states have no asset 'A3'"):
         History.of(tape, panel, forecasts(panel.select(["A0", "A1", "A2"])))
 
