@@ -251,7 +251,8 @@ class LearnableQuantizer(_CodebookQuantizer):
         """Quantises tokens that all exist."""
         if self.training:
             self.maintain(tokens)
-        codes = self.search(tokens)
+        distance = distances(tokens.detach(), self.codebook)
+        codes = distance.argmin(-1)
         nearest = self.lookup(codes)
         counts = torch.bincount(codes, minlength=self.codebook_size)
         if self.training:
@@ -261,7 +262,7 @@ class LearnableQuantizer(_CodebookQuantizer):
             "commitment": config.commitment * _mean_square(tokens - nearest.detach()),
             "codebook": _mean_square(tokens.detach() - nearest),
             "orthogonality": config.orthogonality * orthogonality(self.codebook),
-            "diversity": config.diversity * diversity(tokens, self.codebook, config.temperature),
+            "diversity": config.diversity * diversity(distance, config.temperature),
         }
         return Quantized(straight_through(tokens, nearest), codes, terms, counts)
 
@@ -296,12 +297,19 @@ def orthogonality(codebook: Float[Tensor, "C d"]) -> Float[Tensor, ""]:
     return (unit @ unit.mT - torch.eye(len(unit), device=unit.device)).square().mean()
 
 
-def diversity(tokens: Float[Tensor, "n d"], codebook: Float[Tensor, "C d"], temperature: float) -> Float[Tensor, ""]:
-    """Returns the negative entropy of the tokens' mean soft assignment over log C: -1 where all are used alike."""
-    if not len(tokens):
-        return codebook.sum() * 0.0
-    assigned = (-torch.cdist(tokens, codebook) / temperature).softmax(-1).mean(0)
-    return (assigned * assigned.clamp(min=1e-12).log()).sum() / math.log(len(codebook))
+def distances(tokens: Float[Tensor, "n d"], codebook: Float[Tensor, "C d"]) -> Float[Tensor, "n C"]:
+    """Returns every token's distance to every code."""
+    square = torch.addmm(codebook.square().sum(-1), tokens, codebook.mT, alpha=-2.0)
+    return (square + tokens.square().sum(-1, keepdim=True)).clamp_(min=1e-6).sqrt_()
+
+
+def diversity(distance: Float[Tensor, "n C"], temperature: float) -> Float[Tensor, ""]:
+    """Returns the negative entropy of the tokens' mean soft assignment over log C: -1 where all codes are used alike.
+
+    It moves codes towards where tokens are, not tokens to where they would be hard to tell apart.
+    """
+    assigned = (distance / -temperature).softmax(-1).sum(0) / max(len(distance), 1)
+    return (assigned * assigned.clamp(min=1e-12).log()).sum() / math.log(distance.shape[1])
 
 
 @torch.no_grad()

@@ -93,7 +93,7 @@ class CrossSectionBranch(nn.Module):
         self, features: Float[Tensor, "B L N F"], mask: Bool[Tensor, "B N"], calendar: Float[Tensor, "B L c"]
     ) -> tuple[Float[Tensor, "B Lq d"], Float[Tensor, "B L N d"]]:
         """Returns the embedded days, and the embedded assets that they pool."""
-        embedded = F.gelu(self.features(features))
+        embedded = F.relu(self.features(features))  # its backward needs no second copy of the largest tensor
         days = self.assets(embedded, mask) + self.position + rearrange(self.calendar(calendar), "b l d -> b l 1 d")
         return rearrange(days, "b l q d -> b (l q) d"), embedded
 
@@ -104,7 +104,7 @@ class CrossSectionBranch(nn.Module):
         days = self.decoder(quantised + self.decoder_position)
         market = self.day_part(rearrange(days, "b (l q) d -> b l (q d)", q=self.day_tokens))
         own = self.asset_part(pack(asset.detach(), mask))
-        rebuilt: Tensor = self.prices(F.gelu(market[mask.nonzero()[:, 0]] + own[:, None]))
+        rebuilt: Tensor = self.prices(F.relu(market[mask.nonzero()[:, 0]] + own[:, None]))
         return rebuilt
 
 

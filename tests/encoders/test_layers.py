@@ -14,6 +14,7 @@ from encoders.layers import (
     Transformer,
     masked_mean,
     masked_softmax,
+    mix,
     pack,
     unpack,
 )
@@ -67,6 +68,15 @@ def test_attention_agrees_with_the_module_of_torch():
     mask[:, 0] = True
     close(ours(x, mask)[mask], theirs(x, x, x, key_padding_mask=~mask)[0][mask])
     close(ours(x), theirs(x, x, x)[0])
+
+
+def test_short_and_long_sequences_attend_alike():
+    query, key, value = torch.randn(3, 4, 2, 6, 8).bfloat16().unbind(0)
+    visible = torch.rand(4, 1, 1, 6) > 0.3
+    visible[..., 0] = True
+    for mask in (visible, None):
+        fused = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        torch.testing.assert_close(mix(query, key, value, mask), fused, rtol=0.03, atol=0.03)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
