@@ -14,6 +14,9 @@ from agents.classical import LongOnlyRule, due, equal_weights, leave_all
 from agents.history import Known
 from market.arrays import FloatArray
 
+SOLVER_TOLERANCE = 1e-5
+"""A smaller weight is what the solver left over, not a position."""
+
 
 @dataclass(frozen=True)
 class _Optimised(LongOnlyRule):
@@ -41,7 +44,8 @@ class _Optimised(LongOnlyRule):
         if fitted.sum() < 2:
             return equal_weights(known.tradable)
         weights = np.zeros(1 + len(fitted))
-        weights[1:][fitted] = np.maximum(self.optimiser().fit(window[:, fitted]).weights_, 0.0)
+        weights[1:][fitted] = self.optimiser().fit(window[:, fitted]).weights_
+        weights[weights < SOLVER_TOLERANCE] = 0.0
         return weights
 
     def optimiser(self) -> BaseOptimization:

@@ -239,6 +239,14 @@ def test_one_asset_alone_is_not_optimised():
     np.testing.assert_allclose(optimised(MinimumVariance(lookback=20), moves), [0, 1 / 3, 1 / 3, 1 / 3])
 
 
+def test_what_a_solver_leaves_over_is_no_position():
+    moves = np.random.default_rng(0).normal(0, [0.001, 0.05, 0.05, 0.05], (60, 4)) + np.array([[0.001, 0, 0, 0]])
+    weights = optimised(MeanVariance(lookback=50, risk_aversion=50), moves)
+    assert (weights[weights != 0] > 1e-5).all()
+    assert (weights >= 0).all()
+    assert (weights == 0).sum() >= 2
+
+
 def test_equal_scores_rank_by_order():
     score = np.zeros(50)
     score[3] = np.nan
@@ -301,6 +309,21 @@ def test_hindsight_is_the_best_of_all_sequences_in_a_messy_market(fill, seed):
         "FactorGym/Portfolio-v0", tape=tape, costs=costs, action=envs.TargetWeights(), observation="compact"
     )
     assert rollout(Hindsight(tape, costs), env).wealth[-1] == pytest.approx(market.wealth.max(), rel=1e-10)
+
+
+@pytest.mark.parametrize("fill", ["close", "next_open", "next_close"])
+def test_hindsight_is_paid_for_a_delisting_once(fill):
+    close = np.ones((10, 2)) * 1.15 ** np.arange(10)[:, None]
+    close[:, 1] = 1.0
+    close[5:, 1] = np.nan
+    listed = np.isfinite(close)
+    tape = Tape.from_panel(panel_of(close, listed=listed), fill=fill, delisting_return=0.1)
+    costs = Costs(fee_rate=FEE)
+    env = gymnasium.make(
+        "FactorGym/Portfolio-v0", tape=tape, costs=costs, action=envs.TargetWeights(), observation="compact"
+    )
+    days = 9 if fill == "close" else 8
+    assert rollout(Hindsight(tape, costs), env).wealth[-1] == pytest.approx(1.15**days / (1 + FEE), rel=1e-12)
 
 
 @pytest.mark.parametrize("fill", ["close", "next_open", "next_close"])
