@@ -16,9 +16,12 @@ from encoders.pipeline import prepare
 from encoders.training import Experiment, pretrain
 from market.panel import Panel
 from tools.cli import configured, run
+from tools.forecast_trading import trading_on
 from tools.run_directory import claimed, opened
 
 RESULT = "metrics.json"
+PARTS = ("valid", "test")
+TRADED = ("annual_return", "sharpe", "max_drawdown", "turnover")
 SHOWN = ("ic", "icir", "rank_ic", "rank_icir", "rank_ic_t", "n_days", "n_assets")
 
 
@@ -58,8 +61,10 @@ def learn(experiment: Pretrain, folder: Path) -> dict[str, Any]:
         experiment.label,
         experiment.split,
     )
+    backtest = trading_on(data.panel, experiment.label.fill, experiment.portfolio, experiment.costs)
     settings = to_data(experiment)
-    return pretrain(Experiment(experiment.encoder, data, experiment.optim, experiment.seed, settings), folder)
+    run = Experiment(experiment.encoder, data, experiment.optim, experiment.seed, settings, backtest)
+    return pretrain(run, folder)
 
 
 def show(metrics: Mapping[str, Any], folder: Path) -> None:
@@ -68,11 +73,13 @@ def show(metrics: Mapping[str, Any], folder: Path) -> None:
     for column in ("measure", "valid", "test"):
         table.add_column(column, justify="left" if column == "measure" else "right")
     for name in SHOWN:
-        table.add_row(name, *(_written(metrics[part][name]) for part in ("valid", "test")))
-    for part in ("valid", "test"):
+        table.add_row(name, *(_written(metrics[part][name]) for part in PARTS))
+    for part in PARTS:
         interval = metrics[part]["rank_ic_ci"]
         if interval is not None:
             table.add_row(f"rank_ic 95 % interval, {part}", *(_written(bound) for bound in interval))
+    for name in TRADED:
+        table.add_row(f"{name}, top-k drop-n", *(_written(metrics[part]["portfolio"][name]) for part in PARTS))
     for codebook, health in metrics["train"]["codebooks"].items():
         table.add_row(f"codebook {codebook}: codes used in train", f"{health['usage']:.0%}", "")
     Console().print(table)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from agents.baselines import TopKDropN
 from configs.pretrain.dj30_storm_dual import experiment as dj30
 from market.splits import Split
 
@@ -14,5 +15,6 @@ experiment = replace(
         valid=("2016-07-11", "2016-12-30"),
         test=("2017-01-09", "2018-02-07"),
     ),
+    portfolio=TopKDropN(k=50, n_drop=5),
     optim=replace(dj30.optim, batch_size=16, accumulation=4),
 )

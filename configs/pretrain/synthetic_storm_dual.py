@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from agents.baselines import TopKDropN
 from configs.pretrain.dj30_storm_dual_small import experiment as small
 from market.splits import Split
 
@@ -9,6 +10,7 @@ experiment = replace(
     small,
     name="synthetic_storm_dual",
     panel="workdir/data/synthetic/panel.safetensors",
+    portfolio=TopKDropN(k=20, n_drop=4),
     split=Split(
         train=("2010-01-04", "2014-12-31"),
         valid=("2015-01-09", "2015-12-31"),

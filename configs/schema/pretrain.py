@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from agents.baselines import TopKDropN
 from encoders.base import EncoderConfig
 from encoders.schedule import Optim
+from envs import Costs
 from market.features import FeatureSet
 from market.features.alpha158 import Alpha158
 from market.labels import Label
@@ -29,6 +31,10 @@ class Pretrain:
     """How features are scaled; fitted on the train days."""
     label: Label = Label()
     """The return that is forecast."""
+    portfolio: TopKDropN = TopKDropN(k=5, n_drop=1)
+    """How the forecast is traded for the portfolio measures of valid and test; nothing is chosen by them."""
+    costs: Costs = Costs(fee_rate=1e-3)
+    """What that trading costs."""
     optim: Optim = Optim()
     """How the encoder learns."""
     seed: int = 0

@@ -22,6 +22,7 @@ from tools.run_directory import claimed
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
+from agents.baselines import TopKDropN
 from configs.schema.pretrain import Pretrain
 from encoders.schedule import Optim
 from encoders.storm import Storm
@@ -42,6 +43,7 @@ experiment = Pretrain(
     split=Split(
         train=("2010-01-04", "2010-07-30"), valid=("2010-08-09", "2010-10-29"), test=("2010-11-08", "2010-12-31")
     ),
+    portfolio=TopKDropN(k=2, n_drop=1),
     optim=Optim(epochs=3, batch_size=16, learning_rate=3e-3, precision="fp32", save_every=2),
 )
 """
@@ -77,6 +79,9 @@ def test_from_prices_to_audited_states_and_on(config: Path, market: Panel, capsy
     names = {"config.py", "config.json", "model.safetensors", "last", "metrics.json", "history.jsonl", "tensorboard"}
     assert {path.name for path in run.iterdir()} == names
     assert "rank_ic" in capsys.readouterr().out
+    traded = json.loads((run / "metrics.json").read_text())["test"]["portfolio"]
+    assert traded["n_days"] == market.rows("2010-11-08", "2010-12-31").stop - market.rows("2010-11-08").start - 1
+    assert traded["cost_paid"] > 0
     with pytest.raises(ValueError, match=r"this run is finished; .*--overwrite"):
         pretrain.main(command(config, "work"))
 
