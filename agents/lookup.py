@@ -37,7 +37,7 @@ class Seen(NamedTuple):
 
     def spread(self, per_day: Tensor) -> Tensor:
         """Returns values of the distinct days ``[U, ...]`` for each step ``[B, ...]``."""
-        return per_day if self.day is None else per_day[self.day]
+        return per_day if self.day is None else per_day.index_select(0, self.day)  # its gradient is the faster one
 
 
 class StateTable:
@@ -64,17 +64,17 @@ class StateLookup(BaseFeaturesExtractor):
 
     Args:
         observation_space: Space of the environment.
-        tape: Whose states compact observations name; not needed for full ones.
+        table: States of the days that compact observations name; not needed for full ones.
     """
 
-    def __init__(self, observation_space: spaces.Dict, tape: Tape | None = None) -> None:
+    def __init__(self, observation_space: spaces.Dict, table: StateTable | None = None) -> None:
         super().__init__(observation_space, features_dim=1)
-        names = set(observation_space.spaces)
-        if names == {"day", "account"} and tape is None:
-            raise ValueError("compact observations name a day; give the policy the tape that it is a day of")
+        names = set(observation_space.spaces) if isinstance(observation_space, spaces.Dict) else {"one flat row"}
+        if names == {"day", "account"} and table is None:
+            raise ValueError("compact observations name a day; give the policy the states of the days they name")
         if not (names == {"day", "account"} or {"market", "account"} < names):
             raise ValueError(f"observations hold {sorted(names)}; make the environment with 'full' or 'compact' ones")
-        self.table = None if tape is None else StateTable(tape)
+        self.table = table
 
     def forward(self, observations: Mapping[str, Tensor]) -> Seen:
         """Returns what is seen; each distinct day of a batch of compact observations is looked up once."""
@@ -95,8 +95,8 @@ class StateLookup(BaseFeaturesExtractor):
 class FlatLookup(StateLookup):
     """The same in one row ``[B, N D + M + 1 + N]``, for plain networks: single stocks, recurrent policies."""
 
-    def __init__(self, observation_space: spaces.Dict, tape: Tape | None = None) -> None:
-        super().__init__(observation_space, tape)
+    def __init__(self, observation_space: spaces.Dict, table: StateTable | None = None) -> None:
+        super().__init__(observation_space, table)
         one = {name: torch.zeros(1, *space.shape) for name, space in observation_space.spaces.items() if space.shape}
         self._features_dim = self.forward(one).shape[1]
 

@@ -5,15 +5,21 @@ projected once for each distinct day of a batch, however many episodes stand on 
 """
 
 import torch
-from einops import einsum, rearrange
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from agents.kernels import ScoredAssets
 from agents.lookup import Seen
+
+SILENT = -1e9
+"""What an unlisted asset has before the rectifier, which makes it zero: no mask over ``[B, N, H]`` is needed."""
 
 
 class AssetNetwork(nn.Module):
-    """Hidden vectors of every asset and of the whole portfolio.
+    """Scores of every asset and a hidden vector of the whole portfolio.
+
+    Assets that are not listed get no say in the whole.
 
     Shapes: B steps, N assets, H width.
 
@@ -24,19 +30,21 @@ class AssetNetwork(nn.Module):
         market_width: M.
         width: H.
         n_inputs: Numbers beside the states that each asset brings: its weight and, for critics, its action.
+        n_outputs: Scores an asset; 0 for critics, which need the whole alone.
     """
 
-    def __init__(self, asset_width: int, market_width: int, width: int, n_inputs: int = 1) -> None:
+    def __init__(self, asset_width: int, market_width: int, width: int, n_inputs: int = 1, n_outputs: int = 0) -> None:
         super().__init__()
         self.asset = nn.Linear(asset_width, width)
         self.market = nn.Linear(market_width, width, bias=False)
         self.inputs = nn.Linear(n_inputs, width, bias=False)
         self.whole = nn.Linear(2 * width + n_inputs, width)
+        self.score = nn.Linear(width, n_outputs) if n_outputs else None
 
     def forward(
         self, seen: Seen, own: Float[Tensor, "B N I"], cash: Float[Tensor, "B I"]
-    ) -> tuple[Float[Tensor, "B N H"], Float[Tensor, "B H"]]:
-        """Returns the hidden vectors of the assets and of the whole.
+    ) -> tuple[Float[Tensor, "B N O"] | None, Float[Tensor, "B H"]]:
+        """Returns the scores of the assets, None where there are none, and the hidden vector of the whole.
 
         Args:
             seen: States and account.
@@ -45,12 +53,13 @@ class AssetNetwork(nn.Module):
         """
         market = self.market(seen.market)
         per_day = self.asset(seen.assets) + rearrange(market, "u h -> u 1 h")
-        assets = torch.tanh(seen.spread(per_day) + self.inputs(own))
-        mask = seen.spread(seen.mask)
-        count = mask.sum(1, keepdim=True).clamp(min=1.0)
-        mean = einsum(assets, mask, "b n h, b n -> b h") / count
-        whole = torch.tanh(self.whole(torch.cat([mean, seen.spread(torch.tanh(market)), cash], dim=1)))
-        return assets, whole
+        per_day = per_day.masked_fill(rearrange(seen.mask == 0, "u n -> u n 1"), SILENT)
+        weight = None if self.score is None else self.score.weight
+        scores, total = ScoredAssets.apply(per_day, seen.day, own, self.inputs.weight, weight)  # type: ignore[no-untyped-call]
+        count = seen.mask.sum(1, keepdim=True).clamp(min=1.0)
+        parts = [total / seen.spread(count), seen.spread(torch.tanh(market)), cash]
+        whole = torch.tanh(self.whole(torch.cat(parts, dim=1)))
+        return None if self.score is None else scores + self.score.bias, whole
 
 
 class PortfolioScorer(nn.Module):
@@ -68,22 +77,24 @@ class PortfolioScorer(nn.Module):
 
     def __init__(self, asset_width: int, market_width: int, width: int, cash: bool, n_outputs: int = 1) -> None:
         super().__init__()
-        self.network = AssetNetwork(asset_width, market_width, width)
-        self.score = nn.Linear(width, n_outputs)
+        self.network = AssetNetwork(asset_width, market_width, width, n_outputs=n_outputs)
         self.score_cash = nn.Linear(width, n_outputs) if cash else None
+
+    def heads(self) -> list[nn.Module]:
+        """Returns the last layers, which start small so that a fresh policy prefers nothing."""
+        return [head for head in (self.network.score, self.score_cash) if head is not None]
 
     def forward(self, seen: Seen) -> tuple[Float[Tensor, "B A O"], Float[Tensor, "B H"]]:
         """Returns the scores, cash first, and the hidden vector of the whole."""
         account = rearrange(seen.account, "b n -> b n 1")
-        assets, whole = self.network(seen, account[:, 1:], account[:, 0])
-        scores = self.score(assets)
+        scores, whole = self.network(seen, account[:, 1:], account[:, 0])
         if self.score_cash is not None:
             scores = torch.cat([rearrange(self.score_cash(whole), "b o -> b 1 o"), scores], dim=1)
         return scores, whole
 
 
 class PortfolioValue(nn.Module):
-    """Value of an action on the whole portfolio: permuting assets and actions together changes nothing."""
+    """Values of an action on the whole portfolio: permuting assets and actions together changes nothing."""
 
     def __init__(self, asset_width: int, market_width: int, width: int, n_outputs: int = 1) -> None:
         super().__init__()
@@ -91,7 +102,7 @@ class PortfolioValue(nn.Module):
         self.value = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, n_outputs))
 
     def forward(self, seen: Seen, action: Float[Tensor, "B A"]) -> Float[Tensor, "B O"]:
-        """Returns the value of `action`, which may or may not begin with cash."""
+        """Returns the values of `action`, which may or may not begin with cash."""
         if action.shape[1] < seen.account.shape[1]:
             action = torch.cat([torch.zeros_like(action[:, :1]), action], dim=1)
         both = torch.stack([seen.account, action], dim=-1)

@@ -138,6 +138,35 @@ class BatchMarket:
             self._finish(over, book, info)
         return self._observer.observe(day, book.account), reward, terminated, truncated, info
 
+    def snapshot(self) -> tuple[dict[str, AnyArray], list[dict[str, Any]]]:
+        """Returns everything the next step depends on: arrays, and the state of each episode's generator as JSON."""
+        arrays: dict[str, AnyArray] = {
+            "account": self._account,
+            "wealth": self.wealth,
+            "memory": self._memory,
+            "finished": self._finished,
+            "day": self.clock.day,
+            "start": self.clock.start,
+            "end": self.clock.end,
+        }
+        copies = {name: array.copy() for name, array in arrays.items()}
+        return copies, [dict(generator.bit_generator.state) for generator in self.clock.generators]
+
+    def restore(self, arrays: Mapping[str, AnyArray], generators: Sequence[Mapping[str, Any]]) -> None:
+        """Puts back what `snapshot` returned; the steps that follow are the same to the bit.
+
+        Raises:
+            ValueError: The snapshot is of another number of episodes or assets.
+        """
+        shape = arrays["account"].shape
+        if shape != self._account.shape or len(generators) != self.n_envs:
+            raise ValueError(f"market: the snapshot is of accounts {shape}, expected {self._account.shape}")
+        self._account[:], self.wealth[:] = arrays["account"], arrays["wealth"]
+        self._memory[:], self._finished[:] = arrays["memory"], arrays["finished"]
+        self.clock.day[:], self.clock.start[:], self.clock.end[:] = arrays["day"], arrays["start"], arrays["end"]
+        for generator, state in zip(self.clock.generators, generators, strict=True):
+            generator.bit_generator.state = dict(state)
+
     def standing(self, rows: IntArray) -> Info:
         """Returns the info of episodes that have just begun: the position held and nothing traded."""
         nothing = np.zeros(len(rows))
