@@ -1,0 +1,31 @@
+"""How numbers and names are written for a reader, the same in sentences and in tables."""
+
+from collections.abc import Sequence
+
+
+def called(name: str) -> str:
+    """Returns a policy's name as one writes it in a sentence."""
+    return name.replace("_", " ")
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Returns a fraction as a percentage, a dash where it is undefined."""
+    return "–" if value is None else f"{number(100 * value, digits)} %"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Returns a number with `digits` decimals and a true minus sign, a dash where it is undefined."""
+    if value is None:
+        return "–"
+    written = f"{value:,.{digits}f}" if abs(value) < 1e5 else f"{value:.1e}"
+    zero = not any(digit in written for digit in "123456789")
+    return written.removeprefix("-") if zero else written.replace("-", "−")
+
+
+def with_interval(value: float | None, interval: Sequence[float] | None, digits: int = 2) -> str:
+    """Returns a number and its 95 % interval in words."""
+    if value is None:
+        return "undefined"
+    if interval is None:
+        return number(value, digits)
+    return f"{number(value, digits)} (95 % interval {number(interval[0], digits)} to {number(interval[1], digits)})"
