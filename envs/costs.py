@@ -10,10 +10,11 @@ class Costs:
 
     All terms add up. A trade of value ``x`` (a fraction of wealth before the trade, negative for a sale) costs
     ``(fee_rate + half_spread) |x| + impact * volatility * sqrt(|x| wealth capital / daily_volume) |x|``. The cash leg
-    of a trade is never charged. Rates are fractions, not percent: ``1e-3`` is ten basis points. Interest and borrowing
-    are booked once a day, after the trade for the fills ``close`` and ``next_open``, before it for ``next_close``, whose
-    trade ends the day. A delisted position is paid out without a fee; `delisting_return` of the tape is net. A trade
-    whose impact would cost more than there is ruins the account.
+    of a trade is never charged. Rates are fractions, not percent: ``1e-3`` is ten basis points.
+
+    Interest and borrowing are booked once a day: after the trade for the fills ``close`` and ``next_open``, before it
+    for ``next_close``, whose trade ends the day. A delisted position is paid out without a fee. A trade whose impact
+    would cost more than there is ruins the account.
 
     Attributes:
         fee_rate: Fee on the value bought or sold.
