@@ -9,7 +9,7 @@ from torch import Tensor
 from encoders.losses import cross_sectional_ranks
 from encoders.quantizers import EMA, FSQ, usage
 from encoders.storm import Sizes, Storm
-from encoders.storm_factors import Factors
+from encoders.storm_factors import FactorModel, Factors
 from encoders.windows import InputShape, Window
 from tests.encoders.conformance import SetConformance, inputs, make_window, train, trained
 
@@ -107,6 +107,24 @@ def test_reconstruction_is_in_the_units_of_the_prices_and_learns_them():
     error = (rebuilt - window.prices)[there].square().mean() / window.prices[there].square().mean()
     assert error < 0.5
     assert (rebuilt[~there] == 0).all()
+
+
+def test_a_day_without_assets_has_no_codes():
+    window = make_window(TINY, SHAPE)
+    window = window._replace(mask=window.mask.index_fill(0, torch.tensor([2]), False))
+    codes = trained(TINY, SHAPE)(window).codes["cross_section"].unflatten(0, (6, 8))
+    assert (codes[2] == -1).all()
+    assert (codes[[0, 1, 3, 4, 5]] >= 0).all()
+
+
+def test_unknown_labels_have_no_share_of_a_portfolio():
+    model, asset, market = FactorModel(12, Factors(n_factors=3)), torch.randn(2, 5, 12), torch.randn(2, 1, 12)
+    day = model(asset, torch.ones(2, 5, dtype=torch.bool), market)
+    label, known = torch.randn(2, 5), torch.tensor([[True, True, True, False, False]] * 2)
+    whole = model.infer_factors(day, asset, label.where(known, 0.0), known)
+    part = model.infer_factors(day, asset[:, :3], label[:, :3], known[:, :3])
+    torch.testing.assert_close(whole.mean, part.mean)
+    torch.testing.assert_close(whole.std, part.std)
 
 
 def test_nothing_listed_at_all_is_a_batch_like_any_other():
