@@ -295,35 +295,52 @@ def test_hindsight_is_the_best_path(fill, seed):
     assert "cheats" in backtest.name
 
 
-@pytest.mark.parametrize("fill", ["close", "next_open", "next_close"])
-@pytest.mark.parametrize("seed", range(8))
-def test_hindsight_is_the_best_of_all_sequences_in_a_messy_market(fill, seed):
-    panel = messy_panel(7, 3, seed, halts=0.2, absent=0.1, changes=True)
-    tape = Tape.from_panel(panel, fill=fill, delisting_return=0.1 if seed % 2 else -0.3, price_limit=0.05)
-    costs = Costs(fee_rate=5e-3, cash_rate=1e-3)
-    market = envs.BatchMarket(tape, n_envs=4**6, costs=costs, action=envs.TargetWeights(), autoreset=False)
+def best_of_all_sequences(tape, costs):
+    """The most that any sequence of all cash and all in one asset reaches in the environment itself."""
+    steps, choices = len(tape) - 1, 1 + tape.n_assets
+    market = envs.BatchMarket(tape, n_envs=choices**steps, costs=costs, action=envs.TargetWeights(), autoreset=False)
     market.reset()
-    for step in range(6):  # every sequence of all cash and all in one asset
-        market.step(np.eye(4)[np.arange(4**6) // 4**step % 4])
+    for step in range(steps):
+        market.step(np.eye(choices)[np.arange(choices**steps) // choices**step % choices])
+    return market.wealth.max()
+
+
+def with_hindsight(tape, costs):
     env = gymnasium.make(
         "FactorGym/Portfolio-v0", tape=tape, costs=costs, action=envs.TargetWeights(), observation="compact"
     )
-    assert rollout(Hindsight(tape, costs), env).wealth[-1] == pytest.approx(market.wealth.max(), rel=1e-10)
+    return rollout(Hindsight(tape, costs), env).wealth[-1]
+
+
+@pytest.mark.parametrize("fill", ["close", "next_open", "next_close"])
+@pytest.mark.parametrize("seed", range(9))
+def test_hindsight_is_the_best_of_all_sequences_in_a_messy_market(fill, seed):
+    panel = messy_panel(7, 3, seed, halts=0.2, absent=0.1, changes=True)
+    tape = Tape.from_panel(panel, fill=fill, delisting_return=0.1 if seed % 2 else -0.3, price_limit=0.05)
+    costs = Costs(fee_rate=5e-3, cash_rate=0.03 if seed % 3 else 1e-3)
+    assert with_hindsight(tape, costs) == pytest.approx(best_of_all_sequences(tape, costs), rel=1e-10)
+
+
+@pytest.mark.parametrize("fill", ["close", "next_open", "next_close"])
+def test_hindsight_knows_that_an_asset_must_leave(fill):
+    close = np.ones((9, 2)) * 1.15 ** np.arange(9)[:, None]
+    close[:, 1] = [1, 1, 1, 1, 1, 1.4, 2, 3, 4]
+    listed = np.ones((9, 2), bool)
+    listed[5:, 1] = False  # its prices go on without us
+    tape, costs = Tape.from_panel(panel_of(close, listed=listed), fill=fill), Costs(fee_rate=FEE)
+    assert with_hindsight(tape, costs) == pytest.approx(best_of_all_sequences(tape, costs), rel=1e-10)
 
 
 @pytest.mark.parametrize("fill", ["close", "next_open", "next_close"])
 def test_hindsight_is_paid_for_a_delisting_once(fill):
-    close = np.ones((10, 2)) * 1.15 ** np.arange(10)[:, None]
+    close = np.ones((10, 2)) * 1.15 ** np.minimum(np.arange(10), 5)[:, None]
     close[:, 1] = 1.0
     close[5:, 1] = np.nan
     listed = np.isfinite(close)
     tape = Tape.from_panel(panel_of(close, listed=listed), fill=fill, delisting_return=0.1)
     costs = Costs(fee_rate=FEE)
-    env = gymnasium.make(
-        "FactorGym/Portfolio-v0", tape=tape, costs=costs, action=envs.TargetWeights(), observation="compact"
-    )
-    days = 9 if fill == "close" else 8
-    assert rollout(Hindsight(tape, costs), env).wealth[-1] == pytest.approx(1.15**days / (1 + FEE), rel=1e-12)
+    days = 5 if fill == "close" else 4
+    assert with_hindsight(tape, costs) == pytest.approx(1.15**days / (1 + FEE), rel=1e-12)
 
 
 @pytest.mark.parametrize("fill", ["close", "next_open", "next_close"])
