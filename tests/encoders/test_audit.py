@@ -114,6 +114,24 @@ def test_a_label_fed_to_encode_is_caught(tmp_path: Path) -> None:
     assert any(line.startswith("labels: asset moved") for line in faults(tmp_path, frozen(Remembers)))
 
 
+class Awakes(TinyEncoder):
+    """Says something else once it has been on the training path."""
+
+    awake = 0.0
+
+    def forward(self, window: Window) -> Encoding:
+        self.awake = 1.0
+        return super().forward(window)
+
+    def infer(self, features: Tensor, mask: Tensor, calendar: Tensor, *, tokens: bool = False) -> Inference:
+        return super().infer(features + self.awake, mask, calendar, tokens=tokens)
+
+
+def test_an_encoder_that_the_training_path_changes_is_caught(tmp_path: Path) -> None:
+    found = faults(tmp_path, frozen(Awakes))
+    assert any(line.startswith("labels: asset moved") and "in the file" in line for line in found)
+
+
 class Tomorrow(FrozenEncoder):
     """Says tomorrow's state today."""
 

@@ -123,6 +123,12 @@ def test_the_seed_decides_the_weights(tmp_path: Path) -> None:
     )
 
 
+def test_steps_are_taken_at_the_scheduled_rate(tmp_path: Path) -> None:
+    run = training._Run(experiment(), tmp_path)
+    run.learn(run.data.train_days[:16], 0, 3e-4)
+    assert [group["lr"] for group in run.learner.optimizer.param_groups] == pytest.approx([3e-4, 3e-4])
+
+
 def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:
     pretrain(experiment(), tmp_path)
     with pytest.raises(ValueError, match=r"started with seed 0, now 1"):
@@ -155,7 +161,7 @@ def test_averages_follow_a_plain_recurrence() -> None:
 
 def test_training_stops_after_patience_and_keeps_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = iter([0.1, 0.3, 0.2, None, 0.2, 0.9])
-    monkeypatch.setattr(training._Run, "_score", lambda self, valid: next(scores))
+    monkeypatch.setattr(training, "_score", lambda valid, metric: next(scores))
     metrics = pretrain(experiment(replace(OPTIM, epochs=6, patience=3)), tmp_path)
     assert (metrics["best_epoch"], metrics["n_epochs"]) == (1, 5)
     assert Checkpoint.load(tmp_path / "model.safetensors").about["epoch"] == 1
