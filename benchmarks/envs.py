@@ -124,10 +124,13 @@ def ours(panel: Panel, options: Options) -> list[Row]:
     tape = Tape.from_panel(panel, random_states(panel, WIDTH), fill="next_open")
     n, seconds = options.episodes, options.seconds
     actions = np.random.default_rng(0).normal(size=(8, n, 1 + tape.n_assets)).astype(np.float32)
-    shown = f"full observations, {tape.n_assets} x {WIDTH}"
+    whole, parts, full = Episodes(), Episodes(250), f"full observations, {tape.n_assets} x {WIDTH}"
+    batch = f"BatchMarket, {n:,} episodes"
     rows: list[Row] = [
-        (f"BatchMarket, {n:,} episodes", "compact observations", batch_rate(tape, actions, "compact", seconds)),
-        (f"BatchMarket, {n:,} episodes", shown, batch_rate(tape, actions, "full", seconds)),
+        (batch, "compact observations, all on one day", batch_rate(tape, actions, "compact", whole, seconds)),
+        (batch, "compact observations, on random days", batch_rate(tape, actions, "compact", parts, seconds)),
+        (batch, f"{full}, all on one day", batch_rate(tape, actions, "full", whole, seconds)),
+        (batch, f"{full}, on random days", batch_rate(tape, actions, "full", parts, seconds)),
     ]
     vec_env = MarketVecEnv(BatchMarket(tape, n, COSTS, observation="compact", episodes=Episodes(250), seed=0))
     vec_env.reset()
@@ -150,9 +153,9 @@ def ours(panel: Panel, options: Options) -> list[Row]:
     return rows
 
 
-def batch_rate(tape: Tape, actions: AnyArray, observation: View, seconds: float) -> float:
-    """Returns the rate of a batch that starts its episodes on random days."""
-    market = BatchMarket(tape, actions.shape[1], COSTS, observation=observation, episodes=Episodes(250), seed=0)
+def batch_rate(tape: Tape, actions: AnyArray, observation: View, episodes: Episodes, seconds: float) -> float:
+    """Returns the rate of a batch, its resets included."""
+    market = BatchMarket(tape, actions.shape[1], COSTS, observation=observation, episodes=episodes, seed=0)
     market.reset()
     return rate(lambda k: market.step(actions[k & 7]), actions.shape[1], seconds)
 
