@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from evaluation.backtest import Backtest
 from evaluation.contest import Contest
-from evaluation.formats import called
+from evaluation.formats import called, number
 from evaluation.performance import drawdowns, monthly_returns
 from market.arrays import AnyArray, FloatArray
 from market.pages import styled
@@ -23,7 +23,7 @@ ASSETS = (
 )  # fmt: skip
 ASSETS_DRAWN = len(ASSETS)
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-DIVERGING = [[0.0, "#b3402e"], [0.5, "rgba(138,146,156,.10)"], [1.0, "#2f7d4f"]]
+DIVERGING = [[0.0, "#b3402e"], [0.5, "#eef0f3"], [1.0, "#2f7d4f"]]
 ROLLING = 63
 BARS = 260
 
@@ -143,7 +143,7 @@ def months_figure(path: Backtest) -> go.Figure:
         showscale=False,
         xgap=2,
         ygap=2,
-        text=[["" if np.isnan(one) else f"{100 * one:.1f}" for one in row] for row in values],
+        text=[["" if np.isnan(one) else number(100 * one, 1) for one in row] for row in values],
         texttemplate="%{text}",
         hovertemplate="%{x} %{y}: %{z:.2%}<extra></extra>",
     )

@@ -146,8 +146,8 @@ def _trials(metrics: Mapping[str, Any], own: Mapping[str, Any], against: Mapping
     tried = f"{own['n_trials']} training run{'s' if own['n_trials'] != 1 else ''}"
     if set(against.values()) != {"beats"}:
         return (
-            f"The best of {tried} without any skill would show a Sharpe ratio as high with probability "
-            f"{number(None if own['deflated_sharpe'] is None else 1 - own['deflated_sharpe'])}."
+            f"That its Sharpe ratio is above what the best of {tried} without skill would show has probability "
+            f"{number(own['deflated_sharpe'])}."
         )
     doubts = _doubts(metrics, own, against)
     if not doubts:
@@ -183,7 +183,8 @@ def _costs(metrics: Mapping[str, Any], agent: str) -> str:
         return (
             f"Its Sharpe ratio stays above that of {called(name)} at every cost tried, up to {costs[-1]} basis points."
         )
-    return f"Its Sharpe ratio is above that of {called(name)} at costs of {', '.join(ahead)} basis points only."
+    listed = " and ".join(filter(None, (", ".join(ahead[:-1]), ahead[-1])))
+    return f"Its Sharpe ratio is above that of {called(name)} only at costs of {listed} basis points."
 
 
 def _forecast(test: Mapping[str, Any] | None) -> str:
