@@ -1,6 +1,7 @@
 """BatchMarket as a stable-baselines3 VecEnv: thousands of episodes in one process, without a copy of the tape."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,14 @@ class MarketVecEnv(VecEnv):
         if isinstance(options, list) and any(one != options[0] for one in options):
             raise ValueError("MarketVecEnv: options differ between episodes; give the same to all")
         super().set_options(options)
+
+    def sums(self) -> dict[str, AnyArray]:
+        """Returns the rewards and lengths so far of the episodes that run, which a continued training needs."""
+        return {"rewards": self._rewards.copy(), "lengths": self._lengths.copy()}
+
+    def restore_sums(self, sums: Mapping[str, AnyArray]) -> None:
+        """Puts back what `sums` returned."""
+        self._rewards[:], self._lengths[:] = sums["rewards"], sums["lengths"]
 
     def close(self) -> None:
         """Nothing is open."""

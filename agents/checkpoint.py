@@ -1,0 +1,118 @@
+"""Trained policies on disk: arrays and JSON, rebuilt from the agent's configuration; nothing in them is executed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.policies import BasePolicy
+
+from agents.building import AgentConfig
+from agents.lookup import StateTable
+from envs import BatchMarket, Tape
+from market.arrays import AnyArray
+from market.storage import read_arrays, write_arrays, write_json
+
+KIND, VERSION = "policy", 1
+POLICY, RECORD = "policy.safetensors", "agent.json"
+
+
+class TrainedAgent:
+    """A trained policy behind ``predict``, interchangeable with the classical ones.
+
+    Attributes:
+        name: Name in tables.
+        policy: What decides.
+        about: What the file says of it: agent, environment, ``fit_end``, ``reward_scale``, validation, seed.
+    """
+
+    def __init__(self, name: str, policy: BasePolicy, about: Mapping[str, Any]) -> None:
+        self.name, self.policy, self.about = name, policy, about
+
+    @property
+    def fit_end(self) -> np.datetime64:
+        """Last day that the agent, or the choice of it, learnt from."""
+        return np.datetime64(self.about["fit_end"], "D")
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+    ) -> tuple[AnyArray, Any]:
+        """Returns the action for an observation and the memory to pass in with the next one."""
+        return self.policy.predict(observation, state, episode_start, deterministic)
+
+
+def describe(config: AgentConfig, market: BatchMarket, portfolio: bool) -> dict[str, Any]:
+    """Returns what a policy and an environment must have in common, as JSON."""
+    tape = market.tape
+    return {
+        "agent": type(config).__name__,
+        "portfolio": portfolio,
+        "action": repr(market.action),
+        "asset_width": tape.frames.shape[-1] * tape.lookback,
+        "market_width": tape.market_frames.shape[-1] * tape.lookback,
+        "assets": list(tape.assets),
+        "fill": tape.fill,
+    }
+
+
+def save_agent(folder: Path, policy: BasePolicy, about: Mapping[str, Any]) -> None:
+    """Writes ``policy.safetensors`` and ``agent.json``, which names the policy file it belongs to."""
+    arrays = {name: value.detach().cpu().numpy() for name, value in policy.state_dict().items()}
+    fingerprint = write_arrays(folder / POLICY, arrays, {"kind": KIND, "version": VERSION, "about": dict(about)})
+    write_json(folder / RECORD, {**about, "policy_fingerprint": fingerprint})
+
+
+def load_agent(folder: str | Path, config: AgentConfig, market: BatchMarket, name: str | None = None) -> TrainedAgent:
+    """Returns the agent saved in `folder`, ready to trade `market`.
+
+    On a portfolio the number of assets may differ from training. Observations of `market` may be compact or full.
+
+    Args:
+        folder: Folder of one seed, as training left it.
+        config: Configuration that the agent was trained with.
+        market: What it is to trade; of a Gymnasium environment, ``env.unwrapped.market``.
+        name: Name in tables; that of the agent by default.
+
+    Raises:
+        ValueError: The file is missing or damaged, belongs to another environment, or holds other networks.
+    """
+    path = Path(folder) / POLICY
+    arrays, header = read_arrays(path, KIND, VERSION)
+    about = header["about"]
+    _check_environment(path, about, describe(config, market, about["portfolio"]))
+    space = market.observation_space
+    is_compact = isinstance(space, spaces.Dict) and "day" in space.spaces
+    table = StateTable(market.tape) if is_compact else None
+    policy = config.policy(space, market.action_space, table, about["portfolio"])
+    _load_weights(path, policy, arrays)
+    return TrainedAgent(name or about["agent"], policy, about)
+
+
+def last_day(train: Tape, valid: Tape) -> str:
+    """Returns the last day that training on these tapes uses, the encoder's included."""
+    days = [train.dates[-1], valid.dates[-1], *(tape.fit_end for tape in (train, valid) if tape.fit_end is not None)]
+    return str(max(days))
+
+
+def _check_environment(path: Path, trained: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    binding = [name for name in here if not (name == "assets" and trained["portfolio"])]
+    for name in binding:
+        if trained[name] != here[name]:
+            raise ValueError(
+                f"{path}: {name} was {trained[name]!r} in training, here it is {here[name]!r}; use the environment "
+                "that the agent was trained for"
+            )
+
+
+def _load_weights(path: Path, policy: BasePolicy, arrays: Mapping[str, AnyArray]) -> None:
+    own = {name: tuple(value.shape) for name, value in policy.state_dict().items()}
+    for name in [*own, *(name for name in arrays if name not in own)]:
+        theirs = arrays[name].shape if name in arrays else None
+        if own.get(name) != theirs:
+            raise ValueError(
+                f"{path}: network '{name}' has shape {theirs}, the configuration builds {own.get(name)}; use the "
+                "configuration and the number of assets that the agent was trained with"
+            )
+    policy.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()})

@@ -1,0 +1,111 @@
+"""What a person sees of a training: TensorBoard and a progress bar. Learning does not depend on it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from stable_baselines3.common.logger import KVWriter, Logger
+from torch.utils.tensorboard import SummaryWriter
+
+from agents.validation import Course
+from market.arrays import FloatArray
+
+
+class Curves(KVWriter):
+    """Hands the numbers that stable-baselines3 logs to a TensorBoard writer."""
+
+    def __init__(self, writer: SummaryWriter) -> None:
+        self._writer = writer
+
+    def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
+        """Writes the numbers of one step, without those that are not for TensorBoard."""
+        for name, value in sorted(key_values.items()):
+            if "tensorboard" not in (key_excluded.get(name) or ()) and isinstance(value, int | float | np.number):
+                self._writer.add_scalar(name, float(value), step)
+
+    def close(self) -> None:
+        """Closes the writer."""
+        self._writer.close()
+
+
+class Monitor:
+    """Writes curves and figures under `directory` and shows progress on standard error.
+
+    The bar is silent where standard error is not a terminal. A continued run overwrites the curves from `step` on.
+    """
+
+    def __init__(self, directory: Path, title: str, n_steps: int, step: int) -> None:
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._title = title
+        self._task = self._bar.add_task(title, total=n_steps, completed=step)
+        self._writer = SummaryWriter(str(directory), purge_step=step)
+        self.logger = Logger(str(directory), [Curves(self._writer)])
+
+    def __enter__(self) -> "Monitor":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+        self.logger.close()
+
+    def step(self, step: int) -> None:
+        """Moves the bar."""
+        self._bar.update(self._task, completed=step)
+
+    def measured(self, step: int, measures: Mapping[str, float]) -> None:
+        """Records the measures of a validation."""
+        for name, value in measures.items():
+            self._writer.add_scalar(f"valid/{name}", value, step)
+        self._bar.update(self._task, description=f"{self._title}, valid growth {measures['growth']:+.3f}")
+
+    def draw(self, step: int, course: Course, assets: tuple[str, ...]) -> None:
+        """Draws the course of a validation."""
+        self._writer.add_figure("valid/wealth", wealth_figure(course), step)
+        self._writer.add_figure("valid/weights", weights_figure(course.weights, assets), step)
+
+    def finish(self, settings: Mapping[str, Any], measures: Mapping[str, float]) -> None:
+        """Records the settings of the run beside its final measures."""
+        self._writer.add_hparams(plain(settings), {f"final/{k}": v for k, v in measures.items()}, run_name=".")
+
+
+def plain(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns the leaves of nested mappings under one name each, as TensorBoard takes them."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= plain(value, f"{prefix}{name}/")
+        elif value is not None:
+            flat[f"{prefix}{name}"] = value if isinstance(value, bool | int | float | str) else str(value)
+    return flat
+
+
+def wealth_figure(course: Course) -> Figure:
+    """Returns a figure of wealth against the benchmark."""
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(course.dates, course.wealth, label="agent")
+    axis.plot(course.dates, course.benchmark, label="benchmark", color="0.6")
+    axis.set(ylabel="wealth")
+    axis.legend()
+    return figure
+
+
+def weights_figure(weights: FloatArray, assets: tuple[str, ...]) -> Figure:
+    """Returns a figure of the weights of cash and assets over the days."""
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axis = figure.subplots()
+    image = axis.imshow(weights.T, aspect="auto", interpolation="nearest", vmin=min(0.0, weights.min()), vmax=1.0)
+    axis.set_yticks(range(1 + len(assets)), ["cash", *assets], fontsize=6)
+    axis.set(xlabel="day")
+    figure.colorbar(image, label="weight")
+    return figure

@@ -1,0 +1,221 @@
+"""Training repeats itself, continues to the bit where it was killed, keeps the best policy, and says what it did."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from agents import callbacks
+from agents.callbacks import STATE, Progress, Schedule
+from agents.checkpoint import POLICY, RECORD, load_agent
+from agents.configs import PPO, SAC
+from agents.training import train_agent
+from agents.validation import course
+from envs import BatchMarket
+from tests.agents.planted import NAMES, SHORT, SMALL, noise_tape, task_for
+
+SETTINGS = {"name": "test"}
+
+
+def trained(folder: Path, agent=SMALL[0], seed: int = 0, schedule: Schedule = SHORT, **kwargs):
+    return train_agent(agent, task_for(agent, **kwargs), schedule, seed, folder, SETTINGS)
+
+
+class KilledError(Exception):
+    pass
+
+
+def killed_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Makes the training market fail after `steps` steps, as a killed process would: nothing is tidied up.
+
+    Returns the count of steps taken.
+    """
+    real, taken = BatchMarket.step, [0]
+
+    def step(self, actions):
+        taken[0] += self.autoreset
+        if taken[0] > steps:
+            raise KilledError
+        return real(self, actions)
+
+    monkeypatch.setattr(BatchMarket, "step", step)
+    return taken
+
+
+def kill(folder: Path, steps: int, monkeypatch: pytest.MonkeyPatch, **kwargs) -> None:
+    with monkeypatch.context() as patch:
+        killed_after(steps, patch)
+        with pytest.raises(KilledError):
+            trained(folder, **kwargs)
+
+
+@pytest.mark.parametrize("portfolio", [True, False], ids=["portfolio", "single"])
+@pytest.mark.parametrize("agent", SMALL, ids=NAMES)
+def test_a_killed_training_continues_to_the_bit(agent, portfolio, tmp_path: Path, monkeypatch) -> None:
+    whole = trained(tmp_path / "whole", agent, portfolio=portfolio)
+    kill(
+        tmp_path / "killed", 38, monkeypatch, agent=agent, portfolio=portfolio
+    )  # of 48; states after 16 and 32 of them
+    assert (tmp_path / "killed" / STATE).exists()
+    torch.manual_seed(99)  # another process has other generators
+    np.random.seed(99)
+    taken = killed_after(1000, monkeypatch)
+    continued = trained(tmp_path / "killed", agent, portfolio=portfolio)
+    assert continued == whole
+    assert 16 <= taken[0] < 38
+    for name in ("policy.safetensors", "agent.json", "history.jsonl"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not (tmp_path / "killed" / STATE).exists()
+
+
+@pytest.mark.parametrize("agent", [SMALL[0], SMALL[3]], ids=["PPO", "SAC"])
+def test_the_last_policy_of_a_continued_training_is_equal_too(agent, tmp_path: Path, monkeypatch) -> None:
+    """The best policy may be an early one; here the growth of every validation counts as better than the last."""
+    real = Progress.add
+    monkeypatch.setattr(Progress, "add", lambda self, entry: real(self, {**entry, "growth": float(entry["step"])}))
+    whole = trained(tmp_path / "whole", agent)
+    kill(tmp_path / "killed", 38, monkeypatch, agent=agent)
+    assert trained(tmp_path / "killed", agent) == whole
+    assert whole["valid"]["step"] == 192
+    assert (tmp_path / "killed" / POLICY).read_bytes() == (tmp_path / "whole" / POLICY).read_bytes()
+
+
+def test_the_same_seed_gives_the_same_policy_and_wealth(tmp_path: Path) -> None:
+    first, again, other = (trained(tmp_path / str(k), seed=seed) for k, seed in enumerate((3, 3, 4)))
+    assert first == again
+    assert first["policy_fingerprint"] != other["policy_fingerprint"]
+    market = replace(task_for(SMALL[0]), n_envs=1).judging()
+    paths = [course(load_agent(tmp_path / str(k), SMALL[0], market), market).wealth for k in (0, 1)]
+    np.testing.assert_array_equal(*paths)
+    assert np.log(paths[0][-1]) == first["valid"]["growth"]
+
+
+def test_how_often_one_looks_does_not_change_what_is_learnt(tmp_path: Path) -> None:
+    trained(tmp_path / "rare", schedule=replace(SHORT, validate_every=192))
+    trained(tmp_path / "often", schedule=replace(SHORT, validate_every=32))
+    last = [json.loads((tmp_path / name / "history.jsonl").read_text().splitlines()[-1]) for name in ("rare", "often")]
+    assert last[0]["step"] == last[1]["step"] == 192
+    assert last[0]["growth"] == last[1]["growth"]
+
+
+def test_the_best_policy_on_the_valid_days_is_kept(tmp_path: Path, monkeypatch) -> None:
+    saved = []
+    real = callbacks.save_agent
+    monkeypatch.setattr(callbacks, "save_agent", lambda *args: (saved.append(args[2]["valid"]["step"]), real(*args)))
+    record = trained(tmp_path, schedule=replace(SHORT, validate_every=32))
+    history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    best = max(history, key=lambda entry: entry["growth"])
+    assert [entry["step"] for entry in history] == [32, 64, 96, 128, 160, 192]
+    assert record["valid"]["step"] == best["step"] == saved[-1]
+    assert saved == [entry["step"] for entry in history if entry["best"]]
+    assert record["finished"]
+    assert record["n_steps"] == 192
+
+
+def test_the_scale_of_rewards_is_saved_with_the_policy_and_is_that_of_the_past(tmp_path: Path) -> None:
+    record = trained(tmp_path / "short", schedule=replace(SHORT, total_steps=64))
+    longer = trained(tmp_path / "long", schedule=replace(SHORT, total_steps=64, validate_every=32))
+    scale = record["reward_scale"]
+    assert scale["count"] == pytest.approx(64, abs=1e-3)
+    assert 1e-5 < scale["var"] < 1e-1
+    if longer["valid"]["step"] == 64:
+        assert longer["reward_scale"] == scale
+    else:
+        assert longer["reward_scale"]["count"] == pytest.approx(32, abs=1e-3)
+
+
+def test_patience_ends_a_training_that_does_not_improve(tmp_path: Path, monkeypatch) -> None:
+    real = Progress.add
+    monkeypatch.setattr(Progress, "add", lambda self, entry: real(self, {**entry, "growth": -float(entry["step"])}))
+    record = trained(tmp_path, schedule=Schedule(total_steps=10_000, validate_every=32, patience=2))
+    assert record["valid"]["step"] == 32
+    assert record["n_validations"] == 3
+    assert record["n_steps"] == 96
+
+
+def test_patience_counts_from_the_best() -> None:
+    progress = Progress()
+    for step, growth in enumerate([0.1, 0.0, 0.2, 0.2, 0.1], start=1):
+        progress.add({"step": step, "growth": growth})
+    assert progress.best == {"step": 3, "growth": 0.2}
+    assert progress.since_best == 2
+    assert [entry["best"] for entry in progress.history] == [True, False, True, False, False]
+
+
+def test_a_finished_training_is_left_alone(tmp_path: Path, monkeypatch) -> None:
+    record = trained(tmp_path)
+    killed_after(0, monkeypatch)
+    assert trained(tmp_path) == record
+
+
+def test_a_state_of_another_run_is_refused(tmp_path: Path, monkeypatch) -> None:
+    kill(tmp_path, 20, monkeypatch)
+    with pytest.raises(ValueError, match="started with agent 'PPO', now 'SAC'"):
+        trained(tmp_path, SMALL[3])
+    with pytest.raises(ValueError, match="started with seed 0, now 1"):
+        trained(tmp_path, seed=1)
+
+
+def test_tensorboard_has_curves_figures_and_settings(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trained(tmp_path)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    tags = events.Tags()
+    for name in ("rollout/ep_rew_mean", "train/value_loss", "valid/growth", "valid/turnover", "final/growth"):
+        assert name in tags["scalars"]
+    assert {"valid/wealth", "valid/weights"} <= set(tags["images"])
+    assert "_hparams_/session_start_info" in events.summary_metadata
+    assert [event.step for event in events.Scalars("valid/growth")] == [64, 128, 192]
+
+
+def test_fit_end_is_the_last_valid_day(tmp_path: Path) -> None:
+    record = trained(tmp_path)
+    task = task_for(SMALL[0])
+    assert record["fit_end"] == str(max(task.train.dates[-1], task.valid.dates[-1]))
+
+
+def test_a_ruined_account_stays_as_it_is() -> None:
+    from envs import LongShort, Tape
+    from tests.envs.markets import panel_of
+
+    tape = Tape.from_panel(panel_of(np.array([10.0, 10, 25, 25, 25])[:, None]), fill="next_close")
+    market = BatchMarket(tape, 1, action=LongShort(), observation="compact", autoreset=False)
+
+    class Short:
+        def predict(self, *args, **kwargs):
+            return np.array([[-1.0]]), None
+
+    path = course(Short(), market)
+    assert path.wealth[-1] == path.wealth[2] < 1e-3
+    assert path.weights[-1].tolist() == [1.0, 0.0]
+
+
+def test_a_schedule_without_steps_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be at least 1"):
+        Schedule(validate_every=0)
+    with pytest.raises(ValueError, match="must be at least 1"):
+        Schedule(patience=0)
+
+
+def test_the_replay_memory_of_a_million_steps_is_small() -> None:
+    """30 assets x 64-wide states; full observations would take 15 GB."""
+    tape = noise_tape(days=20, assets=30, width=64)
+    market = BatchMarket(tape, 1, observation="compact", action=task_for(SAC()).action)
+    numbers = 2 * (2 * 1 + 31) + 31 + 3  # two observations (a day of 8 bytes, an account), an action, three flags
+    one = market.reset()[0]
+    size = 2 * sum(part.nbytes for part in one.values()) + 4 * (31 + 3)
+    assert size == 4 * numbers
+    assert size * 1_000_000 < 1e9
+
+
+def test_a_record_names_agent_and_environment(tmp_path: Path) -> None:
+    trained(tmp_path, PPO(n_steps=8, batch_size=16))
+    record = json.loads((tmp_path / RECORD).read_text())
+    assert (record["agent"], record["portfolio"], record["seed"]) == ("PPO", True, 0)
+    assert record["asset_width"] == 4
+    assert record["settings"] == SETTINGS
