@@ -18,6 +18,7 @@ from market.scaling import Scaling
 from market.storage import read_arrays, write_arrays
 
 KIND, VERSION = "model", 1
+EXTRA_STATE = "_extra_state"  # torch's name for what `Module.get_extra_state` returns
 _WEIGHTS, _SCALER = "encoder/", "scaler/"
 
 
@@ -82,10 +83,13 @@ class Checkpoint:
         """Puts the weights into an encoder of the same architecture.
 
         Raises:
-            ValueError: A weight is missing, is left over, or has another shape.
+            ValueError: A weight is missing, is left over, or has another shape; what torch calls extra state (trees) is
+                of any size.
         """
         own = encoder.state_dict()
         for name in (*own, *self.weights):
+            if name.endswith(EXTRA_STATE) and name in own and name in self.weights:
+                continue
             saved, wanted = (tuple(part[name].shape) if name in part else None for part in (self.weights, own))
             if saved != wanted:
                 said = "no such weight" if saved is None else f"shape {saved}"

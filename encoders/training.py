@@ -8,7 +8,7 @@ computes the same numbers twice.
 import json
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,20 +19,19 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from encoders.base import Encoder, EncoderConfig
-from encoders.checkpoint import Checkpoint, describe
+from encoders.checkpoint import describe
+from encoders.closed_form import ClosedForm
 from encoders.launch import launched, precision_of
 from encoders.monitor import Monitor
+from encoders.outcome import Backtest, Outcome
 from encoders.pipeline import TrainingData
 from encoders.resume import Learner, Progress, load_state, save_state
 from encoders.schedule import Optim, epoch_batches, seed_step
-from encoders.validation import Forecasts, Judge, Losses, by_year, codebook_health, prediction
-from market.arrays import FloatArray, IntArray
-from market.storage import write_json, write_text
+from encoders.validation import Judge, Losses, codebook_health
+from market.arrays import IntArray
+from market.storage import write_text
 
 logger = logging.getLogger(__name__)
-
-Backtest = Callable[[FloatArray, slice], Mapping[str, float | None]]
-"""What trading on a forecast ``[T, N]`` over some rows would have earned, by name."""
 
 FIRST_WEIGHTS = 2**32 - 1  # stands where the number of a step would; no run has as many
 COLLAPSED = 0.1  # share of codes in use below which a codebook deserves a warning
@@ -64,7 +63,8 @@ def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
 
     Writes ``model.safetensors`` (best on valid), ``last/state.safetensors`` (to continue from), ``history.jsonl``,
     ``tensorboard/`` and at last ``metrics.json``. Every process of a launch calls this function and must see the same
-    `directory`; the first one writes.
+    `directory`; the first one writes. A `ClosedForm` is fitted instead of trained, and leaves the same files but the
+    state.
 
     Args:
         experiment: What to run.
@@ -74,6 +74,8 @@ def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
         ValueError: A setting does not fit the data or the processes, the state in `directory` belongs to another run,
             or the loss became NaN or infinite; then the best checkpoint and the last good state remain.
     """
+    if isinstance(experiment.encoder, ClosedForm):
+        return _fit(experiment, experiment.encoder, Path(directory))
     run = _Run(experiment, Path(directory))
     progress, optim = run.resume(), experiment.optim
     step = progress.epoch * run.n_batches + progress.batch
@@ -81,8 +83,29 @@ def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
         while progress.epoch < optim.epochs and not progress.exhausted(optim.patience):
             run.learn_epoch(progress, monitor)
             run.close_epoch(progress, monitor)
-        metrics = run.judge_best(progress)
+        metrics = run.outcome.judge_best(run.encoder, progress.best_epoch, progress.epoch)
         monitor.finish(run.about["settings"], metrics)
+    return metrics
+
+
+def _fit(experiment: Experiment, config: ClosedForm, directory: Path) -> dict[str, Any]:
+    accelerator = launched(experiment.optim)
+    data, metric = experiment.data, experiment.optim.metric
+    encoder = config.fit(data, experiment.seed).to(accelerator.device)
+    judge = Judge(accelerator, data, data.store.to(accelerator.device), experiment.optim.batch_size)
+    about = describe(data, encoder, experiment.settings or {})
+    outcome = Outcome(judge, directory, about, experiment.backtest)
+    with Monitor(directory / "tensorboard", 1, 0, accelerator.is_main_process) as monitor:
+        train = judge.losses(encoder, data.train_days)
+        forecasts, losses = judge.look_at(encoder, data.days.valid)
+        valid = outcome.measures(data.days.valid, forecasts, losses)
+        outcome.keep(encoder, 0, metric, _score(valid, metric))
+        entry = {"epoch": 0, "step": 1, "train": train.terms, "valid": valid}
+        monitor.epoch(1, entry, losses, encoder)
+        if accelerator.is_main_process:
+            _write_history(directory, [entry])
+        metrics = outcome.judge_best(encoder, 0, 1)
+        monitor.finish(about["settings"], metrics)
     return metrics
 
 
@@ -109,14 +132,11 @@ class _Run:
         share = self.optim.batch_size // self.accelerator.num_processes
         self.judge = Judge(self.accelerator, self.data, self.store, share)
         self.about = describe(self.data, self.encoder, experiment.settings or {})
+        self.outcome = Outcome(self.judge, directory, self.about, experiment.backtest)
 
     @property
     def state_path(self) -> Path:
         return self.directory / "last" / "state.safetensors"
-
-    @property
-    def model_path(self) -> Path:
-        return self.directory / "model.safetensors"
 
     @property
     def judged(self) -> Encoder:
@@ -188,7 +208,7 @@ class _Run:
         """Validates, keeps the checkpoint if it is the best so far, and saves the state."""
         step = (progress.epoch + 1) * self.n_batches
         forecasts, losses = self.judge.look_at(self.judged, self.data.days.valid)
-        valid = self.measures(self.data.days.valid, forecasts, losses)
+        valid = self.outcome.measures(self.data.days.valid, forecasts, losses)
         entry = {
             "epoch": progress.epoch,
             "step": step,
@@ -196,61 +216,19 @@ class _Run:
             "valid": valid,
         }
         self._warn_of_collapse(progress.epoch, losses)
-        if progress.improves(self._score(valid)):
-            self._keep(progress)
+        if progress.improves(_score(valid, self.optim.metric)):
+            self.outcome.keep(self.judged, progress.best_epoch, self.optim.metric, progress.best_value)
         monitor.epoch(step, entry, losses, self.judged)
         progress.finish_epoch(entry)
         if self.first:
-            write_text(self.directory / "history.jsonl", "".join(json.dumps(line) + "\n" for line in progress.history))
+            _write_history(self.directory, progress.history)
         self.save(progress)
-
-    def measures(self, part: slice, forecasts: Forecasts, losses: Losses) -> dict[str, Any]:
-        """Returns prediction, loss, codebook and, where wanted, portfolio measures of a part."""
-        found = {
-            **prediction(self.data, forecasts, part),
-            "loss": losses.terms,
-            "codebooks": codebook_health(losses.counts),
-        }
-        if self.experiment.backtest is not None:
-            found["portfolio"] = dict(self.experiment.backtest(forecasts.mean, part))
-        return found
-
-    def judge_best(self, progress: Progress) -> dict[str, Any]:
-        """Returns and writes the metrics of the best checkpoint on valid and, this once, on test."""
-        self.accelerator.wait_for_everyone()
-        best = Checkpoint.load(self.model_path)
-        best.load_into(self.encoder)
-        train = self.judge.losses(self.encoder, self.data.train_days)
-        metrics: dict[str, Any] = {
-            "best_epoch": progress.best_epoch,
-            "n_epochs": progress.epoch,
-            "n_parameters": sum(parameter.numel() for parameter in self.encoder.parameters()),
-            "fit_end": self.about["fit_end"],
-            "train": {"loss": train.terms, "codebooks": codebook_health(train.counts)},
-        }
-        for name in ("valid", "test"):
-            part = getattr(self.data.days, name)
-            forecasts, losses = self.judge.look_at(self.encoder, part)
-            metrics[name] = self.measures(part, forecasts, losses) | {"per_year": by_year(self.data, forecasts, part)}
-        if self.first:
-            write_json(self.directory / "metrics.json", metrics)
-        return metrics
 
     def save(self, progress: Progress) -> None:
         """Writes the state that a continuation starts from."""
         if self.first:
             save_state(self.state_path, self.learner, progress, self.recipe)
         self.accelerator.wait_for_everyone()
-
-    def _keep(self, progress: Progress) -> None:
-        if self.first:
-            chosen = {"epoch": progress.best_epoch, "metric": self.optim.metric, "value": progress.best_value}
-            scaler = self.data.pipeline.scaler.arrays()
-            Checkpoint(self.judged.state_dict(), scaler, {**self.about, **chosen}).save(self.model_path)
-
-    def _score(self, valid: Mapping[str, Any]) -> float | None:
-        score: float | None = -valid["loss"]["total"] if self.optim.metric == "loss" else valid[self.optim.metric]
-        return score
 
     def _warn_of_collapse(self, epoch: int, losses: Losses) -> None:
         for name, health in codebook_health(losses.counts).items():
@@ -261,11 +239,21 @@ class _Run:
         if math.isfinite(norm) and all(math.isfinite(value) for value in terms.values()):
             return
         listed = ", ".join(f"{name} {value:.4g}" for name, value in terms.items())
-        kept = f"{self.model_path} keeps the best epoch" if self.model_path.exists() else "there is no checkpoint yet"
+        path = self.outcome.model_path
+        kept = f"{path} keeps the best epoch" if path.exists() else "there is no checkpoint yet"
         raise ValueError(
             f"training diverged at step {step}: {listed}, gradient norm {norm:.4g}, learning rate {rate:.3g}; "
             f"{kept}; lower optim.learning_rate or optim.clip_norm"
         )
+
+
+def _score(valid: Mapping[str, Any], metric: str) -> float | None:
+    score: float | None = -valid["loss"]["total"] if metric == "loss" else valid[metric]
+    return score
+
+
+def _write_history(directory: Path, history: Sequence[Mapping[str, Any]]) -> None:
+    write_text(directory / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
 
 
 def averaged(encoder: nn.Module, decay: float) -> AveragedModel:
