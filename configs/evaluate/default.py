@@ -1,0 +1,5 @@
+"""What tools.evaluate does unless another config is named."""
+
+from configs.schema.evaluate import Evaluate
+
+experiment = Evaluate()

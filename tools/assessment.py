@@ -1,0 +1,135 @@
+"""From trained runs to evidence: everyone trades the test days, and what came of it is measured and put on a page."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from configs.schema.evaluate import Evaluate
+from evaluation.backtest import Backtest
+from evaluation.contest import Contest, measured
+from evaluation.formats import called, number, percent
+from evaluation.report import Chapter, Study, report
+from evaluation.verdict import finding
+from market.storage import write_json, write_text, written_aside
+from tools.cli import progress
+from tools.rollouts import Market, classical, hindsight, index_backtest, references, rules
+
+SHOWN = ("annual_return", "sharpe", "max_drawdown", "final_wealth", "turnover")
+
+
+@dataclass(frozen=True, eq=False)
+class Entrant:
+    """A trained run that takes part.
+
+    Attributes:
+        name: Name in tables.
+        seeds: Rolls every seed out on a market: one backtest each, named after its folder.
+    """
+
+    name: str
+    seeds: Callable[[Market], tuple[Backtest, ...]]
+
+
+def held(market: Market, entrants: Sequence[Entrant], settings: Evaluate) -> Contest:
+    """Returns the contest of `entrants`, every classical policy that applies, and the index where one is given."""
+    rivals, simple = rules(market), references(market)
+    agents: dict[str, tuple[Backtest, ...]] = {}
+    policies: list[Backtest] = []
+    by_cost: dict[float, dict[str, tuple[Backtest, ...]]] = {points: {} for points in settings.cost_points}
+
+    def work() -> Iterator[None]:
+        for one in entrants:
+            agents[one.name] = one.seeds(market)
+            yield
+        for rule in rivals:
+            policies.extend(classical(market, [rule]))
+            yield
+        for points, found in by_cost.items():
+            there = market.at(points)
+            for one in entrants:
+                found[one.name] = one.seeds(there)
+                yield
+            found |= {path.name: (path,) for path in classical(there, simple)}
+            yield
+
+    count = len(entrants) + len(rivals) + len(by_cost) * (len(entrants) + 1)
+    for _ in progress(work(), count, "trading the test days"):
+        pass
+    index = None if settings.index is None else index_backtest(settings.index, settings.index_asset, market.tape)
+    bound = hindsight(market) if settings.hindsight else None
+    return Contest(agents, tuple(policies), index, bound, by_cost)
+
+
+def chapter(
+    title: str, market: Market, entrants: Sequence[Entrant], settings: Evaluate, known: dict[str, Any], tried: Any
+) -> Chapter:
+    """Returns one market's part of the evidence.
+
+    Args:
+        title: Names the market.
+        market: Test days and terms.
+        entrants: Trained runs.
+        settings: How to judge.
+        known: What else ``metrics.json`` says, such as the prediction measures.
+        tried: `tools.trials.Trials` beside the entrants.
+    """
+    contest = held(market, entrants, settings)
+    metrics = measured(contest, tried.sharpes, settings.seed) | known
+    metrics["verdict"] = {name: _told(metrics, name) for name in contest.agents}
+    return Chapter(title, metrics, contest)
+
+
+def write(study: Study, folder: Path) -> None:
+    """Writes ``report.html``, ``backtest.parquet``, ``policies.parquet`` and, last, ``metrics.json``.
+
+    ``backtest.parquet`` is the first agent's account in full; ``policies.parquet`` has the daily returns of everyone,
+    a column each.
+    """
+    first = study.chapters[0]
+    agents = list(first.contest.agents)
+    first.contest.everyone[agents[0]].save(folder / "backtest.parquet")
+    columns = {}
+    for one in study.chapters:
+        prefix = f"{one.title}: " if len(study.chapters) > 1 else ""
+        columns |= {f"{prefix}{name}": _series(path) for name, path in one.contest.everyone.items()}
+        for name, seeds in one.contest.agents.items():
+            columns |= {f"{prefix}{name}/{seed.name}": _series(seed) for seed in seeds}
+    with written_aside(folder / "policies.parquet") as aside:
+        pd.DataFrame(columns).rename_axis("date").to_parquet(aside)
+    write_text(folder / "report.html", report(study))
+    metrics: dict[str, Any] = dict(first.metrics)
+    if len(study.chapters) > 1:
+        metrics = {"chapters": {one.title: one.metrics for one in study.chapters}}
+    write_json(folder / "metrics.json", metrics)
+
+
+def show(chapter: Chapter) -> None:
+    """Prints one row a policy, and the verdict on each agent."""
+    table = Table(title=chapter.title)
+    for column in ("policy", "return a year", "Sharpe [95 %]", "deepest loss", "final wealth", "turnover a day"):
+        table.add_column(column, justify="left" if column == "policy" else "right")
+    for name, one in chapter.metrics["performance"].items():
+        interval = one["sharpe_ci"]
+        within = "" if interval is None or one.get("cheats") else f" [{number(interval[0])}, {number(interval[1])}]"
+        cells = (percent(one["annual_return"]), number(one["sharpe"]) + within, percent(one["max_drawdown"]))
+        style = "bold" if name in chapter.contest.agents else "dim" if one.get("cheats") else None
+        table.add_row(called(name), *cells, number(one["final_wealth"]), percent(one["turnover"]), style=style)
+    console = Console()
+    console.print(table)
+    for name in chapter.contest.agents:
+        found = finding(chapter.metrics, name)
+        console.print(f"{called(name)}: {found.word}. {found.summary}", highlight=False)
+
+
+def _told(metrics: dict[str, Any], name: str) -> dict[str, Any]:
+    found = finding(metrics, name)
+    return {"word": found.word, "sentences": [found.summary, *found.sentences]}
+
+
+def _series(path: Backtest) -> "pd.Series[float]":
+    return pd.Series(path.returns, index=pd.DatetimeIndex(path.dates))

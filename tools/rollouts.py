@@ -1,0 +1,114 @@
+"""Who may trade a market besides an agent, and what came of it: classical policies and an index on the same days."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+
+from agents.baselines import BuyAndHold, Cash, EqualWeight, LongShortQuantiles, Momentum, TopKDropN
+from agents.classical import ClassicalPolicy, Rule
+from agents.hindsight import Hindsight
+from agents.history import History
+from agents.optimisation import MeanVariance, MinimumVariance, RiskParity
+from envs import Costs, Tape
+from evaluation.backtest import Backtest
+from evaluation.rollout import benchmark_backtest, rollout
+from market.fills import marked_prices
+from market.panel import Panel
+from market.states import MarketStates
+
+BASIS_POINT = 1e-4
+ONE_IN = 5
+"""Top-k policies hold one asset in so many, and exchange at most one in so many of those a day."""
+
+
+@dataclass(frozen=True, eq=False)
+class Market:
+    """What every policy of a contest has in common.
+
+    Attributes:
+        tape: The days that are traded.
+        panel: The bars it was made of, with the days before.
+        states: Whose forecast some policies trade on; None for none.
+        costs: Terms of the account.
+        shorts: Whether short positions are allowed.
+    """
+
+    tape: Tape
+    panel: Panel
+    states: MarketStates | None
+    costs: Costs
+    shorts: bool = False
+
+    def at(self, points: float) -> "Market":
+        """Returns the same market where a trade costs `points` basis points of its value and nothing else."""
+        rate = points * BASIS_POINT
+        return replace(self, costs=replace(self.costs, fee_rate=rate, sell_fee_rate=None, half_spread=0.0, impact=0.0))
+
+
+def rules(market: Market) -> tuple[Rule, ...]:
+    """Returns every classical rule that makes sense on a market: fewer with one asset or without a forecast."""
+    names = market.tape.n_assets
+    if names == 1:
+        return Cash(), BuyAndHold(), Momentum(share=1.0)
+    found: list[Rule] = [*references(market), Momentum(), MinimumVariance(), RiskParity(), MeanVariance()]
+    if market.states is not None:
+        k = max(1, names // ONE_IN)
+        n = max(1, k // ONE_IN)
+        found += [TopKDropN(k, n), TopKDropN(k, n, eta=0.5)]
+        if market.shorts and names >= ONE_IN:
+            found.append(LongShortQuantiles(ONE_IN))
+    return Cash(), *found
+
+
+def references(market: Market) -> tuple[Rule, ...]:
+    """Returns the rules that an agent has to beat; of one asset, equal weight is buy and hold."""
+    return (BuyAndHold(),) if market.tape.n_assets == 1 else (BuyAndHold(), EqualWeight())
+
+
+def classical(market: Market, chosen: Iterable[Rule]) -> list[Backtest]:
+    """Returns the backtests of some rules."""
+    history = History.of(market.tape, market.panel, market.states)
+    return [traded(market, ClassicalPolicy(rule, history)) for rule in chosen]
+
+
+def hindsight(market: Market) -> Backtest | None:
+    """Returns the most that any long-only policy could have earned; None where costs depend on the account's size."""
+    return None if market.costs.impact > 0 else traded(market, Hindsight(market.tape, market.costs))
+
+
+def traded(market: Market, policy: ClassicalPolicy | Hindsight) -> Backtest:
+    """Returns the backtest of a policy that looks days up."""
+    env = gymnasium.make(
+        "FactorGym/Portfolio-v0",
+        tape=market.tape,
+        costs=market.costs,
+        action=policy.action,
+        observation="compact",
+    )
+    return rollout(policy, env)
+
+
+def index_backtest(path: str | Path, asset: str | None, tape: Tape) -> Backtest:
+    """Returns the path of a published index over the days of `tape`; a day it lacks has its last close.
+
+    Raises:
+        ValueError: The panel lacks the index, or does not cover the days.
+    """
+    panel = Panel.load(path)
+    name = asset or panel.assets[0]
+    if asset is None and len(panel.assets) > 1:
+        raise ValueError(f"{path}: holds {len(panel.assets)} assets; name the index with --index-asset")
+    own = panel.select([name])
+    closes = marked_prices(own, "close")[:, 0]
+    row = np.searchsorted(own.dates, tape.dates, side="right") - 1
+    if row[0] < 0 or not np.isfinite(closes[row]).all() or own.dates[-1] < tape.dates[-1]:
+        raise ValueError(
+            f"{path}: '{name}' has {own.dates[0]} ... {own.dates[-1]}, the test days are {tape.dates[0]} ... "
+            f"{tape.dates[-1]}; prepare an index that covers them"
+        )
+    returns = np.zeros(len(tape))
+    returns[:-1] = closes[row[1:]] / closes[row[:-1]] - 1
+    return benchmark_backtest(replace(tape, benchmark=returns), name=f"index {name}")
