@@ -7,7 +7,7 @@ moves money: halted, vanished and limited assets are the business of `envs.accou
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from gymnasium import spaces
@@ -20,6 +20,7 @@ LARGEST_LOGIT = 300.0  # keeps exp() and its sum finite without subtracting the 
 DOMINANT = 0.99
 
 
+@runtime_checkable
 class Action(Protocol):
     """What every kind of action provides."""
 

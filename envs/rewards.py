@@ -6,7 +6,7 @@ Only additions, products, quotients and square roots are used, so a batch equals
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,6 +23,7 @@ class Outcome(NamedTuple):
     turnover: FloatArray
 
 
+@runtime_checkable
 class Reward(Protocol):
     """What every kind of reward provides."""
 

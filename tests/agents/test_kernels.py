@@ -16,9 +16,9 @@ def plain(per_day, day, own, w_own, w_score):
 @pytest.mark.parametrize("days", [True, False])
 def test_values_and_gradients_equal_autograd(scored: bool, days: bool) -> None:
     torch.manual_seed(0)
-    U, B, N, H, I, O = (3 if days else 7), 7, 4, 5, 2, 2
+    U, B, N, H = (3 if days else 7), 7, 4, 5
     day = torch.randint(0, U, (B,)) if days else None
-    shapes = [(U, N, H), (B, N, I), (H, I), (O, H)]
+    shapes = [(U, N, H), (B, N, 2), (H, 2), (2, H)]
     inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
     results = []
     for function in (ScoredAssets.apply, plain):

@@ -58,7 +58,7 @@ def test_a_killed_training_continues_to_the_bit(agent, portfolio, tmp_path: Path
     whole = trained(tmp_path / "whole", agent, portfolio=portfolio)
     kill(
         tmp_path / "killed", 38, monkeypatch, agent=agent, portfolio=portfolio
-    )  # of 48; states after 16 and 32 of them
+    )  # of 48, states at 16, 32
     assert (tmp_path / "killed" / STATE).exists()
     torch.manual_seed(99)  # another process has other generators
     np.random.seed(99)

@@ -1,0 +1,17 @@
+"""SAC chooses a position in AAPL among the bundled S&P 500 stocks; a minute on one CPU core."""
+
+from dataclasses import replace
+
+from agents.callbacks import Schedule
+from agents.configs import SAC
+from configs.trade.bundled_AAPL_ppo import experiment as ppo
+from envs import Position
+
+experiment = replace(
+    ppo,
+    name="bundled_AAPL_sac",
+    agent=SAC(),
+    action=Position(),
+    n_envs=16,
+    schedule=Schedule(total_steps=40_000, validate_every=4_000, patience=6),
+)
