@@ -42,9 +42,11 @@ details summary { cursor: pointer; color: var(--accent) }
 .tile { background: var(--panel); border-radius: 8px; padding: .8rem 1rem }
 .tile b { display: block; font-size: 1.4rem; font-weight: 600; line-height: 1.3; font-variant-numeric: tabular-nums }
 .verdict { background: var(--panel); border-left: 4px solid var(--accent); border-radius: 0 8px 8px 0;
-  padding: 1rem 1.3rem; margin: 1.2rem 0 } .verdict p { max-width: none } .verdict p:last-child { margin-bottom: 0 }
+  padding: 1rem 1.3rem; margin: 1.2rem 0 } .verdict p { max-width: none }
+ul { padding-left: 1.15rem; margin: .4rem 0 0 } li { margin: .25rem 0; max-width: 56rem }
 @media (max-width: 600px) { body { padding: 1.25rem .9rem 3rem; font-size: 15px } h1 { font-size: 1.35rem }
-  table.facts td:first-child { white-space: normal; padding-right: .8rem } th, td { padding: .38rem .5rem } }
+  table.facts td:first-child { white-space: normal; padding-right: .8rem } th, td { padding: .38rem .5rem }
+  th:first-child, td:first-child { white-space: normal; max-width: 8.2rem } }
 """
 _CONFIG = {"responsive": True, "displayModeBar": False}
 
