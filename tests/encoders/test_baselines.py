@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import lightgbm
 import numpy as np
@@ -9,11 +10,20 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
+from encoders.audit import Training
+from encoders.checkpoint import Checkpoint
 from encoders.closed_form import ClosedForm, cells_of
+from encoders.extraction import Extraction, extract
 from encoders.linear import Moments, Ridge
+from encoders.schedule import Optim
 from encoders.storm import Storm
+from encoders.training import Experiment, pretrain
 from encoders.trees import Boosting, LightGBM, Trees, nodes_of
+from evaluation.prediction import prediction_metrics
+from market.scaling import RobustZScore
 from tests.encoders.closed_form import ClosedFormConformance, assert_equal_encoders, planted, with_labels
+from tests.encoders.test_audit import PROVENANCE
+from tests.encoders.tiny import tiny_data
 
 SMALL = Boosting(n_estimators=60, num_leaves=7, lambda_l1=0.0, lambda_l2=10.0, num_threads=1)
 
@@ -140,3 +150,25 @@ def test_tampered_trees_are_refused_in_one_line(how: str) -> None:
     with pytest.raises(ValueError, match=r"trees: .*fit them again") as error:
         Trees(5).set_extra_state(TAMPERED[how](nodes))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("config", [Ridge(), LightGBM(boosting=SMALL)], ids=["ridge", "trees"])
+def test_a_run_leaves_what_every_run_leaves(config: ClosedForm, tmp_path: Path) -> None:
+    """The checkpoint is what was fitted and judged, its states pass the audit, a second run writes the same."""
+    data = tiny_data(lookback=1)
+    metrics = pretrain(Experiment(config, data, Optim(batch_size=16), 0, {"name": "tiny"}), tmp_path / "one")
+    pretrain(Experiment(config, data, Optim(batch_size=16), 0, {"name": "tiny"}), tmp_path / "two")
+    for name in ("model.safetensors", "metrics.json", "history.jsonl"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert (metrics["best_epoch"], metrics["n_epochs"]) == (0, 1)
+    assert metrics["valid"]["rank_ic"] > 0.3, "yesterday's return tells tomorrow's in the tiny market"
+    model = Checkpoint.load(tmp_path / "one" / "model.safetensors")
+    frozen = model.restore(config, data.pipeline.features, RobustZScore())
+    assert_equal_encoders(frozen.encoder, config.fit(data, 0))
+    days = data.window_days(data.days.test)
+    found = frozen.rows(frozen.store(data.panel), days)
+    judged = prediction_metrics(found.forecast_mean, data.returns[days], found.mask, data.label.horizon)
+    assert judged["rank_ic"] == pytest.approx(metrics["test"]["rank_ic"])
+    how = Extraction(PROVENANCE, data.fit_end, Training(data.label, RobustZScore(), data.days.train))
+    verdict = extract(frozen, data.panel, tmp_path / "states.safetensors", how)
+    assert verdict.passed, verdict.faults

@@ -1,0 +1,10 @@
+"""A two-layer GRU on China's CSI 300; all else as LightGBM there."""
+
+from dataclasses import replace
+
+from configs.pretrain.csi300_lightgbm import experiment as lightgbm
+from encoders.recurrent import GRU
+
+experiment = replace(
+    lightgbm, name="csi300_gru", encoder=GRU(), optim=replace(lightgbm.optim, batch_size=8, learning_rate=5e-4)
+)
