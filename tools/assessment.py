@@ -19,8 +19,6 @@ from market.storage import write_json, write_text, written_aside
 from tools.cli import progress
 from tools.rollouts import Market, classical, hindsight, index_backtest, references, rules
 
-SHOWN = ("annual_return", "sharpe", "max_drawdown", "final_wealth", "turnover")
-
 
 @dataclass(frozen=True, eq=False)
 class Entrant:
@@ -111,8 +109,8 @@ def write(study: Study, folder: Path) -> None:
 def show(chapter: Chapter) -> None:
     """Prints one row a policy, and the verdict on each agent."""
     table = Table(title=chapter.title)
-    for column in ("policy", "return a year", "Sharpe [95 %]", "deepest loss", "final wealth", "turnover a day"):
-        table.add_column(column, justify="left" if column == "policy" else "right")
+    for column in ("policy", "a year", "Sharpe [95 %]", "deepest loss", "wealth", "turnover"):
+        table.add_column(column, justify="left" if column == "policy" else "right", no_wrap=column != "policy")
     for name, one in chapter.metrics["performance"].items():
         interval = one["sharpe_ci"]
         within = "" if interval is None or one.get("cheats") else f" [{number(interval[0])}, {number(interval[1])}]"
