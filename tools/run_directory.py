@@ -61,3 +61,18 @@ def opened(folder: Path, experiment: Any, result: str, overwrite: bool) -> None:
         if differing:
             raise ValueError(f"{folder}: started with {differing}; use the same, or --overwrite to start again")
     files.write(experiment, folder)
+
+
+def finished(folder: Path, experiment: Any, result: str) -> bool:
+    """Returns whether `folder` holds the finished run of this very experiment.
+
+    Raises:
+        ValueError: It holds the finished run of another one.
+    """
+    if not (folder / result).exists():
+        return False
+    known = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    differing = first_difference(known, to_data(experiment))
+    if differing:
+        raise ValueError(f"{folder}: this run is finished, with {differing}; remove it or choose another name")
+    return True

@@ -40,12 +40,17 @@ def main(argv: Sequence[str]) -> None:
     experiment, options = configured(Trade, Options, argv, "configs/trade")
     torch.set_num_threads(options.threads)
     folder = Path(options.workdir) / "trade" / experiment.name
+    show(train(experiment, folder, options.overwrite, options.device), folder)
+
+
+def train(experiment: Trade, folder: Path, overwrite: bool = False, device: str = "cpu") -> list[dict[str, Any]]:
+    """Trains the run in `folder`, or continues it, and returns the record of each seed."""
     with claimed(folder):
         task = task_of(experiment)
-        opened(folder, experiment, RESULT, options.overwrite)
-        records = [learn(experiment, task, seed, folder, options.device) for seed in experiment.seeds]
+        opened(folder, experiment, RESULT, overwrite)
+        records = [learn(experiment, task, seed, folder, device) for seed in experiment.seeds]
         write_json(folder / RESULT, {"seeds": {str(record["seed"]): summary(record) for record in records}})
-    show(records, folder)
+    return records
 
 
 def task_of(experiment: Trade) -> Task:

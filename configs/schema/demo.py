@@ -1,0 +1,24 @@
+"""What decides the demonstration: one value for each stage of the main job."""
+
+from dataclasses import dataclass
+
+from configs.schema.evaluate import Evaluate
+from configs.schema.prepare import Prepare
+from configs.schema.pretrain import Pretrain
+from configs.schema.trade import Trade
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The whole main job, prices to evidence, on data that ships with a dependency."""
+
+    prepare: Prepare
+    """Where the prices come from."""
+    pretrain: Pretrain
+    """The encoder and how it learns; its panel is what `prepare` writes."""
+    trades: tuple[Trade, ...]
+    """Trading runs on its states; those on the same market share a chapter of the report, in this order."""
+    evaluate: Evaluate = Evaluate()
+    """How the runs are judged."""
+    name: str = "demo"
+    """Folder under workdir/evaluate that receives the report."""
