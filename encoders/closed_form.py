@@ -63,7 +63,8 @@ class ScoreEncoder(Encoder):
     one the label itself in standard deviations from its mean. The forecast is the score in the label's own units, its
     error the root mean square of what it left over on train, one number for all assets.
 
-    An asset's state is its score; the market's the mean and the standard deviation of the scores of the day.
+    Unless a class says otherwise an asset's state is its score, and the market's the mean and the standard deviation of
+    the scores of the day.
     """
 
     level: Tensor
@@ -106,12 +107,15 @@ class ScoreEncoder(Encoder):
         """Returns states and forecast; there are no tokens."""
         shown = features[:, -1].where(rearrange(mask, "b n -> b n 1"), 0.0)
         score = self.score(shown, mask).where(mask, 0.0)
-        mean = _mean(score, mask)
-        spread = _mean((score - mean).where(mask, 0.0).square(), mask).sqrt()
         forecast = (self.level + self.spread * score).float().where(mask, torch.nan)
         error = self.error.float().expand_as(forecast).where(mask, torch.nan)
-        state = State(rearrange(score, "b n -> b n 1"), torch.cat([mean, spread], -1), None)
-        return Inference(state, Forecast(forecast, error), {})
+        return Inference(self.state(score, shown, mask), Forecast(forecast, error), {})
+
+    def state(self, score: Float[Tensor, "B N"], features: Float[Tensor, "B N F"], mask: Bool[Tensor, "B N"]) -> State:
+        """Returns the states of days with these scores and features, both zero where masked."""
+        mean = _mean(score, mask)
+        spread = _mean((score - mean).where(mask, 0.0).square(), mask).sqrt()
+        return State(rearrange(score, "b n -> b n 1"), torch.cat([mean, spread], -1), None)
 
     def targets(self, label: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
         """Returns what the score of each cell should have been; NaN where the label is."""

@@ -3,7 +3,6 @@
 Reference: Hoerl and Kennard (1970), Ridge regression: biased estimation for nonorthogonal problems, equation 2.3.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from einops import einsum, rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from encoders.closed_form import Cells, ScoreEncoder, cells_of
+from encoders.closed_form import ScoreEncoder, cells_of
 from encoders.pipeline import TrainingData
 from encoders.windows import InputShape
 from evaluation.prediction import daily_rank_ic
@@ -43,38 +42,31 @@ class Ridge:
 
     def build(self, shape: InputShape) -> "RidgeEncoder":
         """Returns an encoder that forecasts the same for all; `fit` returns one that has learnt."""
-        return RidgeEncoder(self, shape)
+        return RidgeEncoder(self, shape.n_features)
 
     def fit(self, data: TrainingData, seed: int) -> "RidgeEncoder":
         """Returns the regression on the train days, with the penalty that ranks the valid days best."""
         encoder = self.build(data.store.shape)
-        encoder.learn_units(data)
-        moments = Moments(data.store.shape.n_features)
-        for cells in cells_of(data, data.train_days):
-            moments.add(*encoder.rows(cells))
-        solved = [moments.solve(alpha) for alpha in self.alphas]
-        scores = [_rank_ic(encoder, data, *solution) for solution in solved]
-        encoder.put(*solved[int(np.argmax(scores))])
-        encoder.learn_error(data)
+        encoder.regress(data)
         return encoder
 
 
 class Moments:
-    """Sums of a regression in double precision, over as many rows as one likes; `F` features."""
+    """Sums of a regression in double precision, over as many rows as one likes; `R` regressors."""
 
-    def __init__(self, n_features: int) -> None:
+    def __init__(self, n_regressors: int) -> None:
         self.count = 0
-        self.sums = torch.zeros(n_features + 1, dtype=torch.float64)
-        self.squares = torch.zeros(n_features + 1, n_features + 1, dtype=torch.float64)
+        self.sums = torch.zeros(n_regressors + 1, dtype=torch.float64)
+        self.squares = torch.zeros(n_regressors + 1, n_regressors + 1, dtype=torch.float64)
 
-    def add(self, features: Float[Tensor, "S F"], target: Float[Tensor, " S"]) -> None:
+    def add(self, regressors: Float[Tensor, "S R"], target: Float[Tensor, " S"]) -> None:
         """Counts some rows."""
-        rows = torch.cat([features, target[:, None]], dim=1).double()
+        rows = torch.cat([regressors, target[:, None]], dim=1).double()
         self.count += len(rows)
         self.sums += rows.sum(0)
         self.squares.addmm_(rows.mT, rows)
 
-    def solve(self, alpha: float) -> tuple[Float[Tensor, " F"], Float[Tensor, ""]]:
+    def solve(self, alpha: float) -> tuple[Float[Tensor, " R"], Float[Tensor, ""]]:
         """Returns coefficients and intercept that are least in mean squared error plus `alpha` times their squares."""
         mean = self.sums / self.count
         covariance = self.squares / self.count - torch.outer(mean, mean)
@@ -84,47 +76,59 @@ class Moments:
 
 
 class RidgeEncoder(ScoreEncoder):
-    """A linear score; `Ridge` fits it."""
+    """A score that is linear in what `regressors` makes of a day, the features themselves; `Ridge` fits it."""
 
-    def __init__(self, config: Ridge, shape: InputShape) -> None:
+    def __init__(self, config: Ridge, n_regressors: int) -> None:
         super().__init__(config.target)
-        self.coefficient = nn.Parameter(torch.zeros(shape.n_features), requires_grad=False)
+        self.alphas = config.alphas
+        self.coefficient = nn.Parameter(torch.zeros(n_regressors), requires_grad=False)
         self.intercept = nn.Parameter(torch.zeros(()), requires_grad=False)
+
+    def regressors(self, features: Float[Tensor, "B N F"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B N R"]:
+        """Returns what the score is linear in; zero where masked."""
+        return features
 
     def score(self, features: Float[Tensor, "B N F"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B N"]:
         """Returns the linear score of each asset."""
         with torch.autocast(features.device.type, enabled=False):
-            return einsum(self._centred(features, mask), self.coefficient, "b n f, f -> b n") + self.intercept
+            return einsum(self._centred(features, mask), self.coefficient, "b n r, r -> b n") + self.intercept
 
-    def rows(self, cells: Cells) -> tuple[Float[Tensor, "S F"], Float[Tensor, " S"]]:
-        """Returns the cells with a known label as rows of a regression."""
-        target = self.targets(cells.label)
-        known = target.isfinite()
-        return self._centred(cells.features, cells.mask)[known], target[known]
+    def regress(self, data: TrainingData) -> None:
+        """Learns the score on the train days, with the penalty that ranks the valid days best."""
+        self.learn_units(data)
+        moments = Moments(len(self.coefficient))
+        for cells in cells_of(data, data.train_days):
+            target = self.targets(cells.label)
+            known = target.isfinite()
+            moments.add(self._centred(cells.features, cells.mask)[known], target[known])
+        solved = [moments.solve(alpha) for alpha in self.alphas]
+        ranked = [self._rank_ic(data, *solution) for solution in solved]
+        self._put(*solved[int(np.argmax(ranked))])
+        self.learn_error(data)
 
-    def put(self, coefficient: Float[Tensor, " F"], intercept: Float[Tensor, ""]) -> None:
-        """Takes over a solution."""
+    def _put(self, coefficient: Float[Tensor, " R"], intercept: Float[Tensor, ""]) -> None:
         self.coefficient.copy_(coefficient)
         self.intercept.copy_(intercept)
 
-    def _centred(self, features: Float[Tensor, "B N F"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B N F"]:
+    def _centred(self, features: Float[Tensor, "B N F"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B N R"]:
+        regressors = self.regressors(features, mask)
         if self.target is None:
-            return features
+            return regressors
         count = rearrange(mask.sum(1), "b -> b 1 1").clamp(min=1)
-        return features - features.sum(1, keepdim=True) / count
+        return regressors - regressors.sum(1, keepdim=True) / count
 
-
-def _rank_ic(
-    encoder: RidgeEncoder, data: TrainingData, coefficient: Float[Tensor, " F"], intercept: Float[Tensor, ""]
-) -> float:
-    """Returns the mean RankIC of a solution over the valid days, the lowest of numbers where it is undefined."""
-    encoder.put(coefficient, intercept)
-    daily = np.concatenate(list(_daily_rank_ic(encoder, data)))
-    known = np.isfinite(daily)
-    return float(daily[known].mean()) if known.any() else -np.inf
-
-
-def _daily_rank_ic(encoder: RidgeEncoder, data: TrainingData) -> Iterator[np.ndarray]:
-    for cells in cells_of(data, data.judged_days(data.days.valid)):
-        score = encoder.score(cells.features, cells.mask).double().numpy()
-        yield daily_rank_ic(score, cells.label.double().numpy(), cells.mask.numpy())
+    def _rank_ic(self, data: TrainingData, coefficient: Float[Tensor, " R"], intercept: Float[Tensor, ""]) -> float:
+        """Returns the mean RankIC of a solution over the valid days, the lowest of numbers where it is undefined."""
+        self._put(coefficient, intercept)
+        daily = np.concatenate(
+            [
+                daily_rank_ic(
+                    self.score(cells.features, cells.mask).double().numpy(),
+                    cells.label.double().numpy(),
+                    cells.mask.numpy(),
+                )
+                for cells in cells_of(data, data.judged_days(data.days.valid))
+            ]
+        )
+        known = np.isfinite(daily)
+        return float(daily[known].mean()) if known.any() else -np.inf

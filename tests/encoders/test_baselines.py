@@ -22,25 +22,26 @@ from encoders.trees import Boosting, LightGBM, Trees, nodes_of
 from evaluation.prediction import prediction_metrics
 from market.scaling import RobustZScore
 from tests.encoders.closed_form import ClosedFormConformance, assert_equal_encoders, planted, with_labels
+from tests.encoders.conformance import SetConformance
 from tests.encoders.test_audit import PROVENANCE
 from tests.encoders.tiny import tiny_data
 
 SMALL = Boosting(n_estimators=60, num_leaves=7, lambda_l1=0.0, lambda_l2=10.0, num_threads=1)
 
 
-class TestRidge(ClosedFormConformance):
+class TestRidge(ClosedFormConformance, SetConformance):
     config = Ridge()
 
 
-class TestRidgeOfReturns(ClosedFormConformance):
+class TestRidgeOfReturns(ClosedFormConformance, SetConformance):
     config = Ridge(target=None)
 
 
-class TestLightGBM(ClosedFormConformance):
+class TestLightGBM(ClosedFormConformance, SetConformance):
     config = LightGBM(boosting=SMALL)
 
 
-class TestLightGBMOfScores(ClosedFormConformance):
+class TestLightGBMOfScores(ClosedFormConformance, SetConformance):
     config = LightGBM(target="zscore", boosting=SMALL)
 
 
