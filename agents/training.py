@@ -104,10 +104,9 @@ def train_agent(
         return record
     validator = Validator(config, task.judging(), task.portfolio)
     market = task.learning()
-    env = VecNormalize(
-        MarketVecEnv(market), norm_obs=False, clip_reward=LARGEST_REWARD, gamma=config.gamma, epsilon=1e-12
+    model = config.build(
+        with_scaled_rewards(market, config.gamma), StateTable(task.train), task.portfolio, seed, device
     )
-    model = config.build(env, StateTable(task.train), task.portfolio, seed, device)
     about = describe(config, market, task.portfolio) | {
         "seed": seed,
         "fit_end": last_day(task.train, task.valid),
@@ -128,6 +127,11 @@ def train_agent(
         assert progress.best is not None
         monitor.finish(settings, {name: value for name, value in progress.best.items() if name != "step"})
     return _finish(folder, progress)
+
+
+def with_scaled_rewards(market: BatchMarket, gamma: float) -> VecNormalize:
+    """Returns episodes whose rewards are divided by the running standard deviation of their discounted sum."""
+    return VecNormalize(MarketVecEnv(market), norm_obs=False, clip_reward=LARGEST_REWARD, gamma=gamma, epsilon=1e-12)
 
 
 def _finished(folder: Path) -> dict[str, Any] | None:

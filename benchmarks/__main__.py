@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("features", "envs", "pretrain")
+NAMES = ("features", "envs", "agents", "pretrain")
 
 
 def main(argv: list[str]) -> None:
