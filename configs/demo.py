@@ -1,7 +1,5 @@
 """The main job in minutes on two CPU cores: 20 S&P 500 stocks, STORM, PPO and SAC; every part as in its own config."""
 
-from dataclasses import replace
-
 from configs.prepare.bundled import experiment as prepare
 from configs.pretrain.bundled_storm_dual import experiment as pretrain
 from configs.schema.demo import Demo
@@ -9,8 +7,4 @@ from configs.trade.bundled_AAPL_ppo import experiment as aapl_ppo
 from configs.trade.bundled_AAPL_sac import experiment as aapl_sac
 from configs.trade.bundled_portfolio_ppo import experiment as portfolio_ppo
 
-experiment = Demo(
-    prepare=prepare,
-    pretrain=replace(pretrain, optim=replace(pretrain.optim, epochs=6, patience=2)),
-    trades=(portfolio_ppo, aapl_ppo, replace(aapl_sac, seeds=(0, 1))),
-)
+experiment = Demo(prepare=prepare, pretrain=pretrain, trades=(portfolio_ppo, aapl_ppo, aapl_sac))

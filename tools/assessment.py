@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from configs.schema.evaluate import Evaluate
+from envs import Costs
 from evaluation.backtest import Backtest
 from evaluation.contest import Contest, measured
 from evaluation.formats import called, number, percent
@@ -26,11 +27,11 @@ class Entrant:
 
     Attributes:
         name: Name in tables.
-        seeds: Rolls every seed out on a market: one backtest each, named after its folder.
+        seeds: Rolls every seed out on the test days at some costs: one backtest each, named after its folder.
     """
 
     name: str
-    seeds: Callable[[Market], tuple[Backtest, ...]]
+    seeds: Callable[[Costs], tuple[Backtest, ...]]
 
 
 def held(market: Market, entrants: Sequence[Entrant], settings: Evaluate) -> Contest:
@@ -42,7 +43,7 @@ def held(market: Market, entrants: Sequence[Entrant], settings: Evaluate) -> Con
 
     def work() -> Iterator[None]:
         for one in entrants:
-            agents[one.name] = one.seeds(market)
+            agents[one.name] = one.seeds(market.costs)
             yield
         for rule in rivals:
             policies.extend(classical(market, [rule]))
@@ -50,7 +51,7 @@ def held(market: Market, entrants: Sequence[Entrant], settings: Evaluate) -> Con
         for points, found in by_cost.items():
             there = market.at(points)
             for one in entrants:
-                found[one.name] = one.seeds(there)
+                found[one.name] = one.seeds(there.costs)
                 yield
             found |= {path.name: (path,) for path in classical(there, simple)}
             yield

@@ -1,6 +1,6 @@
 """`python -m tools.evaluate --run workdir/trade/dj30_AAPL_storm_dual_ppo`: trained agents to evidence on test days."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,12 @@ def with_default(argv: Sequence[str]) -> list[str]:
 
 
 def evaluate(
-    groups: dict[str, Sequence[Path]], title: str, settings: Evaluate, folder: Path, overwrite: bool = False
+    groups: Mapping[str, Sequence[Path]],
+    title: str,
+    settings: Evaluate,
+    folder: Path,
+    overwrite: bool = False,
+    names: Sequence[str] = (),
 ) -> Study:
     """Trades the test days of finished runs, writes the evidence into `folder` and returns it.
 
@@ -59,6 +64,7 @@ def evaluate(
         settings: How to judge.
         folder: Receives ``metrics.json``, ``backtest.parquet``, ``policies.parquet`` and ``report.html``.
         overwrite: Replace an evaluation that is there.
+        names: What to call the runs of a group; by default their algorithms, or the runs where those are alike.
 
     Raises:
         ValueError: There is one already, or a run cannot be evaluated; see `tools.trained.open_run`.
@@ -70,13 +76,13 @@ def evaluate(
                 f"{folder / METRICS}: the test days have been evaluated; --overwrite looks at them again and says so"
             )
         opened = {name: [open_run(path) for path in paths] for name, paths in groups.items()}
-        chapters = tuple(_chapter(name, runs, settings, looks + 1) for name, runs in opened.items())
+        chapters = tuple(_chapter(name, runs, settings, looks + 1, names) for name, runs in opened.items())
         study = _study(title, [one for runs in opened.values() for one in runs], chapters)
         write(study, folder)
     return study
 
 
-def _chapter(title: str, runs: Sequence[Trained], settings: Evaluate, looks: int) -> Chapter:
+def _chapter(title: str, runs: Sequence[Trained], settings: Evaluate, looks: int, names: Sequence[str]) -> Chapter:
     _refuse_other_markets(runs)
     tried = other_trials([one.folder for one in runs], settings.other_trials)
     judged = runs[0].judged()
@@ -89,7 +95,7 @@ def _chapter(title: str, runs: Sequence[Trained], settings: Evaluate, looks: int
         "others": tried.sharpes,
     }
     agents = [one.agent for one in runs]
-    names = agents if len(set(agents)) == len(agents) else [one.folder.name for one in runs]
+    names = names or (agents if len(set(agents)) == len(agents) else [one.folder.name for one in runs])
     entrants = [one.entrant(name) for one, name in zip(runs, names, strict=True)]
     return chapter(title, runs[0].market, entrants, settings, known, tried)
 

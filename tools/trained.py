@@ -12,7 +12,7 @@ from agents.checkpoint import RECORD, load_agent
 from configs.files import load_json, source_text
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
-from envs import LongShort
+from envs import Costs, LongShort
 from evaluation.backtest import Backtest
 from evaluation.forecast import Judged
 from evaluation.rollout import rollout
@@ -56,8 +56,8 @@ class Trained:
         """Returns the run as one that takes part in a contest under `name`."""
         return Entrant(name, self.rolled_out)
 
-    def rolled_out(self, market: Market) -> tuple[Backtest, ...]:
-        """Returns the deterministic backtest of every seed on `market`, which may have other costs than in training.
+    def rolled_out(self, costs: Costs) -> tuple[Backtest, ...]:
+        """Returns the deterministic backtest of every seed on the test days, at costs that may differ from training's.
 
         Raises:
             ValueError: A policy is missing, damaged, or was trained for another environment.
@@ -65,8 +65,8 @@ class Trained:
         experiment = self.experiment
         env = gymnasium.make(
             "FactorGym/Portfolio-v0" if experiment.asset is None else "FactorGym/SingleStock-v0",
-            tape=market.tape,
-            costs=market.costs,
+            tape=self.market.tape,
+            costs=costs,
             action=experiment.action,
             observation="compact",
         )

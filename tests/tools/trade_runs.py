@@ -10,8 +10,11 @@ from agents.configs import PPO
 from configs.files import source_text
 from configs.schema.trade import Trade
 from envs import Costs, LongOnly, SellHoldBuy
+from market.features import Formulas
+from market.features.table import Feature
 from market.labels import Label
 from market.panel import Panel
+from market.splits import Split
 from market.states import PROVENANCE, MarketStates
 from tools import train
 
@@ -21,6 +24,11 @@ SPLIT = {
     "test": ("2018-11-05", "2019-02-28"),
 }
 N_ASSETS = 5
+
+
+def split():
+    """Returns the split of that market."""
+    return Split(**SPLIT)
 
 
 def market(workdir, seed=0, fit_end="2018-10-31", verdict="passed"):
@@ -68,6 +76,7 @@ def trade(workdir, name="tiny_ppo", asset=None, **changes):
         agent=PPO(n_steps=16, batch_size=64, n_epochs=1, width=4, net_arch=(4,)),
         action=LongOnly() if asset is None else SellHoldBuy(),
         costs=Costs(fee_rate=1e-3),
+        features=Formulas((Feature("move", "close / delay(close, 1) - 1"),)),
         episode_days=40,
         n_envs=4,
         schedule=Schedule(total_steps=128, validate_every=64),

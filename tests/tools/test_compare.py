@@ -1,0 +1,100 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from configs.files import source_text
+from market.states import MarketStates
+from tests.tools import trade_runs
+from tools.compare import KINDS, main, variant
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("workdir")
+    trade_runs.market(folder)
+    return folder
+
+
+def config(workdir, experiment):
+    path = workdir / f"{experiment.name}.py"
+    path.write_text(source_text(experiment))
+    return str(path)
+
+
+def test_a_list_of_configs_is_run_and_set_beside_buy_and_hold(workdir, capsys) -> None:
+    one = trade_runs.trade(workdir, "one", asset="S1")
+    two = trade_runs.trade(workdir, "two", asset="S2", seeds=(0,))
+    command = ["--configs", config(workdir, one), config(workdir, two), "--workdir", str(workdir)]
+    main(command)
+    said = capsys.readouterr().out
+    assert "Trading" in said
+    path = workdir / "evaluate" / "comparison" / "comparison.json"
+    rows = json.loads(path.read_text())["trading"]
+    assert [row["run"] for row in rows] == ["one", "two"]
+    metrics = json.loads((workdir / "evaluate" / "two" / "metrics.json").read_text())
+    assert rows[1]["its Sharpe"] == f"{metrics['performance']['buy_and_hold']['sharpe']:.2f}".replace("-", "−")
+    assert rows[1]["verdict"] == metrics["verdict"]["PPO"]["word"]
+    assert "[" in rows[0]["Sharpe over seeds"]
+    assert "[" not in rows[1]["Sharpe over seeds"]  # one seed has no interval
+    policy = workdir / "trade" / "one" / "seed_0" / "policy.safetensors"
+    before = policy.stat().st_mtime_ns
+    main(command)  # nothing is trained or evaluated again
+    assert policy.stat().st_mtime_ns == before
+    assert json.loads((workdir / "evaluate" / "two" / "metrics.json").read_text())["looks"] == 1
+    assert json.loads(path.read_text())["trading"] == rows
+
+
+def test_a_run_trained_by_another_configuration_is_refused(workdir) -> None:
+    one = trade_runs.trade(workdir, "fixed", asset="S1", seeds=(0,))
+    main(["--configs", config(workdir, one), "--workdir", str(workdir)])
+    with pytest.raises(ValueError, match=r"fixed: this run is finished, with .*lookback 1, now 2"):
+        main(["--configs", config(workdir, replace(one, lookback=2)), "--workdir", str(workdir)])
+
+
+def test_pretraining_runs_are_compared_by_their_forecasts(tmp_path, capsys) -> None:
+    part = {"ic": 0.01, "icir": 0.1, "rank_ic": 0.0123, "rank_icir": 0.1, "rank_ic_t": 2.0, "rank_ic_ci": [-0.01, 0.03]}
+    folder = tmp_path / "pretrain" / "encoder"
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text(json.dumps({"valid": part, "test": {**part, "rank_ic_ci": None}}))
+    main(["--runs", str(folder), "--workdir", str(tmp_path)])
+    assert "Forecasts" in capsys.readouterr().out
+    rows = json.loads((tmp_path / "evaluate" / "comparison" / "comparison.json").read_text())["forecasts"]
+    assert [row["rank IC"] for row in rows] == ["0.0123 [−0.0100, 0.0300]", "0.0123"]
+
+
+def test_an_ablation_changes_what_is_seen_and_nothing_else(workdir, capsys) -> None:
+    base = trade_runs.trade(workdir, "base")
+    states = MarketStates.load(base.states)
+    pca = workdir / "states" / "pca" / "states.safetensors"
+    pca.parent.mkdir()
+    rotated = np.ascontiguousarray(states.asset[..., ::-1])
+    replace(states, asset=rotated, forecast_mean=np.full_like(states.forecast_mean, np.nan), codes=None).save(pca)
+    audit = workdir / "states" / "tiny" / "audit.json"
+    pca.with_name("audit.json").write_text(audit.read_text())
+    main(["--ablation", "--config", config(workdir, base), "--pca", str(pca), "--workdir", str(workdir)])
+    said = capsys.readouterr().out
+    assert "What states add" in said
+    rows = json.loads((workdir / "evaluate" / "base_ablation" / "comparison.json").read_text())["ablation"]
+    assert [row["agent sees"] for row in rows] == list(KINDS)
+    for row in rows:
+        assert "[" in row["Sharpe, days"]
+        assert ("[" in row["more than without, seeds"]) == (row["agent sees"] != "no states")
+    metrics = json.loads((workdir / "evaluate" / "base_ablation" / "metrics.json").read_text())
+    assert {"equal_weight", "buy_and_hold"} <= set(metrics["performance"])
+    assert (workdir / "evaluate" / "base_ablation" / "report.html").exists()
+    for kind in KINDS:
+        one = variant(base, kind, str(pca))
+        assert replace(one, name=base.name, observe=base.observe, states=base.states) == base
+
+
+def test_mistakes_are_one_line(workdir, tmp_path) -> None:
+    with pytest.raises(ValueError, match="nothing to compare"):
+        main(["--workdir", str(tmp_path)])
+    with pytest.raises(ValueError, match="name it with --config"):
+        main(["--ablation", "--workdir", str(tmp_path)])
+    blind = trade_runs.trade(workdir, "blind", observe="none")
+    blind = replace(blind, states=None, split=trade_runs.split(), fill="next_close")
+    with pytest.raises(ValueError, match="no states to take away"):
+        main(["--ablation", "--config", config(workdir, blind), "--workdir", str(workdir)])

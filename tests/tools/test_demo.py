@@ -1,0 +1,123 @@
+import json
+
+import pytest
+from accelerate.state import AcceleratorState, PartialState
+
+from tools import demo, train
+
+CONFIG = """
+from dataclasses import replace
+
+from agents.baselines import TopKDropN
+from agents.callbacks import Schedule
+from agents.configs import PPO, SAC
+from configs.schema.demo import Demo
+from configs.schema.evaluate import Evaluate
+from configs.schema.prepare import Prepare
+from configs.schema.pretrain import Pretrain
+from configs.schema.trade import Trade
+from encoders.schedule import Optim
+from encoders.storm import Storm
+from encoders.storm_branches import Sizes
+from envs import LongOnly, Position, SellHoldBuy
+from market.features import Formulas
+from market.features.table import Feature
+from market.labels import Label
+from market.sources.synthetic import Synthetic
+from market.splits import Split
+
+sizes = Sizes(dim=8, depth=1, decoder_depth=1, heads=2, asset_state=4, market_state=4)
+encoder = Pretrain(
+    name="tiny",
+    panel={workdir!r} + "/data/tiny/panel.safetensors",
+    encoder=Storm(lookback=8, codebook_size=8, sizes=sizes),
+    features=Formulas((Feature("move", "close / delay(close, 1) - 1"), Feature("range", "high / low - 1"))),
+    label=Label(fill="next_open"),
+    split=Split(
+        train=("2010-01-04", "2010-07-30"), valid=("2010-08-09", "2010-10-29"), test=("2010-11-08", "2010-12-31")
+    ),
+    portfolio=TopKDropN(k=2, n_drop=1),
+    optim=Optim(epochs=1, batch_size=16, learning_rate=3e-3, precision="fp32"),
+)
+whole = Trade(
+    name="whole",
+    panel=encoder.panel,
+    states={workdir!r} + "/states/tiny/states.safetensors",
+    agent=PPO(n_steps=16, batch_size=64, n_epochs=1, width=4, net_arch=(4,)),
+    action=LongOnly(),
+    episode_days=20,
+    n_envs=4,
+    schedule=Schedule(total_steps=128, validate_every=64),
+    seeds=(0,),
+)
+one = replace(whole, name="one_ppo", asset="S1", action=SellHoldBuy())
+sac = replace(one, name="one_sac", agent=SAC(net_arch=(4,)), action=Position(), n_envs=2)
+experiment = Demo(
+    prepare=Prepare(name="tiny", source=Synthetic(stocks=6, days=270)),
+    pretrain=encoder,
+    trades=(whole, one, sac),
+    evaluate=Evaluate(cost_points=()),
+)
+"""
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator():
+    yield
+    AcceleratorState._reset_state()
+    PartialState._reset_state()
+
+
+def test_the_main_job_runs_continues_and_explains_itself(tmp_path, capsys, monkeypatch) -> None:
+    workdir = tmp_path / "workdir"
+    config = tmp_path / "demo.py"
+    config.write_text(CONFIG.replace("{workdir!r}", repr(str(workdir))))
+    command = ["--config", str(config), "--workdir", str(workdir)]
+
+    class KilledError(Exception):
+        pass
+
+    def killed(*_):
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "train", killed)
+        with pytest.raises(KilledError):
+            demo.main(command)
+    assert (workdir / "states" / "tiny" / "states.safetensors").exists()
+    states = (workdir / "states" / "tiny" / "states.safetensors").stat().st_mtime_ns
+    capsys.readouterr()
+
+    demo.main(command)
+    said = capsys.readouterr().out
+    assert "up to date" in said
+    assert said.count("is finished") == 2  # encoder and states are left alone
+    assert (workdir / "states" / "tiny" / "states.safetensors").stat().st_mtime_ns == states
+    metrics = json.loads((workdir / "evaluate" / "demo" / "metrics.json").read_text())["chapters"]
+    assert set(metrics) == {"Portfolio", "S1"}
+    assert {"PPO", "equal_weight", "risk_parity", "top1_drop1"} <= set(metrics["Portfolio"]["performance"])
+    assert {"PPO", "SAC", "buy_and_hold"} <= set(metrics["S1"]["performance"])
+    assert metrics["S1"]["trials"]["seeds"] == 2
+    page = (workdir / "evaluate" / "demo" / "report.html").read_text()
+    for words in ("Portfolio", "S1", "SAC", "Audit of the states"):
+        assert words in page
+    assert list((workdir / "trade" / "whole" / "seed_0" / "tensorboard").iterdir())
+    for name in ("panel.safetensors", "states.safetensors", "policy.safetensors", "report.html", "audit.json"):
+        assert name in said
+
+    demo.main(command)
+    said = capsys.readouterr().out
+    assert said.count("is finished") == 2 + 3 + 1
+    assert json.loads((workdir / "evaluate" / "demo" / "metrics.json").read_text())["chapters"] == metrics
+
+
+def test_a_stage_made_by_another_configuration_is_refused(tmp_path) -> None:
+    workdir = tmp_path / "workdir"
+    folder = workdir / "pretrain" / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text("{}")
+    (folder / "config.json").write_text('{"name": "another"}')
+    config = tmp_path / "demo.py"
+    config.write_text(CONFIG.replace("{workdir!r}", repr(str(workdir))))
+    with pytest.raises(ValueError, match=r"pretrain/tiny: this run is finished, with name 'another', now 'tiny'"):
+        demo.main(["--config", str(config), "--workdir", str(workdir)])
