@@ -1,0 +1,8 @@
+"""FactorVAE on China's CSI 300; all else as LightGBM there."""
+
+from dataclasses import replace
+
+from configs.pretrain.csi300_gru import experiment as gru
+from encoders.factor_vae import FactorVAE
+
+experiment = replace(gru, name="csi300_factor_vae", encoder=FactorVAE())
