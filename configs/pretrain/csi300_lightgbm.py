@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from agents.baselines import TopKDropN
 from configs.pretrain.dj30_lightgbm import experiment as dj30
 from encoders.trees import LightGBM
 from market.labels import Label
@@ -14,6 +15,7 @@ experiment = replace(
     panel="workdir/data/csi300/panel.safetensors",
     encoder=LightGBM(),
     scaling=CrossSectionalZScore(),
+    portfolio=TopKDropN(k=50, n_drop=5),
     label=Label(fill="next_close", horizon=1),
     split=Split(
         train=("2010-01-04", "2017-12-27"),
