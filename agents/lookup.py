@@ -53,6 +53,11 @@ class StateTable:
         if self.assets.device != device:
             self.assets, self.market, self.mask = (one.to(device) for one in (self.assets, self.market, self.mask))
 
+    def at(self, rows: Int[Tensor, " U"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns asset states, market states and mask of some days."""
+        assets, market, mask = (one.index_select(0, rows) for one in (self.assets, self.market, self.mask))
+        return assets, market, mask
+
     def __deepcopy__(self, memo: dict[int, Any]) -> "StateTable":
         return self  # as immutable as its tape
 
@@ -83,7 +88,8 @@ class StateLookup(BaseFeaturesExtractor):
             assert self.table is not None
             self.table.to(account.device)
             rows, inverse = torch.unique(observations["day"].long().flatten(), return_inverse=True)
-            return Seen(self.table.assets[rows], self.table.market[rows], self.table.mask[rows], account, inverse)
+            assets, market, mask = self.table.at(rows)
+            return Seen(assets, market, mask, account, inverse)
         if "asset" in observations:  # the single-stock environment
             assets = observations["asset"].float()[:, None]
             return Seen(assets, observations["market"].float(), torch.ones_like(assets[..., 0]), account, None)

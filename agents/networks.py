@@ -52,8 +52,8 @@ class AssetNetwork(nn.Module):
             cash: The same of cash.
         """
         market = self.market(seen.market)
-        per_day = self.asset(seen.assets) + rearrange(market, "u h -> u 1 h")
-        per_day = per_day.masked_fill(rearrange(seen.mask == 0, "u n -> u n 1"), SILENT)
+        per_day = self.asset(seen.assets).add_(rearrange(market, "u h -> u 1 h"))  # in place: it is large
+        per_day = per_day.masked_fill_(rearrange(seen.mask == 0, "u n -> u n 1"), SILENT)
         weight = None if self.score is None else self.score.weight
         scores, total = ScoredAssets.apply(per_day, seen.day, own, self.inputs.weight, weight)  # type: ignore[no-untyped-call]
         count = seen.mask.sum(1, keepdim=True).clamp(min=1.0)

@@ -40,11 +40,12 @@ def read(experiment: Trade, until: Part = "valid") -> Sources:
     Training never asks for more than the valid days, so nothing it makes can depend on what comes after.
 
     Raises:
-        ValueError: A file is missing or damaged, or states and panel do not fit together.
+        ValueError: A file is missing or damaged, or the encoder has learnt from days of test.
     """
     whole = Panel.load(experiment.panel)
     states = None if experiment.states is None else MarketStates.load(experiment.states)
     split = experiment.split or _split_of(states, experiment.states)
+    _check_untouched(experiment, states, split)
     panel = whole.between(None, getattr(split, until)[1])
     fill = experiment.fill or (states.provenance["fill"] if states is not None else default_fill(panel))
     if experiment.observe in ("states", "shuffled"):
@@ -81,6 +82,14 @@ def shuffled(tape: Tape, seed: int) -> Tape:
     """Returns the tape on which each day shows what another day of it showed; prices stay where they are."""
     order = np.random.default_rng(seed).permutation(len(tape.frames))
     return replace(tape, frames=tape.frames[order], market_frames=tape.market_frames[order])
+
+
+def _check_untouched(experiment: Trade, states: MarketStates | None, split: Split) -> None:
+    if states is not None and states.fit_end >= np.datetime64(split.test[0], "D"):
+        raise ValueError(
+            f"{experiment.states}: the encoder learnt from days until {states.fit_end}, but test starts on "
+            f"{split.test[0]}; start test later, or train the encoder on earlier days"
+        )
 
 
 def _nothing(panel: Panel) -> Panel:

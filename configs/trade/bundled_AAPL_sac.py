@@ -13,5 +13,5 @@ experiment = replace(
     agent=SAC(),
     action=Position(),
     n_envs=16,
-    schedule=Schedule(total_steps=40_000, validate_every=4_000, patience=6),
+    schedule=Schedule(total_steps=24_000, validate_every=3_000, patience=6),
 )

@@ -8,7 +8,7 @@ import torch
 
 from agents.configs import DQN, PPO, SAC, RecurrentPPO
 from agents.lookup import FlatLookup, StateLookup, StateTable
-from envs import BatchMarket, Episodes, LongOnly, SellHoldBuy, Tape
+from envs import BatchMarket, Episodes, LongOnly, LongShort, SellHoldBuy, Tape
 from envs.actions import Action
 from tests.agents.planted import NAMES, SMALL, action_for, noise_tape
 from tests.envs.markets import messy_panel, states_of
@@ -56,11 +56,12 @@ def test_compact_and_full_observations_give_the_same_actions(agent, portfolio: b
     assert len(distinct) > 6 or isinstance(agent, DQN)
 
 
+@pytest.mark.parametrize("meaning", [LongOnly(bound=1, scale=5), LongShort()], ids=["cash", "no cash"])
 @pytest.mark.parametrize("agent", EQUIVARIANT, ids=lambda agent: type(agent).__name__)
-def test_permuting_the_assets_permutes_the_action(agent) -> None:
+def test_permuting_the_assets_permutes_the_action(agent, meaning) -> None:
     tape = messy_tape()
     order = [3, 1, 4, 0, 2]
-    market = market_of(tape, "full", LongOnly(bound=1, scale=5))
+    market = market_of(tape, "full", meaning)
     policy = policy_for(agent, market)
     seen = market.reset()[0]
     seen["account"] = np.random.default_rng(0).dirichlet(np.ones(6), 6).astype(np.float32)
@@ -72,8 +73,10 @@ def test_permuting_the_assets_permutes_the_action(agent) -> None:
     }
     action = policy.predict(seen, deterministic=True)[0]
     other = policy.predict(turned, deterministic=True)[0]
-    np.testing.assert_allclose(other, action[:, [0, *(1 + k for k in order)]], atol=1e-5)
-    assert np.ptp(action[:, 1:], axis=1).min() > 1e-3
+    first = action.shape[1] - 5  # 1 where cash is chosen too
+    turn = [*range(first), *(first + k for k in order)]
+    np.testing.assert_allclose(other, action[:, turn], atol=1e-5)
+    assert np.ptp(action[:, first:], axis=1).min() > 1e-3
     tensors = [{name: torch.from_numpy(part) for name, part in one.items()} for one in (seen, turned)]
     if hasattr(policy, "critic"):
         values = [policy.critic(one, torch.from_numpy(act)) for one, act in zip(tensors, (action, other), strict=True)]

@@ -29,6 +29,7 @@ from tools.train import RESULT, main, seed_folder, task_of
 ROOT = Path(__file__).parent.parent.parent
 CONFIGS = sorted((ROOT / "configs" / "trade").glob("*.py"))
 SPLIT = Split(train=("2020-01-01", "2020-03-10"), valid=("2020-03-15", "2020-04-10"), test=("2020-04-15", "2020-06-20"))
+EARLY = Split(train=("2020-01-01", "2020-02-01"), valid=("2020-02-05", "2020-03-01"), test=("2020-03-05", "2020-06-20"))
 TEST_DAYS = 105  # first row of the test part
 
 
@@ -147,6 +148,7 @@ def test_a_single_stock_is_a_market_of_its_own(tmp_path: Path) -> None:
         ({"panel": "nowhere.safetensors"}, "nowhere.safetensors: no such file"),
         ({"fill": "close"}, "states.safetensors: tape: fill is 'close' but the states were made for 'next_open'"),
         ({"split": replace(SPLIT, valid=("2030-01-01", "2030-02-01"), test=("2031-01-01", "2031-02-01"))}, "no day of"),
+        ({"split": EARLY}, "the encoder learnt from days until 2020-03-31, but test starts on 2020-03-05"),
         ({"action": SellHoldBuy()}, "SellHoldBuy: it trades one asset but the tape has 3"),
     ],
 )
