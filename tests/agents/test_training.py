@@ -56,9 +56,7 @@ def kill(folder: Path, steps: int, monkeypatch: pytest.MonkeyPatch, **kwargs) ->
 @pytest.mark.parametrize("agent", SMALL, ids=NAMES)
 def test_a_killed_training_continues_to_the_bit(agent, portfolio, tmp_path: Path, monkeypatch) -> None:
     whole = trained(tmp_path / "whole", agent, portfolio=portfolio)
-    kill(
-        tmp_path / "killed", 38, monkeypatch, agent=agent, portfolio=portfolio
-    )  # of 48, states at 16, 32
+    kill(tmp_path / "killed", 38, monkeypatch, agent=agent, portfolio=portfolio)  # of 48, states at 16, 32
     assert (tmp_path / "killed" / STATE).exists()
     torch.manual_seed(99)  # another process has other generators
     np.random.seed(99)
