@@ -10,22 +10,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
-from configs.files import load_python
+from configs.files import load_json, load_python
 from configs.schema.evaluate import Evaluate
+from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
+from encoders.pca import PCA
 from evaluation.contest import equal_capital
 from evaluation.formats import number, percent
 from evaluation.report import Chapter
 from evaluation.significance import compare, over_seeds
+from market.features import Formulas
+from market.features.table import Feature
 from market.storage import write_json
-from tools import train
 from tools.cli import plain, run
 from tools.evaluate import evaluate
-from tools.run_directory import finished
+from tools.stages import extracted_states, pretrained_encoder, trained_agents
 from tools.trials import METRICS
 
 KINDS: Mapping[str, Mapping[str, Any]] = {
@@ -37,6 +39,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
 }
 """What agents of an ablation see; all else is equal, the seeds too."""
 CONTROL = "no states"
+RETURNS = Formulas((Feature("RET1", "close / delay(close, 1) - 1"),))
 COMPARISON = "comparison.json"
 
 
@@ -53,7 +56,7 @@ class Options:
     config: str | None = None
     """Trade config of the ablation: the agent, market and seeds that all variants share."""
     pca: str | None = None
-    """States file of a PCA encoder on the same panel for the ablation; without it there is no such row."""
+    """States file of a PCA encoder for the ablation; if not given it is made of the panel and days of the others."""
     name: str = "comparison"
     """Folder under workdir/evaluate that receives comparison.json; an ablation adds a report."""
     workdir: str = "workdir"
@@ -65,14 +68,13 @@ class Options:
 def main(argv: Sequence[str]) -> None:
     """Compares runs, or what one agent makes of several kinds of states."""
     options = plain(Options, argv)
-    torch.set_num_threads(1)
     if options.ablation:
         if options.config is None:
             raise ValueError("--ablation varies one run: name it with --config configs/trade/...")
         ablate(load_python(options.config, Trade), options)
         return
     experiments = [load_python(path, Trade) for path in options.configs]
-    trained = [trained_run(one, Path(options.workdir)) for one in experiments]
+    trained = [trained_agents(one, Path(options.workdir)) for one in experiments]
     folders = [*trained, *map(Path, options.runs)]
     if not folders:
         raise ValueError("nothing to compare: name trade configs with --configs or run directories with --runs")
@@ -86,14 +88,6 @@ def main(argv: Sequence[str]) -> None:
         result["trading"] = [row for name, metrics in traders.items() for row in trading_rows(name, metrics)]
         show("Trading, test days, after costs", result["trading"])
     write_json(Path(options.workdir) / "evaluate" / options.name / COMPARISON, result)
-
-
-def trained_run(experiment: Trade, workdir: Path) -> Path:
-    """Returns the directory of a run, which is trained or continued where it is not finished."""
-    folder = workdir / "trade" / experiment.name
-    if not finished(folder, experiment, train.RESULT):
-        train.train(experiment, folder)
-    return folder
 
 
 def evaluated(folder: Path, options: Options) -> dict[str, Any]:
@@ -158,8 +152,9 @@ def ablate(experiment: Trade, options: Options) -> None:
     if experiment.states is None:
         raise ValueError(f"{experiment.name}: it has no states to take away; choose a config with a states file")
     workdir = Path(options.workdir)
-    variants = {kind: variant(experiment, kind, options.pca) for kind in KINDS if kind != "PCA states" or options.pca}
-    folders = [trained_run(one, workdir) for one in variants.values()]
+    pca = options.pca or pca_states(experiment.states, workdir)
+    variants = {kind: variant(experiment, kind, pca) for kind in KINDS}
+    folders = [trained_agents(one, workdir) for one in variants.values()]
     target = workdir / "evaluate" / f"{experiment.name}_ablation"
     title = f"What states add: {experiment.name}"
     study = evaluate({experiment.name: folders}, title, Evaluate(), target, options.overwrite, [*variants])
@@ -169,7 +164,25 @@ def ablate(experiment: Trade, options: Options) -> None:
     print(f"wrote {target / 'report.html'}")
 
 
-def variant(experiment: Trade, kind: str, pca: str | None) -> Trade:
+def pca_states(states: str, workdir: Path) -> str:
+    """Returns the file of PCA states of the same panel, days and label as `states`.
+
+    Raises:
+        ValueError: The pretraining run behind `states` is not at hand.
+    """
+    record = Path(states).with_name("config.json")
+    if not record.exists():
+        raise ValueError(
+            f"{record}: no such file, so nothing says how the states were made; name PCA states with --pca"
+        )
+    source = Path(json.loads(record.read_text(encoding="utf-8"))["run"])
+    learnt = load_json(source / "config.json", Pretrain)
+    linear = replace(learnt, name=f"{learnt.name}_pca", encoder=PCA(), features=RETURNS)
+    pretrained_encoder(linear, workdir)
+    return str(extracted_states(linear, workdir))
+
+
+def variant(experiment: Trade, kind: str, pca: str) -> Trade:
     """Returns the run that differs from `experiment` in what is seen alone."""
     changes = dict(KINDS[kind])
     if kind == "PCA states":

@@ -5,19 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
 from configs.schema.demo import Demo
-from configs.schema.pretrain import Pretrain
-from configs.schema.trade import Trade
-from market.storage import read_header
-from tools import evaluate, extract_state, pretrain, train
+from tools import evaluate
 from tools.assessment import show
 from tools.cli import configured, run
 from tools.prepare import prepare
-from tools.run_directory import claimed, finished, opened
+from tools.stages import extracted_states, pretrained_encoder, trained_agents
 from tools.trials import METRICS
 
 CONFIGS = "configs"
@@ -64,48 +60,16 @@ def main(argv: Sequence[str]) -> None:
     begin(1, "prices to a clean panel")
     prepare(experiment.prepare, workdir, overwrite=False)
     begin(2, "panel to a trained encoder")
-    learn_encoder(experiment.pretrain, workdir)
+    pretrained_encoder(experiment.pretrain, workdir)
     begin(3, "encoder, frozen, to audited states")
-    extract(experiment.pretrain, workdir)
+    extracted_states(experiment.pretrain, workdir)
     for number, trade in enumerate(experiment.trades, start=4):
         begin(number, f"states to agents: {trade.name}")
-        learn_agents(trade, workdir)
+        trained_agents(trade, workdir)
     begin(stages, "agents and classical policies on the test days")
     judge(experiment, workdir, options.overwrite)
     explain(experiment, workdir, console)
     console.print(f"Done in {time.monotonic() - started:.0f} s. TensorBoard: tensorboard --logdir {workdir}")
-
-
-def learn_encoder(experiment: Pretrain, workdir: Path) -> None:
-    """Trains the encoder, continues an interrupted training, or leaves a finished one alone."""
-    folder = workdir / "pretrain" / experiment.name
-    if finished(folder, experiment, pretrain.RESULT):
-        print(f"{folder} is finished")
-        return
-    with claimed(folder):
-        opened(folder, experiment, pretrain.RESULT, overwrite=False)
-        pretrain.show(pretrain.learn(experiment, folder), folder)
-
-
-def extract(experiment: Pretrain, workdir: Path) -> None:
-    """Extracts and audits the states, unless those of this encoder are there."""
-    source, target = (workdir / part / experiment.name for part in ("pretrain", "states"))
-    states, audit = target / "states.safetensors", target / "audit.json"
-    model = read_header(source / "model.safetensors")["fingerprint"]
-    if states.exists() and audit.exists() and read_header(states)["checkpoint_sha256"] == model:
-        print(f"{target} is finished")
-        return
-    extract_state.main(["--run", str(source), "--workdir", str(workdir), "--overwrite"])
-
-
-def learn_agents(experiment: Trade, workdir: Path) -> None:
-    """Trains the agents of a run, continues an interrupted training, or leaves a finished one alone."""
-    folder = workdir / "trade" / experiment.name
-    if finished(folder, experiment, train.RESULT):
-        print(f"{folder} is finished")
-        return
-    torch.set_num_threads(1)
-    train.show(train.train(experiment, folder), folder)
 
 
 def judge(experiment: Demo, workdir: Path, overwrite: bool) -> None:

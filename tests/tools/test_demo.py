@@ -3,7 +3,12 @@ import json
 import pytest
 from accelerate.state import AcceleratorState, PartialState
 
-from tools import demo, train
+from configs.files import load_python
+from configs.schema.demo import Demo
+from market.states import MarketStates
+from tools import compare, demo, train
+from tools.prepare import prepare
+from tools.stages import extracted_states, pretrained_encoder
 
 CONFIG = """
 from dataclasses import replace
@@ -109,6 +114,25 @@ def test_the_main_job_runs_continues_and_explains_itself(tmp_path, capsys, monke
     said = capsys.readouterr().out
     assert said.count("is finished") == 2 + 3 + 1
     assert json.loads((workdir / "evaluate" / "demo" / "metrics.json").read_text())["chapters"] == metrics
+
+
+def test_pca_states_are_of_the_panel_and_days_of_the_learnt_ones(tmp_path) -> None:
+    workdir = tmp_path / "workdir"
+    config = tmp_path / "demo.py"
+    config.write_text(CONFIG.replace("{workdir!r}", repr(str(workdir))))
+    experiment = load_python(config, Demo)
+    prepare(experiment.prepare, workdir, overwrite=False)
+    pretrained_encoder(experiment.pretrain, workdir)
+    learnt = MarketStates.load(extracted_states(experiment.pretrain, workdir))
+    path = compare.pca_states(str(workdir / "states" / "tiny" / "states.safetensors"), workdir)
+    linear = MarketStates.load(path)
+    assert linear.provenance["encoder"] == "PCAEncoder"
+    assert linear.audited
+    for part in ("split", "panel_fingerprint", "fill", "horizon"):
+        assert linear.provenance[part] == learnt.provenance[part]
+    assert linear.fit_end == learnt.fit_end
+    with pytest.raises(ValueError, match="name PCA states with --pca"):
+        compare.pca_states(str(tmp_path / "states.safetensors"), workdir)
 
 
 def test_a_stage_made_by_another_configuration_is_refused(tmp_path) -> None:
