@@ -47,6 +47,7 @@ class StateTable:
         self.assets = torch.from_numpy(_stacked(tape.frames, tape.lookback, len(tape)))  # [T, N, D]
         self.market = torch.from_numpy(_stacked(tape.market_frames, tape.lookback, len(tape)))  # [T, M]
         self.mask = torch.from_numpy(tape.mask.astype(np.float32))  # [T, N]
+        self._flat: Tensor | None = None
 
     def to(self, device: torch.device) -> None:
         """Moves the table to `device`."""
@@ -57,6 +58,12 @@ class StateTable:
         """Returns asset states, market states and mask of some days."""
         assets, market, mask = (one.index_select(0, rows) for one in (self.assets, self.market, self.mask))
         return assets, market, mask
+
+    def flat(self, device: torch.device) -> Float[Tensor, "T features"]:
+        """Returns asset states and market state of each day in one row, made when first asked for."""
+        if self._flat is None or self._flat.device != device:
+            self._flat = torch.cat([self.assets.flatten(1), self.market], dim=1).to(device)
+        return self._flat
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "StateTable":
         return self  # as immutable as its tape
@@ -108,9 +115,12 @@ class FlatLookup(StateLookup):
 
     def forward(self, observations: Mapping[str, Tensor]) -> Float[Tensor, "B features"]:  # type: ignore[override]
         """Returns asset states, market state and account side by side."""
+        if "day" in observations and self.table is not None:
+            account = observations["account"].float()
+            rows = self.table.flat(account.device)
+            return torch.cat([rows.index_select(0, observations["day"].long().flatten()), account], dim=1)
         seen = super().forward(observations)
-        states = torch.cat([seen.assets.flatten(1), seen.market], dim=1)
-        return torch.cat([seen.spread(states), seen.account], dim=1)
+        return torch.cat([seen.assets.flatten(1), seen.market, seen.account], dim=1)
 
 
 def _stacked(frames: Any, lookback: int, days: int) -> Any:

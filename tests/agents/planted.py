@@ -22,7 +22,7 @@ SMALL = (
     SAC(**SMALL_MEMORY),
     TD3(**SMALL_MEMORY),
     TQC(**SMALL_MEMORY),
-    DQN(**SMALL_MEMORY),
+    DQN(**SMALL_MEMORY, exploration_fraction=1.0, exploration_final_eps=0.5),
 )
 """Every agent, at sizes of a test."""
 
