@@ -224,7 +224,7 @@ def _reach(metrics: Mapping[str, Any]) -> str:
     days = next(iter(metrics["performance"].values()))["n_days"]
     return (
         f"{days:,} days ({days / 252:.1f} years) of one market are one sample: they can only reveal a difference of "
-        f"Sharpe ratios larger than about {min(widths):.1f}. Smaller advantages may exist and would not show here."
+        f"Sharpe ratios larger than about {number(min(widths))}. Smaller advantages may exist and would not show here."
     )
 
 

@@ -178,11 +178,13 @@ def _missing(panel: Panel) -> go.Figure:
     listed = np.maximum(np.add.reduceat(panel.listed.sum(axis=1), starts), 1)
     names = [panel.fields[k] for k in chosen]
     holes = np.stack([(np.isnan(panel[name]) & panel.listed).sum(axis=1) for name in names], axis=1)
+    share = np.round(np.add.reduceat(holes, starts, axis=0) / listed[:, None], 4)
     heat = go.Heatmap(
         x=panel.dates[starts].astype(str),
         y=names,
-        z=np.round(np.add.reduceat(holes, starts, axis=0) / listed[:, None], 4).T,
+        z=share.T,
         zmin=0,
+        zmax=max(float(share.max(initial=0.0)), 0.01),
         colorscale="Reds",
         colorbar={"title": "share of<br>listed cells", "tickformat": ".1%"},
         hovertemplate="%{y} %{x}: %{z:.2%}<extra></extra>",
