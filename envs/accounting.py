@@ -6,8 +6,10 @@ targets, the wealth ``mu`` that is left solves ``mu + sum_i cost_i(mu w_i - h_i)
 ``mu``, so Newton's iteration from the cost-free ``mu`` falls monotonically onto the solution; with proportional costs
 it is exact as soon as the sets of bought and sold assets stop changing, which takes two or three passes.
 
-Each episode is booked by itself, in an order that does not depend on how many there are. The compiled functions stand
-in one file on purpose: numba's cache notices changes of the file that a function stands in and of no other.
+Each episode is booked by itself, in an order that does not depend on how many there are. Sums may be reordered to use
+vectors (``reassoc``) only in loops that write nothing: a loop that also writes is compiled twice, and which version runs
+depends on how far apart its arrays happen to lie in memory, so the same episode could end one ulp apart. The compiled
+functions stand in one file on purpose: numba's cache notices changes of the file that a function stands in and of no other.
 """
 
 import math
@@ -203,6 +205,7 @@ def _drift(b: int, t: int, account: FloatArray, before: FloatArray, terms: Terms
             short -= min(account[b, 1 + i], 0.0)
     for i in range(len(h)):
         h[i] = account[b, 1 + i] * (1.0 + before[t, i])
+    for i in range(len(h)):
         invested += h[i]
     cash -= terms.borrow_before * short
     return cash, cash + invested
@@ -231,10 +234,10 @@ def _write_trade(
     """Writes the asset weights after the trade and the trades; returns the sum of the changes of weights."""
     inverse, change = 1.0 / mu, 0.0
     for i in range(len(w)):
-        weight = (s * w[i] + kept[i]) * inverse
-        weights[b, 1 + i] = weight
+        weights[b, 1 + i] = (s * w[i] + kept[i]) * inverse
         trades[b, i] = (s * w[i] - h[i]) * wealth
-        change += abs(weight - (h[i] + kept[i]))
+    for i in range(len(w)):
+        change += abs(weights[b, 1 + i] - (h[i] + kept[i]))
     return change
 
 
@@ -251,9 +254,9 @@ def _close(
             short -= min(s * w[i] + kept[i], 0.0)
         cash -= terms.borrow_after * short
     for i in range(len(w)):
-        value = (s * w[i] + kept[i]) * (1.0 + after[t, i])
-        account[b, 1 + i] = value
-        invested += value
+        account[b, 1 + i] = (s * w[i] + kept[i]) * (1.0 + after[t, i])
+    for i in range(len(w)):
+        invested += account[b, 1 + i]
     if terms.margin > 0:
         for i in range(len(w)):
             gross += abs(account[b, 1 + i])
