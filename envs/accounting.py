@@ -7,9 +7,10 @@ targets, the wealth ``mu`` that is left solves ``mu + sum_i cost_i(mu w_i - h_i)
 it is exact as soon as the sets of bought and sold assets stop changing, which takes two or three passes.
 
 Each episode is booked by itself, in an order that does not depend on how many there are. Sums may be reordered to use
-vectors (``reassoc``) only in loops that write nothing: a loop that also writes is compiled twice, and which version runs
-depends on how far apart its arrays happen to lie in memory, so the same episode could end one ulp apart. The compiled
-functions stand in one file on purpose: numba's cache notices changes of the file that a function stands in and of no other.
+vectors (``reassoc``) only in loops that write nothing: a loop that also writes is compiled twice, and which of the two
+runs depends on how far apart its arrays happen to lie in memory, so that the same episode could end one ulp apart. The
+compiled functions stand in one file on purpose: numba's cache notices changes of the file that a function stands in and
+of no other.
 """
 
 import math
