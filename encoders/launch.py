@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
 
 from encoders.schedule import Optim
 
@@ -51,6 +52,7 @@ def launched(optim: Optim) -> Accelerator:
     """
     state = meet()
     precision = native_precision(state.device) if optim.precision == "auto" else optim.precision
+    AcceleratorState._reset_state()  # there is no public way to let a later run of a process choose its own precision
     accelerator = Accelerator(
         cpu=state.device.type == "cpu",
         mixed_precision="no" if precision == "fp32" else precision,

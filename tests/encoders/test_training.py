@@ -17,7 +17,7 @@ from accelerate.state import AcceleratorState, PartialState
 
 import encoders.training as training
 from encoders.checkpoint import Checkpoint
-from encoders.launch import lost_threads, refuse_lost_processes
+from encoders.launch import launched, lost_threads, refuse_lost_processes
 from encoders.schedule import Optim, epoch_batches
 from encoders.training import Experiment, averaged, pretrain
 from evaluation.prediction import prediction_metrics
@@ -335,3 +335,8 @@ def test_two_processes_agree_and_count_each_day_once(tmp_path: Path) -> None:
         alone[data.days.test], data.returns[data.days.test], np.isfinite(alone[data.days.test])
     )
     assert metrics["test"]["rank_ic"] == pytest.approx(expected["rank_ic"])
+
+
+def test_runs_of_one_process_may_differ_in_precision() -> None:
+    assert launched(Optim(precision="bf16")).mixed_precision == "bf16"
+    assert launched(Optim(precision="fp32")).mixed_precision == "no"
