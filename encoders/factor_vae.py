@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
-from encoders.layers import masked_mean, masked_softmax, pack, unpack
+from encoders.layers import masked_mean, masked_softmax, unpack
 from encoders.losses import LabelScale, gaussian_kl, gaussian_nll, rank_loss
 from encoders.windows import InputShape, Window
 
@@ -107,14 +107,16 @@ class Embedding(nn.Module):
         super().__init__()
         self.hidden = hidden
         self.features = nn.Linear(n_features, hidden)
-        self.days = nn.GRU(hidden, hidden, batch_first=True)
+        self.days = nn.GRU(hidden, hidden)
 
     def forward(self, features: Float[Tensor, "B L N F"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B N H"]:
         """Returns the embeddings, zero where masked."""
-        rows = pack(rearrange(features, "b l n f -> b n l f"), mask)
-        if not len(rows):  # the recurrent kernels refuse to work for nobody
+        embedded = rearrange(F.leaky_relu(self.features(features)), "b l n h -> l (b n) h")
+        rows = embedded[:, rearrange(mask, "b n -> (b n)")]  # after the embedding, which is the narrower one to copy
+        if not rows.shape[1]:  # the recurrent kernels refuse to work for nobody
             return features.new_zeros(*mask.shape, self.hidden)
-        return unpack(self.days(F.leaky_relu(self.features(rows)))[0][:, -1].float(), mask)
+        _, last = self.days(rows)
+        return unpack(last[0].float(), mask)
 
 
 class Posterior(nn.Module):
