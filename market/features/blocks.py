@@ -93,7 +93,8 @@ def _fill(values: FeatureArray, program: Program, panel: Panel, assets: range) -
     """Writes the outputs of `program` for `assets` to ``values [T, N, F]``."""
     # numba.get_num_threads() would start numba's own pool, and with it change the number of torch's threads
     blocks = iter([assets[first : first + BLOCK] for first in range(0, len(assets), BLOCK)])
-    workers = max(1, min(numba.config.NUMBA_NUM_THREADS, -(-len(assets) // BLOCK)))
+    threads: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    workers = max(1, min(threads, -(-len(assets) // BLOCK)))
     with ThreadPoolExecutor(workers) as pool:
         for done in [pool.submit(_work, blocks, values, program, panel) for _ in range(workers)]:
             done.result()
