@@ -15,7 +15,7 @@ from evaluation.performance import drawdowns, monthly_returns
 from market.arrays import AnyArray, FloatArray
 from market.pages import styled
 
-AGENTS = ("#2f74c0", "#c8553d", "#4f8a5b", "#8a63b3")
+AGENTS = ("#2f74c0", "#c8553d", "#4f8a5b", "#8a63b3", "#c2569b")
 KNOWN = {"buy_and_hold": "#8a929c", "equal_weight": "#d19a2e"}
 INDEX, OTHER, CASH = "#3f9b98", "rgba(138,146,156,.45)", "rgba(138,146,156,.15)"
 ASSETS = (
