@@ -4,6 +4,7 @@ import difflib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from market.expressions import Expression, Fields, parse
 from market.panel import BARS
@@ -103,8 +104,13 @@ def computable(
         )
     if dropped:
         reasons = "; ".join(f"no {missing}: {', '.join(entries)}" for missing, entries in dropped.items())
-        _LOG.warning("%s: %d of %d features dropped (%s)", name, len(table) - len(kept), len(table), reasons)
+        _warn_once(f"{name}: {len(table) - len(kept)} of {len(table)} features dropped ({reasons})")
     return kept, dropped
+
+
+@cache
+def _warn_once(message: str) -> None:
+    _LOG.warning("%s", message)  # an audit computes the same features many times
 
 
 def _refuse_typo(name: str, entry: Feature, field: str, fields: Sequence[str]) -> None:
