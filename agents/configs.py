@@ -42,9 +42,9 @@ class PPO(Agent):
         log_std_init: Log of the first standard deviation of continuous actions.
     """
 
-    learning_rate: float = 1e-3
-    n_steps: int = 64
-    batch_size: int = 4096
+    learning_rate: float = 3e-3
+    n_steps: int = 16
+    batch_size: int = 2048
     n_epochs: int = 3
     gamma: float = 0.99
     gae_lambda: float = 0.95

@@ -157,6 +157,21 @@ def test_a_state_of_another_run_is_refused(tmp_path: Path, monkeypatch) -> None:
         trained(tmp_path, seed=1)
 
 
+def test_a_continued_training_draws_the_same_curves(tmp_path: Path, monkeypatch) -> None:
+    """Episodes that were running when the process died count with all their days."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trained(tmp_path / "whole")
+    kill(tmp_path / "killed", 38, monkeypatch)
+    trained(tmp_path / "killed")
+    curves = []
+    for name in ("whole", "killed"):
+        events = EventAccumulator(str(tmp_path / name / "tensorboard"))
+        events.Reload()
+        curves.append([(event.step, event.value) for event in events.Scalars("rollout/ep_rew_mean")][-2:])
+    assert curves[0] == curves[1]
+
+
 def test_tensorboard_has_curves_figures_and_settings(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
