@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from encoders.base import EncoderConfig
 from encoders.losses import cross_sectional_ranks
 from encoders.quantizers import EMA, FSQ, usage
 from encoders.storm import Sizes, Storm
@@ -175,7 +176,7 @@ class Planted:
         return float(torch.stack([torch.corrcoef(torch.stack(pair))[0, 1] for pair in pairs]).mean())
 
 
-def learn(config: Storm, market: Planted) -> tuple[float, float, float]:
+def learn(config: EncoderConfig, market: Planted) -> tuple[float, float, float]:
     """Returns the test RankIC, the oracle's, and the least use of a codebook on the test days."""
     torch.manual_seed(0)
     encoder = config.build(InputShape(lookback=8, n_features=4, n_calendar=3, n_prices=1, n_assets=16))
@@ -194,7 +195,8 @@ def learn(config: Storm, market: Planted) -> tuple[float, float, float]:
         usage(torch.bincount(codes[codes >= 0], minlength=encoder.codebook_sizes[name]))
         for name, codes in encoding.codes.items()
     ]
-    return market.rank_ic(encoding.forecast.mean, days), market.rank_ic(market.oracle[days], days), min(used)
+    found, oracle = (market.rank_ic(score, days) for score in (encoding.forecast.mean, market.oracle[days]))
+    return found, oracle, min(used, default=1.0)
 
 
 @pytest.mark.parametrize("branches", [("time_series", "cross_section"), ("time_series",), ("cross_section",), ("mix",)])
