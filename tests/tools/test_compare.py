@@ -65,7 +65,7 @@ def test_pretraining_runs_are_compared_by_their_forecasts(tmp_path, capsys) -> N
 
 
 def test_an_ablation_changes_what_is_seen_and_nothing_else(workdir, capsys) -> None:
-    base = trade_runs.trade(workdir, "base")
+    base = trade_runs.trade(workdir, "base", asset="S1")
     states = MarketStates.load(base.states)
     pca = workdir / "states" / "pca" / "states.safetensors"
     pca.parent.mkdir()
@@ -82,7 +82,7 @@ def test_an_ablation_changes_what_is_seen_and_nothing_else(workdir, capsys) -> N
         assert "[" in row["Sharpe, days"]
         assert ("[" in row["more than without, seeds"]) == (row["agent sees"] != "no states")
     metrics = json.loads((workdir / "evaluate" / "base_ablation" / "metrics.json").read_text())
-    assert {"equal_weight", "buy_and_hold"} <= set(metrics["performance"])
+    assert {"cash", "buy_and_hold", *KINDS} <= set(metrics["performance"])
     assert (workdir / "evaluate" / "base_ablation" / "report.html").exists()
     for kind in KINDS:
         one = variant(base, kind, str(pca))
