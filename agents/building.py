@@ -101,7 +101,10 @@ class Agent:
         return chosen | {"features_extractor_class": extractor, "features_extractor_kwargs": lookup}
 
     def _learning(self, env: VecEnv) -> dict[str, Any]:
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in SHAPE}  # type: ignore[arg-type]
+        chosen = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in SHAPE}  # type: ignore[arg-type]
+        if "n_epochs" in chosen:  # few environments collect less than a batch
+            chosen["batch_size"] = min(chosen["batch_size"], chosen["n_steps"] * env.num_envs)
+        return chosen
 
     def _check_actions(self, action_space: spaces.Space[Any]) -> None:
         return None

@@ -28,7 +28,7 @@ class PPO(Agent):
     Attributes:
         learning_rate: Of Adam.
         n_steps: Days of each environment between updates.
-        batch_size: Steps of a minibatch.
+        batch_size: Steps of a minibatch; at most all that was collected.
         n_epochs: Passes over what was collected.
         gamma: Discount a day.
         gae_lambda: Of generalised advantage estimation.
@@ -44,7 +44,7 @@ class PPO(Agent):
 
     learning_rate: float = 3e-3
     n_steps: int = 16
-    batch_size: int = 2048
+    batch_size: int = 4096
     n_epochs: int = 3
     gamma: float = 0.99
     gae_lambda: float = 0.95
@@ -104,7 +104,7 @@ class RecurrentPPO(Agent):
     Attributes:
         learning_rate: Of Adam.
         n_steps: Days of each environment between updates.
-        batch_size: Steps of a minibatch.
+        batch_size: Steps of a minibatch; at most all that was collected.
         n_epochs: Passes over what was collected.
         gamma: Discount a day.
         gae_lambda: Of generalised advantage estimation.

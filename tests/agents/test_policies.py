@@ -8,6 +8,7 @@ import torch
 
 from agents.configs import DQN, PPO, SAC, RecurrentPPO
 from agents.lookup import FlatLookup, StateLookup, StateTable
+from agents.vec_env import MarketVecEnv
 from envs import BatchMarket, Episodes, LongOnly, LongShort, SellHoldBuy, Tape
 from envs.actions import Action
 from tests.agents.planted import NAMES, SMALL, action_for, noise_tape
@@ -152,3 +153,9 @@ def test_the_deviations_of_cash_and_assets_are_their_own() -> None:
     seen = {name: torch.from_numpy(part) for name, part in market.reset()[0].items()}
     spread = policy.get_distribution(seen).distribution.stddev[0].log()
     torch.testing.assert_close(spread, torch.tensor([0.5, -2.0, -2.0, -2.0, -2.0]))
+
+
+def test_few_environments_make_smaller_batches() -> None:
+    market = BatchMarket(noise_tape(), 4, observation="compact", episodes=Episodes(9), seed=0)
+    model = PPO().build(MarketVecEnv(market), StateTable(market.tape), True, 0)
+    assert model.batch_size == 4 * PPO().n_steps
