@@ -64,8 +64,9 @@ def test_pretraining_runs_are_compared_by_their_forecasts(tmp_path, capsys) -> N
     assert [row["rank IC"] for row in rows] == ["0.0123 [−0.0100, 0.0300]", "0.0123"]
 
 
+@pytest.mark.slow
 def test_an_ablation_changes_what_is_seen_and_nothing_else(workdir, capsys) -> None:
-    base = trade_runs.trade(workdir, "base", asset="S1")
+    base = trade_runs.trade(workdir, "base")
     states = MarketStates.load(base.states)
     pca = workdir / "states" / "pca" / "states.safetensors"
     pca.parent.mkdir()
