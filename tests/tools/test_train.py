@@ -184,6 +184,7 @@ def test_a_contradictory_run_is_refused(change, message, tmp_path: Path) -> None
 
 def test_what_is_observed(tmp_path: Path) -> None:
     panel, experiment = market(tmp_path)
+    assert str(read(experiment).panel.dates[-1]) == SPLIT.valid[1]  # what comes after is not even read
     states = tape_of(experiment, read(experiment), "train")
     formulas = Formulas((Feature("MOVE", "close / delay(close, 1) - 1"),))
     features = replace(experiment, observe="features", features=formulas)
