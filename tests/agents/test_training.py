@@ -69,7 +69,7 @@ def test_a_killed_training_continues_to_the_bit(agent, portfolio, tmp_path: Path
     assert not (tmp_path / "killed" / STATE).exists()
 
 
-@pytest.mark.parametrize("agent", [SMALL[0], SMALL[3]], ids=["PPO", "SAC"])
+@pytest.mark.parametrize("agent", [SMALL[0], SMALL[3], SMALL[6]], ids=["PPO", "SAC", "DQN"])
 def test_the_last_policy_of_a_continued_training_is_equal_too(agent, tmp_path: Path, monkeypatch) -> None:
     """The best policy may be an early one; here the growth of every validation counts as better than the last."""
     real = Progress.add

@@ -189,6 +189,8 @@ def test_what_is_observed(tmp_path: Path) -> None:
     formulas = Formulas((Feature("MOVE", "close / delay(close, 1) - 1"),))
     features = replace(experiment, observe="features", features=formulas)
     seen = tape_of(features, read(features), "train")
+    scaled = read(features).features.values[1:70, :, 0]  # the train days but the first, which has no move
+    assert abs(np.median(scaled)) < 1e-6
     move = panel["close"][1:] / panel["close"][:-1] - 1
     assert np.corrcoef(seen.asset[1:60, :, 0].ravel(), move[:59].ravel())[0, 1] > 0.95
     nothing = replace(experiment, observe="none")
