@@ -1,6 +1,7 @@
 """Trained policies on disk: arrays and JSON, rebuilt from the agent's configuration; nothing in them is executed."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def describe(config: AgentConfig, market: BatchMarket, portfolio: bool) -> dict[
     return {
         "agent": type(config).__name__,
         "portfolio": portfolio,
-        "action": repr(market.action),
+        "action": _named(market.action),
         "asset_width": tape.frames.shape[-1] * tape.lookback,
         "market_width": tape.market_frames.shape[-1] * tape.lookback,
         "assets": list(tape.assets),
@@ -94,6 +95,18 @@ def last_day(train: Tape, valid: Tape) -> str:
     """Returns the last day that training on these tapes uses, the encoder's included."""
     days = [train.dates[-1], valid.dates[-1], *(tape.fit_end for tape in (train, valid) if tape.fit_end is not None)]
     return str(max(days))
+
+
+def _named(action: Any) -> str:
+    """An action as text, whole numbers like all others: a data file does not tell 1 from 1.0, and neither may this."""
+    terms = ", ".join(f"{one.name}={_alike(getattr(action, one.name))!r}" for one in fields(action))
+    return f"{type(action).__name__}({terms})"
+
+
+def _alike(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_alike, value))
+    return float(value) if type(value) is int else value
 
 
 def _check_environment(path: Path, trained: Mapping[str, Any], here: Mapping[str, Any]) -> None:

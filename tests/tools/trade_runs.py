@@ -74,7 +74,7 @@ def trade(workdir, name="tiny_ppo", asset=None, **changes):
         states=str(workdir / "states" / "tiny" / "states.safetensors"),
         asset=asset,
         agent=PPO(n_steps=16, batch_size=64, n_epochs=1, width=4, net_arch=(4,)),
-        action=LongOnly() if asset is None else SellHoldBuy(),
+        action=LongOnly(bound=1, scale=5) if asset is None else SellHoldBuy(),
         costs=Costs(fee_rate=1e-3),
         features=Formulas((Feature("move", "close / delay(close, 1) - 1"),)),
         episode_days=40,
