@@ -5,4 +5,4 @@ from dataclasses import replace
 from configs.pretrain.csi300_gru import experiment as gru
 from encoders.factor_vae import FactorVAE
 
-experiment = replace(gru, name="csi300_factor_vae", encoder=FactorVAE())
+experiment = replace(gru, name="csi300_factor_vae", encoder=FactorVAE(likelihood=0.2, kl=0.1, rank=1.0))
