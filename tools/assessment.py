@@ -110,14 +110,21 @@ def write(study: Study, folder: Path) -> None:
 def show(chapter: Chapter) -> None:
     """Prints one row a policy, and the verdict on each agent."""
     table = Table(title=chapter.title)
-    for column in ("policy", "a year", "Sharpe [95 %]", "deepest loss", "wealth", "turnover"):
-        table.add_column(column, justify="left" if column == "policy" else "right", no_wrap=column != "policy")
+    table.add_column("policy", min_width=16)
+    for column in ("a year", "Sharpe [95 %]", "drawdown", "wealth", "turnover"):
+        table.add_column(column, justify="right", no_wrap=True)
     for name, one in chapter.metrics["performance"].items():
         interval = one["sharpe_ci"]
         within = "" if interval is None or one.get("cheats") else f" [{number(interval[0])}, {number(interval[1])}]"
         cells = (percent(one["annual_return"]), number(one["sharpe"]) + within, percent(one["max_drawdown"]))
         style = "bold" if name in chapter.contest.agents else "dim" if one.get("cheats") else None
-        table.add_row(called(name), *cells, number(one["final_wealth"]), percent(one["turnover"]), style=style)
+        table.add_row(
+            called(name).replace(": sees the future", ""),
+            *cells,
+            number(one["final_wealth"]),
+            percent(one["turnover"]),
+            style=style,
+        )
     console = Console()
     console.print(table)
     for name in chapter.contest.agents:

@@ -208,13 +208,11 @@ def codebook_size(states: str | None) -> int | None:
 
 def _refuse_learnt_days(found: Trained) -> None:
     first = found.market.tape.dates[0]
-    ends = {str(found.experiment.states): found.sources.states.fit_end} if found.sources.states is not None else {}
     for seed in found.experiment.seeds:
         path = seed_folder(found.folder, seed) / RECORD
         if not path.exists():
             raise ValueError(f"{path}: no such file; train the run again")
-        ends[str(path)] = np.datetime64(json.loads(path.read_text(encoding="utf-8"))["fit_end"], "D")
-    for path, end in ends.items():
+        end = np.datetime64(json.loads(path.read_text(encoding="utf-8"))["fit_end"], "D")
         if first <= end:
             raise ValueError(f"{path}: fit_end is {end}, but the test days start on {first}; test on later days")
 

@@ -155,7 +155,7 @@ def test_a_test_range_that_the_states_learnt_from_is_refused(copied, fit_end, fi
     if fine:
         assert open_run(run).market.tape.dates[0] == np.datetime64("2018-11-05")
         return
-    with pytest.raises(ValueError, match=f"fit_end is {fit_end}, but the test days start on 2018-11-05"):
+    with pytest.raises(ValueError, match=f"until {fit_end}, but test starts on 2018-11-05"):
         open_run(run)
 
 
