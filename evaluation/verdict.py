@@ -222,9 +222,11 @@ def _reach(metrics: Mapping[str, Any]) -> str:
     if not widths:
         return ""
     days = next(iter(metrics["performance"].values()))["n_days"]
+    least, most = number(min(widths)), number(max(widths))
+    reach = least if least == most else f"{least} to {most}, the less the more alike two policies are"
     return (
-        f"{days:,} days ({days / 252:.1f} years) of one market are one sample: they can only reveal a difference of "
-        f"Sharpe ratios larger than about {number(min(widths))}. Smaller advantages may exist and would not show here."
+        f"{days:,} days ({days / 252:.1f} years) of one market are one sample: they only reveal differences of Sharpe "
+        f"ratios larger than about {reach}. Smaller advantages may exist and would not show here."
     )
 
 

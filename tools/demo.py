@@ -19,6 +19,7 @@ from tools.trials import METRICS
 CONFIGS = "configs"
 DEFAULT = Path(__file__).parent.parent / CONFIGS / "demo.py"
 
+TITLE = "FactorGym demonstration"
 FILES = (
     ("data/{panel}/panel.safetensors", "prices: dates x assets x fields, with masks of what was listed and traded"),
     ("data/{panel}/quality.json", "what was wrong with the raw prices and what was done about it"),
@@ -81,7 +82,7 @@ def judge(experiment: Demo, workdir: Path, overwrite: bool) -> None:
     groups: dict[str, list[Path]] = {}
     for trade in experiment.trades:
         groups.setdefault(trade.asset or "Portfolio", []).append(workdir / "trade" / trade.name)
-    for chapter in evaluate.evaluate(groups, experiment.name, experiment.evaluate, folder, overwrite).chapters:
+    for chapter in evaluate.evaluate(groups, TITLE, experiment.evaluate, folder, overwrite).chapters:
         show(chapter)
 
 
