@@ -162,9 +162,10 @@ def _store(case: Case) -> WindowStore:
 def _assemble(store: WindowStore, batch: int) -> float:
     # Seconds to gather every day once, in random order as training does; a large case has a few days only.
     days = torch.randperm(len(store.features) - LOOKBACK) + LOOKBACK
+    workspace = store.workspace(batch)
     started = time.perf_counter()
     for some in days.split(batch):
-        store.gather(some)
+        store.gather(some, workspace)
     return (time.perf_counter() - started) * TRAINING_DAYS / len(days)
 
 

@@ -130,6 +130,7 @@ class _Run:
         self.peaks = [group["lr"] / self.optim.learning_rate for group in optimizer.param_groups]
         self.model = self.accelerator.prepare(self.encoder)
         share = self.optim.batch_size // self.accelerator.num_processes
+        self.workspace = self.store.workspace(share // self.optim.accumulation)
         self.judge = Judge(self.accelerator, self.data, self.store, share)
         self.about = describe(self.data, self.encoder, experiment.settings or {})
         self.outcome = Outcome(self.judge, directory, self.about, experiment.backtest)
@@ -190,7 +191,7 @@ class _Run:
         norm = torch.zeros(())
         for days in share:
             with self.accelerator.accumulate(self.model):
-                encoding = self.model(self.store.gather(days))
+                encoding = self.model(self.store.gather(days, self.workspace))
                 for name, term in {"total": encoding.loss.detach(), **encoding.terms}.items():
                     sums[name] = sums.get(name, 0) + term.double() / parts
                 self.accelerator.backward(encoding.loss)

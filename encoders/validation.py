@@ -69,9 +69,10 @@ class Judge:
         device = self.store.features.device
         found = torch.zeros(3, *shape, dtype=torch.float64, device=device)  # mean, std, mask
         times = torch.zeros(shape[0], dtype=torch.int64, device=device)
+        workspace = self.store.workspace(self.batch_size)
         with torch.no_grad(), evaluating(encoder):
             for days in self._share(self.data.window_days(part)):
-                window = self.store.gather(days)
+                window = self.store.gather(days, workspace)
                 forecast = encoder.infer(window.features, window.mask, window.calendar).forecast
                 found[:, window.day] = torch.stack([forecast.mean, forecast.std, window.mask]).double()
                 times[window.day] += 1

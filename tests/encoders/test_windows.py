@@ -62,3 +62,12 @@ def test_features_of_other_days_and_panels_without_a_close_are_refused() -> None
         WindowStore.from_panel(PANEL, features[1:], None, LOOKBACK)
     with pytest.raises(ValueError, match=r"panel has no field 'close' among volume"):
         WindowStore.from_panel(PANEL.select(fields=("volume",)), features, None, LOOKBACK)
+
+
+def test_a_workspace_holds_the_same_features_until_the_next_batch() -> None:
+    workspace = STORE.workspace(3)
+    first = STORE.gather(torch.tensor([30, 12, 25]), workspace).features
+    assert torch.equal(first, STORE.gather(torch.tensor([30, 12, 25])).features)
+    second = STORE.gather(torch.tensor([40, 41]), workspace).features
+    assert torch.equal(second, STORE.gather(torch.tensor([40, 41])).features)
+    assert first.untyped_storage().data_ptr() == second.untyped_storage().data_ptr()
