@@ -23,7 +23,7 @@ lint: setup  ## style and types
 	$(BIN)/mypy
 
 bench: setup  ## speed and memory, ours beside others'
-	$(BIN)/python -m benchmarks features envs pretrain
+	$(BIN)/python -m benchmarks features envs agents pretrain
 
 demo: setup  ## the main job on real data that ships with a dependency
 	$(BIN)/python -m tools.demo

@@ -129,7 +129,7 @@ def _measure(name: str, precision: str, threads: int, n_steps: int, device: str)
         _wait(device)
 
     seconds, processor = _fastest(step, n_steps)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     if device.startswith("cuda"):
         peak = torch.cuda.max_memory_allocated() / 1e9
     parameters = sum(parameter.numel() for parameter in encoder.parameters())
