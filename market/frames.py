@@ -76,7 +76,7 @@ def _refuse_duplicates(cell: AnyArray, dates: DateArray, assets: AnyArray) -> No
         day, asset = divmod(int(unique[counts > 1][0]), len(assets))
         raise ValueError(
             f"frame: {assets[asset]} has {int(counts[counts > 1][0])} rows on {dates[day]} "
-            f"({int((counts > 1).sum())} such cells); keep one (market.quality.drop_duplicates does)"
+            f"({int((counts > 1).sum())} such cells); keep one (market.quality.clean does)"
         )
 
 
