@@ -9,7 +9,7 @@ import json
 import re
 import runpy
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,23 +23,24 @@ EXPERIMENT = "experiment"
 _FAULTS = (SyntaxError, NameError, TypeError, ValueError, ImportError, AttributeError, LookupError, OSError)
 
 
-def load_python(path: str | Path, schema: type[S]) -> S:
+def load_python(path: str | Path, *schemas: type[S]) -> S:
     """Runs the config file at `path` and returns its `experiment`.
 
     Raises:
-        ValueError: The file is missing, fails, or its experiment is not a `schema`; one line, with what was meant.
+        ValueError: The file is missing, fails, or its experiment is none of `schemas`; one line, with what was meant.
     """
+    wanted = " or ".join(schema.__name__ for schema in schemas)
     if not Path(path).is_file():
         raise ValueError(f"{path}: no such config file{_nearby(Path(path))}")
     try:
         names = runpy.run_path(str(path))
     except _FAULTS as error:
-        raise ValueError(f"{path}: {_explained(error, schema)}") from error
+        raise ValueError(f"{path}: {_explained(error, schemas)}") from error
     if EXPERIMENT not in names:
-        raise ValueError(f"{path}: defines no '{EXPERIMENT}'; write {EXPERIMENT} = {schema.__name__}(...)")
+        raise ValueError(f"{path}: defines no '{EXPERIMENT}'; write {EXPERIMENT} = {wanted}(...)")
     value = names[EXPERIMENT]
-    if not isinstance(value, schema):
-        raise ValueError(f"{path}: {EXPERIMENT} is a {type(value).__name__}, this tool takes a {schema.__name__}")
+    if not isinstance(value, schemas):
+        raise ValueError(f"{path}: {EXPERIMENT} is a {type(value).__name__}, this tool takes a {wanted}")
     return value
 
 
@@ -104,22 +105,22 @@ def _written(value: Any, indent: str = "") -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
-def _explained(error: Exception, schema: type[Any]) -> str:
+def _explained(error: Exception, schemas: Sequence[type[Any]]) -> str:
     """Returns the error as one line, with the field or name that was probably meant."""
     text = str(error).replace("\n", " ")
     unknown = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", text)
     if unknown:
-        fields = _fields_of(unknown[1], schema)
+        fields = _fields_of(unknown[1], schemas)
         near = get_close_matches(unknown[2], fields, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(fields)}" if fields else "see --help"
         return f"{unknown[1]} has no field '{unknown[2]}'; {hint}"
     return f"{type(error).__name__}: {text}"
 
 
-def _fields_of(name: str, schema: type[Any]) -> list[str]:
-    """Returns the fields of the dataclass called `name`, looked for in the schema's module and in our packages."""
+def _fields_of(name: str, schemas: Sequence[type[Any]]) -> list[str]:
+    """Returns the fields of the dataclass called `name`, looked for in the schemas' modules and in our packages."""
     ours = [module for key, module in sys.modules.items() if key.split(".")[0] in {p.split(".")[0] for p in PACKAGES}]
-    for module in (sys.modules[schema.__module__], *ours):
+    for module in (*(sys.modules[schema.__module__] for schema in schemas), *ours):
         found = getattr(module, name, None)
         if isinstance(found, type) and dataclasses.is_dataclass(found):
             return [field.name for field in dataclasses.fields(found)]

@@ -7,8 +7,9 @@ from typing import Any
 
 from encoders.base import Encoder
 from encoders.checkpoint import Checkpoint
-from encoders.validation import Forecasts, Judge, Losses, by_year, codebook_health, prediction
+from encoders.validation import Judge, Losses, by_year, codebook_health, prediction
 from market.arrays import FloatArray
+from market.forecasts import FORECASTS, ForecastRecord, Forecasts
 from market.storage import write_json
 
 Backtest = Callable[[FloatArray, slice], Mapping[str, float | None]]
@@ -55,7 +56,10 @@ class Outcome:
             Checkpoint(encoder.state_dict(), scaler, {**self.about, **chosen}).save(self.model_path)
 
     def judge_best(self, encoder: Encoder, best_epoch: int | None, n_epochs: int) -> dict[str, Any]:
-        """Returns and writes the metrics of the checkpoint, put into `encoder`, on valid and, this once, on test."""
+        """Returns and writes the metrics of the checkpoint, put into `encoder`, on valid and, this once, on test.
+
+        The forecasts themselves are kept beside them, so that runs can be compared day by day.
+        """
         judge = self.judge
         judge.accelerator.wait_for_everyone()
         Checkpoint.load(self.model_path).load_into(encoder)
@@ -67,10 +71,13 @@ class Outcome:
             "fit_end": self.about["fit_end"],
             "train": {"loss": train.terms, "codebooks": codebook_health(train.counts)},
         }
-        for name in ("valid", "test"):
-            part = getattr(judge.data.days, name)
-            forecasts, losses = judge.look_at(encoder, part)
-            metrics[name] = self.measures(part, forecasts, losses) | {"per_year": by_year(judge.data, forecasts, part)}
+        parts = {name: getattr(judge.data.days, name) for name in ("valid", "test")}
+        forecasts = {}
+        for name, part in parts.items():
+            forecasts[name], losses = judge.look_at(encoder, part)
+            years = by_year(judge.data, forecasts[name], part)
+            metrics[name] = self.measures(part, forecasts[name], losses) | {"per_year": years}
         if judge.accelerator.is_main_process:
+            ForecastRecord.of(judge.data.panel, forecasts, parts).save(self.directory / FORECASTS)
             write_json(self.directory / "metrics.json", metrics)
         return metrics

@@ -62,9 +62,9 @@ def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
     """Trains an encoder, keeps its best checkpoint on valid, judges that once on test, and returns its metrics.
 
     Writes ``model.safetensors`` (best on valid), ``last/state.safetensors`` (to continue from), ``history.jsonl``,
-    ``tensorboard/`` and at last ``metrics.json``. Every process of a launch calls this function and must see the same
-    `directory`; the first one writes. A `ClosedForm` is fitted instead of trained, and leaves the same files but the
-    state.
+    ``tensorboard/`` and at last ``forecasts.safetensors`` and ``metrics.json``. Every process of a launch calls this
+    function and must see the same `directory`; the first one writes. A `ClosedForm` is fitted instead of trained, and
+    leaves the same files but the state.
 
     Args:
         experiment: What to run.

@@ -18,15 +18,8 @@ from encoders.pipeline import TrainingData
 from encoders.quantizers import dead_codes, perplexity, usage
 from encoders.windows import Window, WindowStore
 from evaluation.prediction import prediction_metrics, yearly_prediction
-from market.arrays import BoolArray, FloatArray, IntArray
-
-
-class Forecasts(NamedTuple):
-    """Forecasts of all days that were asked for; NaN and false elsewhere."""
-
-    mean: FloatArray  # [T, N]
-    std: FloatArray  # [T, N]
-    mask: BoolArray  # [T, N]
+from market.arrays import IntArray
+from market.forecasts import Forecasts
 
 
 class Losses(NamedTuple):

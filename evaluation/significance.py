@@ -66,11 +66,12 @@ def compare(
     confidence: float = 0.95,
     n_draws: int = N_DRAWS,
     seed: int = 0,
+    min_block: int = 1,
 ) -> Comparison:
     """Returns by how much `measure` of `first` exceeds that of `second`, drawing the same days of both.
 
     What moves both alike, such as the market, cancels, so the interval is narrower than the two separate ones suggest.
-    Swapping the series negates the result.
+    Swapping the series negates the result. `min_block` is the smallest mean block in days, see `bootstrap_draws`.
 
     Raises:
         ValueError: The series have different lengths.
@@ -80,7 +81,9 @@ def compare(
     difference = measure(first) - measure(second)
     if not math.isfinite(difference) or len(first) < MIN_DAYS:
         return Comparison(difference if math.isfinite(difference) else None, None, None)
-    draws = bootstrap_draws(lambda x, y: measure(x) - measure(y), first, second, n_draws=n_draws, seed=seed)
+    draws = bootstrap_draws(
+        lambda x, y: measure(x) - measure(y), first, second, n_draws=n_draws, min_block=min_block, seed=seed
+    )
     interval = percentile_interval(draws, confidence)
     if interval is None:
         return Comparison(difference, None, None)

@@ -1,4 +1,4 @@
-"""What top-k drop-n would have earned on the forecasts of an encoder that is still being trained."""
+"""What trading on the forecasts of an encoder would have earned, without a states file in between."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,9 +7,10 @@ import gymnasium
 import numpy as np
 
 from agents.baselines import TopKDropN
-from agents.classical import ClassicalPolicy
+from agents.classical import ClassicalPolicy, Rule
 from agents.history import History
 from envs import Costs, Tape
+from evaluation.backtest import Backtest
 from evaluation.performance import performance
 from evaluation.rollout import rollout
 from market.arrays import FloatArray
@@ -19,29 +20,41 @@ from market.states import MarketStates
 
 
 def trading_on(
-    panel: Panel, fill: Fill, rule: TopKDropN, costs: Costs
+    panel: Panel, fill: Fill, rule: TopKDropN, costs: Costs, price_limit: float | None = None
 ) -> Callable[[FloatArray, slice], Mapping[str, Any]]:
     """Returns the function that trades a forecast over some rows of `panel` and returns its performance by name.
 
-    Each day of those rows is a day of decision but the last, whose trade would fall outside.
+    The arguments are those of `traded`.
+    """
+
+    def backtest(mean: FloatArray, rows: slice) -> Mapping[str, Any]:
+        return performance(traded(panel, fill, rule, costs, price_limit, mean, rows))
+
+    return backtest
+
+
+def traded(
+    panel: Panel, fill: Fill, rule: Rule, costs: Costs, price_limit: float | None, mean: FloatArray, rows: slice
+) -> Backtest:
+    """Trades a forecast over some rows of `panel`.
+
+    Each day of those rows is a day of decision but the last, whose trade would fall outside. A name that is halted on
+    the day of the trade is neither bought nor sold.
 
     Args:
         panel: Adjusted bars.
         fill: When decisions are carried out; the one that the forecast is of.
         rule: What is held; without `eta`, since the forecast comes without its deviation.
         costs: What trading costs.
+        price_limit: Daily limit on moves, 0.1 for 10 %: no buying at limit-up, no selling at limit-down. None for none.
+        mean: ``[T, N]`` the forecast, over all rows of the panel; NaN where there is none.
+        rows: Days to trade.
     """
-
-    def backtest(mean: FloatArray, rows: slice) -> Mapping[str, Any]:
-        dates = panel.dates[rows]
-        tape = Tape.from_panel(panel, fill=fill, start=str(dates[0]), stop=str(dates[-1]))
-        policy = ClassicalPolicy(rule, History.of(tape, panel, forecast_only(panel, mean)))
-        env = gymnasium.make(
-            "FactorGym/Portfolio-v0", tape=tape, costs=costs, action=policy.action, observation="compact"
-        )
-        return performance(rollout(policy, env))
-
-    return backtest
+    dates = panel.dates[rows]
+    tape = Tape.from_panel(panel, fill=fill, start=str(dates[0]), stop=str(dates[-1]), price_limit=price_limit)
+    policy = ClassicalPolicy(rule, History.of(tape, panel, forecast_only(panel, mean)))
+    env = gymnasium.make("FactorGym/Portfolio-v0", tape=tape, costs=costs, action=policy.action, observation="compact")
+    return rollout(policy, env)
 
 
 def forecast_only(panel: Panel, mean: FloatArray) -> MarketStates:

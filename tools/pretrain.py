@@ -61,7 +61,9 @@ def learn(experiment: Pretrain, folder: Path) -> dict[str, Any]:
         experiment.label,
         experiment.split,
     )
-    backtest = trading_on(data.panel, experiment.label.fill, experiment.portfolio, experiment.costs)
+    backtest = trading_on(
+        data.panel, experiment.label.fill, experiment.portfolio, experiment.costs, experiment.price_limit
+    )
     settings = to_data(experiment)
     run = Experiment(experiment.encoder, data, experiment.optim, experiment.seed, settings, backtest)
     return pretrain(run, folder)

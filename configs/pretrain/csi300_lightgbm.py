@@ -16,6 +16,7 @@ experiment = replace(
     encoder=LightGBM(),
     scaling=CrossSectionalZScore(),
     portfolio=TopKDropN(k=50, n_drop=5),
+    price_limit=0.1,
     label=Label(fill="next_close", horizon=1),
     split=Split(
         train=("2010-01-04", "2017-12-27"),

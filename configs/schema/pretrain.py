@@ -35,6 +35,8 @@ class Pretrain:
     """How the forecast is traded for the portfolio measures of valid and test; nothing is chosen by them."""
     costs: Costs = Costs(fee_rate=1e-3)
     """What that trading costs."""
+    price_limit: float | None = None
+    """Daily limit on moves that trading respects, 0.1 for 10 %: no buying at limit-up, no selling at limit-down."""
     optim: Optim = Optim()
     """How the encoder learns."""
     seed: int = 0
@@ -43,3 +45,5 @@ class Pretrain:
     def __post_init__(self) -> None:
         if not self.name or self.name in (".", "..") or "/" in self.name or "\\" in self.name:
             raise ValueError(f"Pretrain: name is {self.name!r}; it names a folder, so it holds no path separators")
+        if self.price_limit is not None and not 0 < self.price_limit < 1:
+            raise ValueError(f"Pretrain: price_limit is {self.price_limit}, expected a fraction such as 0.1 for 10 %")

@@ -77,6 +77,7 @@ def test_from_prices_to_audited_states_and_on(config: Path, market: Panel, capsy
     pretrain.main(command(config, "work"))
     run = config.parent / "work" / "pretrain" / "tiny"
     names = {"config.py", "config.json", "model.safetensors", "last", "metrics.json", "history.jsonl", "tensorboard"}
+    names |= {"forecasts.safetensors"}
     assert {path.name for path in run.iterdir()} == names
     assert "rank_ic" in capsys.readouterr().out
     traded = json.loads((run / "metrics.json").read_text())["test"]["portfolio"]
