@@ -93,16 +93,18 @@ def evaluation_settings(options: Options) -> Evaluate:
 def _runs(options: Options, workdir: Path) -> tuple[list[Path], list[Path]]:
     """Returns the directories of the encoders and of the trading runs that were named, all of them trained."""
     experiments: list[Pretrain | Trade] = [load_python(path, Pretrain, Trade) for path in options.configs]
+    if not experiments and not options.runs:
+        raise ValueError("nothing to compare: name configs with --configs or run directories with --runs")
     pretraining = [one for one in experiments if isinstance(one, Pretrain)]
     trading = [one for one in experiments if isinstance(one, Trade)]
     if options.seeds:
         trading = [replace(one, seeds=options.seeds) for one in trading]
     folders = [Path(one) for one in options.runs]
     named = [one for one in folders if (one / METRICS).exists()]  # only pretraining leaves its metrics in its run
+    names = [*(one.name for one in pretraining), *(compare_encoders.base_name(one.name) for one in named)]
+    compare_encoders.refuse_unknown(options.reference, names)  # before hours of training
     encoders = compare_encoders.trained_encoders(pretraining, options.seeds, workdir) if pretraining else []
     agents = [trained_agents(one, workdir) for one in trading]
-    if not experiments and not folders:
-        raise ValueError("nothing to compare: name configs with --configs or run directories with --runs")
     return [*encoders, *named], [*agents, *(one for one in folders if one not in named)]
 
 

@@ -66,18 +66,15 @@ def compare_encoders(folders: Sequence[Path], target: Path, reference: str | Non
     """
     experiments = [_finished(folder) for folder in folders]
     refuse_other_questions(experiments)
-    names = list(dict.fromkeys(base_name(one.name) for one in experiments))
-    if reference is not None and reference not in names:
-        near = get_close_matches(reference, names, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"
-        raise ValueError(f"--reference: no encoder is called '{reference}'; {hint}")
+    names = [base_name(folder.name) for folder in folders]
+    refuse_unknown(reference, names)
     panel, shared = Panel.load(experiments[0].panel), experiments[0]
     returns = replace(shared.label, transform=None).compute(panel)
-    judged = [
-        (base_name(one.name), judge(folder, one, panel, returns))
-        for folder, one in zip(folders, experiments, strict=True)
+    judged = [judge(folder, one, panel, returns) for folder, one in zip(folders, experiments, strict=True)]
+    forecasters = [
+        Forecaster(name, tuple(run for owner, run in zip(names, judged, strict=True) if owner == name))
+        for name in dict.fromkeys(names)
     ]
-    forecasters = [Forecaster(name, tuple(record for owner, record in judged if owner == name)) for name in names]
     result = measured(forecasters, reference, shared.label.horizon)
     facts = (
         ("panel", f"{shared.panel}, {len(panel.assets)} assets"),
@@ -124,7 +121,6 @@ def forecast_rows(result: Mapping[str, Any], part: str) -> list[dict[str, Any]]:
             "rank IC, days": within(found["rank_ic"], found["rank_ic_ci"], 4),
             "rank IC, seeds": within(found["rank_ic"], found["rank_ic_seeds_ci"], 4),
             "rank ICIR": number(found["rank_icir"], 3),
-            "t": number(found["rank_ic_t"]),
         }
         if result["reference"] is not None:
             row |= _paired(found["against"], f"rank IC less {result['reference']}", 4)
@@ -161,6 +157,18 @@ def _paired(found: Mapping[str, Any] | None, words: str, digits: int) -> dict[st
 def base_name(name: str) -> str:
     """Returns the name of a run without its seed."""
     return _SEED.sub("", name)
+
+
+def refuse_unknown(reference: str | None, names: Sequence[str]) -> None:
+    """Refuses a reference that is none of the encoders called `names`.
+
+    Raises:
+        ValueError: It is not; the message says what was probably meant.
+    """
+    if reference is not None and reference not in names:
+        near = get_close_matches(reference, names, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(dict.fromkeys(names)) or 'none'}"
+        raise ValueError(f"--reference: no encoder is called '{reference}'; {hint}")
 
 
 def refuse_other_questions(experiments: Sequence[Pretrain]) -> None:

@@ -10,16 +10,20 @@ from evaluation.formats import number
 
 WORDS = ("run", "agent", "agent sees", "encoder", "days")
 """Columns of text; all others are numbers."""
+FILE_WIDTH = 200
 
 
 def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Prints rows with the same keys as a table."""
     table = Table(title=title)
     for column in rows[0]:
-        table.add_column(column, justify="left" if column in WORDS else "right")
+        named = column in WORDS
+        table.add_column(column, justify="left" if named else "right", overflow="fold" if named else "ellipsis")
     for row in rows:
         table.add_row(*(str(cell) for cell in row.values()))
-    Console().print(table)
+    terminal = Console()
+    console = terminal if terminal.is_terminal else Console(width=FILE_WIDTH)  # a log is read without its columns cut
+    console.print(table)
 
 
 def within(value: float | None, interval: Sequence[float] | None, digits: int = 2) -> str:

@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 
 from configs.files import source_text
+from configs.schema.evaluate import Evaluate
+from market.panel import Panel
 from market.states import MarketStates
 from tests.tools import trade_runs
-from tools.compare import KINDS, main, variant
+from tools.ablation import KINDS, variant
+from tools.compare import Options, evaluation_settings, main
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +56,38 @@ def test_a_run_trained_by_another_configuration_is_refused(workdir) -> None:
         main(["--configs", config(workdir, replace(one, lookback=2)), "--workdir", str(workdir)])
 
 
-def test_pretraining_runs_are_compared_by_their_forecasts(tmp_path, capsys) -> None:
-    part = {"ic": 0.01, "icir": 0.1, "rank_ic": 0.0123, "rank_icir": 0.1, "rank_ic_t": 2.0, "rank_ic_ci": [-0.01, 0.03]}
-    folder = tmp_path / "pretrain" / "encoder"
-    folder.mkdir(parents=True)
-    (folder / "metrics.json").write_text(json.dumps({"valid": part, "test": {**part, "rank_ic_ci": None}}))
-    main(["--runs", str(folder), "--workdir", str(tmp_path)])
-    assert "Forecasts" in capsys.readouterr().out
-    rows = json.loads((tmp_path / "evaluate" / "comparison" / "comparison.json").read_text())["forecasts"]
-    assert [row["rank IC"] for row in rows] == ["0.0123 [−0.0100, 0.0300]", "0.0123"]
+def index(workdir):
+    """Writes a panel of one index that follows the market of the runs, and returns its path."""
+    panel = Panel.load(workdir / "data" / "tiny" / "panel.safetensors")
+    path = workdir / "index.safetensors"
+    close = panel["close"].mean(axis=1)[:, None, None]
+    there = np.ones((len(panel), 1), bool)
+    Panel(panel.dates, ("AVERAGE",), ("close",), close, there, there).save(path)
+    return path
+
+
+def test_an_index_stands_beside_trading_runs(workdir) -> None:
+    one = trade_runs.trade(workdir, "beside", asset="S1", seeds=(0,))
+    command = ["--configs", config(workdir, one), "--workdir", str(workdir), "--name", "indexed"]
+    main(command)
+    settings = workdir / "settings.py"
+    settings.write_text(source_text(Evaluate(index=str(index(workdir)), cost_points=())))
+    with pytest.raises(ValueError, match=r"evaluated without the index .*--overwrite"):
+        main([*command, "--evaluate", str(settings)])
+    main([*command, "--evaluate", str(settings), "--overwrite"])
+    row = json.loads((workdir / "evaluate" / "indexed" / "comparison.json").read_text())["trading"][0]
+    metrics = json.loads((workdir / "evaluate" / "beside" / "metrics.json").read_text())
+    assert metrics["cost_sensitivity"] == {}
+    gain = metrics["comparisons"]["PPO"]["index AVERAGE"]["sharpe"]
+    assert row["difference from the index"].startswith(f"{gain['difference']:.2f}".replace("-", "−"))
+    assert evaluation_settings(Options(index="a", index_asset="b", evaluate=str(settings))).index == "a"
+    assert evaluation_settings(Options(index_asset="b", evaluate=str(settings))).index_asset == "b"
+
+
+def test_seeds_replace_those_of_trading_configs(workdir) -> None:
+    one = trade_runs.trade(workdir, "reseeded", asset="S1", seeds=(0, 1))
+    main(["--configs", config(workdir, one), "--workdir", str(workdir), "--seeds", "3", "--name", "reseeded"])
+    assert [path.name for path in (workdir / "trade" / "reseeded").glob("seed_*")] == ["seed_3"]
 
 
 @pytest.mark.slow
@@ -74,7 +100,8 @@ def test_an_ablation_changes_what_is_seen_and_nothing_else(workdir, capsys) -> N
     replace(states, asset=rotated, forecast_mean=np.full_like(states.forecast_mean, np.nan), codes=None).save(pca)
     audit = workdir / "states" / "tiny" / "audit.json"
     pca.with_name("audit.json").write_text(audit.read_text())
-    main(["--ablation", "--config", config(workdir, base), "--pca", str(pca), "--workdir", str(workdir)])
+    command = ["--ablation", "--config", config(workdir, base), "--pca", str(pca), "--workdir", str(workdir)]
+    main([*command, "--index", str(index(workdir))])
     said = capsys.readouterr().out
     assert "What states add" in said
     rows = json.loads((workdir / "evaluate" / "base_ablation" / "comparison.json").read_text())["ablation"]
@@ -83,7 +110,7 @@ def test_an_ablation_changes_what_is_seen_and_nothing_else(workdir, capsys) -> N
         assert "[" in row["Sharpe, days"]
         assert ("[" in row["more than without, seeds"]) == (row["agent sees"] != "no states")
     metrics = json.loads((workdir / "evaluate" / "base_ablation" / "metrics.json").read_text())
-    assert {"cash", "buy_and_hold", *KINDS} <= set(metrics["performance"])
+    assert {"cash", "buy_and_hold", "index AVERAGE", *KINDS} <= set(metrics["performance"])
     assert (workdir / "evaluate" / "base_ablation" / "report.html").exists()
     for kind in KINDS:
         one = variant(base, kind, str(pca))

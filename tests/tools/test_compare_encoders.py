@@ -1,0 +1,157 @@
+"""tools.compare on pretraining configs: seeds, what is finished, what was interrupted, and refused questions."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from accelerate.state import AcceleratorState, PartialState
+
+from agents.baselines import TopKDropN
+from configs.files import source_text
+from configs.schema.pretrain import Pretrain
+from encoders.linear import Ridge
+from encoders.recurrent import GRU
+from encoders.schedule import Optim
+from evaluation.prediction import prediction_metrics
+from market.features import Formulas
+from market.features.table import Feature
+from market.forecasts import ForecastRecord
+from market.labels import Label
+from market.panel import Panel
+from market.sources.synthetic import Synthetic
+from market.splits import Split
+from tests.browser import browser, opened, undrawn_figures
+from tools.compare import main
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator():
+    yield
+    AcceleratorState._reset_state()
+    PartialState._reset_state()
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("workdir")
+    Panel.from_frame(Synthetic(stocks=8, days=270).read()).save(folder / "panel.safetensors")
+    return folder
+
+
+def ridge(workdir, **changes):
+    tiny = Pretrain(
+        name="tiny_ridge",
+        panel=str(workdir / "panel.safetensors"),
+        encoder=Ridge(),
+        features=Formulas((Feature("move", "close / delay(close, 1) - 1"), Feature("range", "high / low - 1"))),
+        split=Split(
+            train=("2010-01-04", "2010-07-30"), valid=("2010-08-09", "2010-10-29"), test=("2010-11-08", "2010-12-31")
+        ),
+        portfolio=TopKDropN(k=2, n_drop=1),
+        optim=Optim(epochs=2, batch_size=32, precision="fp32"),
+        price_limit=0.1,
+    )
+    return replace(tiny, **changes)
+
+
+def gru(workdir, **changes):
+    return ridge(workdir, name="tiny_gru", encoder=GRU(lookback=4, hidden=4, layers=1), **changes)
+
+
+def config(workdir, experiment):
+    path = workdir / f"{experiment.name}.py"
+    path.write_text(source_text(experiment))
+    return str(path)
+
+
+def command(workdir, *experiments, more=()):
+    return ["--configs", *(config(workdir, one) for one in experiments), "--workdir", str(workdir), *more]
+
+
+def test_every_seed_is_a_run_and_the_table_is_over_seeds(workdir, tmp_path, capsys) -> None:
+    more = ["--seeds", "0", "1", "--reference", "tiny_ridge", "--name", "both"]
+    main(command(workdir, ridge(workdir), gru(workdir), more=more))
+    said = capsys.readouterr().out
+    assert "rank IC less tiny_ridge" in said
+    assert "long-short" in said
+    runs = workdir / "pretrain"
+    assert {one.name for one in runs.iterdir() if not one.name.startswith(".")} == {
+        f"{name}_seed_{k}" for name in ("tiny_ridge", "tiny_gru") for k in (0, 1)
+    }
+    seeds = [json.loads((runs / f"tiny_gru_seed_{k}" / "config.json").read_text())["seed"] for k in (0, 1)]
+    assert seeds == [0, 1]
+    folder = workdir / "evaluate" / "both"
+    result = json.loads((folder / "comparison.json").read_text())["forecasts"]
+    assert list(result["encoders"]) == ["tiny_ridge", "tiny_gru"]
+    each = [json.loads((runs / f"tiny_gru_seed_{k}" / "metrics.json").read_text())["test"] for k in (0, 1)]
+    found = result["encoders"]["tiny_gru"]
+    assert found["test"]["rank_ic"] == pytest.approx(np.mean([one["rank_ic"] for one in each]))
+    assert each[0]["rank_ic"] != each[1]["rank_ic"]
+    top = found["trading"]["top-k drop-n"]
+    assert top["mean"]["sharpe"] == pytest.approx(np.mean([one["portfolio"]["sharpe"] for one in each]))
+    assert result["encoders"]["tiny_ridge"]["test"]["against"] is None
+    assert found["test"]["against"]["ci"] is not None
+    page = folder / "report.html"
+    assert "tiny gru" in page.read_text()
+    if browser() is not None:
+        document, complaints = opened(page, tmp_path)
+        assert not complaints
+        assert undrawn_figures(document)[0] == []
+
+    model, metrics = (runs / "tiny_gru_seed_1" / name for name in ("model.safetensors", "metrics.json"))
+    before = model.stat().st_mtime_ns
+    metrics.unlink()  # as if the second seed had been interrupted after its last epoch
+    kept = (runs / "tiny_gru_seed_0" / "model.safetensors").stat().st_mtime_ns
+    main(command(workdir, ridge(workdir), gru(workdir), more=more))
+    assert metrics.exists()
+    assert model.stat().st_mtime_ns == before  # continued from its state: nothing was learnt again
+    assert (runs / "tiny_gru_seed_0" / "model.safetensors").stat().st_mtime_ns == kept
+    assert json.loads((folder / "comparison.json").read_text())["forecasts"] == result
+
+    finished = [str(runs / f"tiny_ridge_seed_{k}") for k in (0, 1)]
+    main(["--runs", *finished, "--workdir", str(workdir), "--name", "named"])
+    named = json.loads((workdir / "evaluate" / "named" / "comparison.json").read_text())["forecasts"]
+    assert named["encoders"]["tiny_ridge"]["n_seeds"] == 2
+
+
+def test_the_forecasts_of_a_run_are_those_that_its_metrics_judge(workdir) -> None:
+    main(command(workdir, gru(workdir), more=["--seeds", "0"]))
+    run = workdir / "pretrain" / "tiny_gru_seed_0"
+    panel, record = Panel.load(workdir / "panel.safetensors"), ForecastRecord.load(run / "forecasts.safetensors")
+    metrics = json.loads((run / "metrics.json").read_text())
+    forecasts, returns = record.over(panel), Label().compute(panel)
+    for part, days in (("valid", ("2010-08-09", "2010-10-29")), ("test", ("2010-11-08", "2010-12-31"))):
+        rows = panel.rows(*days)
+        found = prediction_metrics(forecasts.mean[rows], returns[rows], forecasts.mask[rows])
+        assert found["rank_ic"] == metrics[part]["rank_ic"]
+        assert record.dates[record.parts[part]][0] == panel.dates[rows][0]
+    assert not forecasts.mask[: panel.rows("2010-08-09", None).start].any()
+    between = slice(panel.rows(None, "2010-10-29").stop, panel.rows("2010-11-08", None).start)
+    assert np.isnan(forecasts.mean[between]).all()
+    with pytest.raises(ValueError, match="not the one that was forecast"):
+        record.over(panel.select(panel.assets[:4]))
+
+
+def test_mistakes_are_one_line(workdir, tmp_path) -> None:
+    one = ridge(workdir)
+    with pytest.raises(ValueError, match=r"no encoder is called 'tiny_rigde'; did you mean 'tiny_ridge'\?"):
+        main(command(workdir, one, more=["--seeds", "9", "--reference", "tiny_rigde"]))
+    assert not (workdir / "pretrain" / "tiny_ridge_seed_9").exists()  # said before anything is trained
+    other = ridge(workdir, name="other", price_limit=None)
+    with pytest.raises(ValueError, match=r"other: .* tiny_ridge has price_limit 0.1, now None"):
+        main(command(workdir, one, other))
+    ranked = ridge(workdir, name="ranked", label=Label(transform="rank"))
+    main(command(workdir, one, ranked, more=["--seeds", "0"]))  # the same return, shown to the loss in another way
+    later = ridge(workdir, name="later", label=Label(horizon=2))
+    with pytest.raises(ValueError, match=r"later: .* label.horizon 1, now 2"):
+        main(command(workdir, one, later))
+    with pytest.raises(ValueError, match=r"nowhere.*no such file"):
+        main(["--runs", str(tmp_path / "nowhere"), "--workdir", str(workdir)])
+    old = workdir / "pretrain" / "tiny_ridge_seed_0" / "forecasts.safetensors"
+    old.rename(old.with_suffix(".gone"))
+    with pytest.raises(ValueError, match=r"kept no forecasts\.safetensors"):
+        main(["--runs", str(old.parent), "--workdir", str(workdir)])
+    old.with_suffix(".gone").rename(old)
+    with pytest.raises(ValueError, match="no encoder is called 'tiny_ridge'; there are none"):
+        main(["--reference", "tiny_ridge", "--runs", str(tmp_path), "--workdir", str(workdir)])
