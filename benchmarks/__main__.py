@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("features", "envs", "agents", "pretrain")
+NAMES = ("features", "envs", "agents", "pretrain", "quantizers")
 
 
 def main(argv: list[str]) -> None:

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
 from encoders.layers import masked_mean, pack, unpack
 from encoders.losses import LabelScale, gaussian_kl, gaussian_nll, info_nce, price_inconsistency, rank_loss
-from encoders.quantizers import EMA, FSQ, Learnable
+from encoders.quantizers import EMA, FSQ, Affine, Learnable, VQTorch
 from encoders.storm_branches import Sizes
 from encoders.storm_factors import Day, FactorModel, Factors
 from encoders.storm_trunk import Tokens, Trunk, Trunked
@@ -74,7 +74,7 @@ class Storm:
             transformer and one codebook.
         attention: ``"per_asset"``, linear in the number of assets, or ``"joint"`` over all tokens of a day.
         codebook_size: Codes of each codebook.
-        quantizer: `EMA`, `Learnable` or `FSQ`.
+        quantizer: `EMA`, `Learnable`, `Affine`, `FSQ` or `VQTorch`.
         sizes: Widths and depths.
         factors: The factor model.
         weights: Weights of the loss.
@@ -84,7 +84,7 @@ class Storm:
     branches: tuple[str, ...] = ("time_series", "cross_section")
     attention: str = "per_asset"
     codebook_size: int = 512
-    quantizer: EMA | Learnable | FSQ = Learnable()
+    quantizer: EMA | Learnable | Affine | FSQ | VQTorch = Learnable()
     sizes: Sizes = Sizes()
     factors: Factors = Factors()
     weights: Weights = Weights()

@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from safetensors.torch import load, save
 from encoders.quantizers import (
     EMA,
     FSQ,
+    Affine,
+    EMAQuantizer,
     Learnable,
     dead_codes,
     distances,
@@ -24,8 +27,8 @@ from encoders.quantizers import (
     usage,
 )
 
-CONFIGS = [EMA(), Learnable(), FSQ((4, 4))]
-CODEBOOKS = CONFIGS[:2]
+CONFIGS = [EMA(), Learnable(), Affine(), FSQ((4, 4))]
+CODEBOOKS = CONFIGS[:3]
 
 
 def close(one, other):
@@ -40,8 +43,21 @@ def blobs(n=400, n_centres=16, spread=0.05, dim=8):
 def started(config, tokens=None):
     torch.manual_seed(0)
     quantizer = config.build(8, 16)
+    if isinstance(config, Affine):  # a map that has moved already
+        quantizer.scale.data.normal_(0.0, 0.1)
+        quantizer.shift.data.normal_(0.0, 0.5)
     quantizer(blobs() if tokens is None else tokens)
     return quantizer
+
+
+def vectors_of(quantizer):
+    return quantizer.lookup(torch.arange(16)).detach().clone()
+
+
+def put_out_of_reach(quantizer):
+    quantizer.codebook.data[8:] = 1e3
+    if isinstance(quantizer, EMAQuantizer):
+        quantizer.total[8:] = 1e3 * quantizer.use[8:, None]
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=repr)
@@ -49,12 +65,9 @@ class TestEvery:
     def test_output_is_the_lookup_of_its_code(self, config):
         for training in (True, False):
             quantizer = started(config).train(training)
-            codebook_before = getattr(quantizer, "codebook", torch.zeros(0)).detach().clone()
+            before = vectors_of(quantizer)  # running means move on after the search
             found = quantizer(blobs())
-            if "codebook" in quantizer.state_dict():
-                close(found.quantised, codebook_before[found.codes])
-            else:
-                close(found.quantised, quantizer.lookup(found.codes))
+            close(found.quantised, before[found.codes])
 
     def test_gradient_passes_straight_through(self, config):
         quantizer, tokens = started(config).eval(), blobs().requires_grad_()
@@ -127,7 +140,7 @@ class TestEvery:
 class TestCodebooks:
     def test_the_nearest_code_is_chosen(self, config):
         quantizer, tokens = started(config).eval(), torch.randn(100, 8)
-        distance = (tokens[:, None] - quantizer.codebook[None]).square().sum(-1)
+        distance = (tokens[:, None] - vectors_of(quantizer)[None]).square().sum(-1)
         assert quantizer(tokens).codes.equal(distance.argmin(-1))
 
     def test_starts_from_the_clusters_of_the_first_batch(self, config):
@@ -138,9 +151,7 @@ class TestCodebooks:
 
     def test_dead_codes_come_back_to_life(self, config):
         quantizer = started(config)
-        quantizer.codebook.data[8:] = 1e3  # out of reach
-        if isinstance(config, EMA):
-            quantizer.total[8:] = 1e3 * quantizer.use[8:, None]
+        put_out_of_reach(quantizer)
         assert dead_codes(quantizer.eval()(blobs()).usage) >= 8
         quantizer.train()
         for _ in range(150):
@@ -148,11 +159,9 @@ class TestCodebooks:
         assert dead_codes(found.usage) <= 2
 
     def test_without_revival_they_stay_dead(self, config):
-        quantizer = started(config)
-        quantizer.dead_share = 0.0
-        quantizer.codebook.data[8:] = 1e3
-        if isinstance(config, EMA):
-            quantizer.total[8:] = 1e3 * quantizer.use[8:, None]
+        never = {"replace_every": 10**6} if isinstance(config, Affine) else {"dead_share": 0.0}
+        quantizer = started(replace(config, **never))
+        put_out_of_reach(quantizer)
         for _ in range(150):
             found = quantizer(blobs())
         assert dead_codes(found.usage) >= 8
@@ -246,7 +255,7 @@ def test_fsq_levels_must_make_the_codebook(levels):
         FSQ(levels).build(8, 16)
 
 
-@pytest.mark.parametrize("kind", ["ema", "learnable"])
+@pytest.mark.parametrize("kind", ["ema", "learnable", "affine"])
 @pytest.mark.parametrize("buffers", ["broadcast", "own"])
 def test_ranks_have_equal_codebooks(kind, buffers):
     root = Path(__file__).parents[2]

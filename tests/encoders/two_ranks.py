@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from encoders.losses import LabelScale
-from encoders.quantizers import EMA, Learnable, Quantizer
+from encoders.quantizers import EMA, Affine, Learnable, Quantizer
 
 
 class Model(nn.Module):
@@ -39,7 +39,11 @@ def agree(model: nn.Module) -> bool:
 def run() -> None:
     rank = distributed.get_rank()
     torch.manual_seed(rank)  # ranks draw differently, and must still agree
-    config = {"ema": EMA(decay=0.8, dead_share=0.5), "learnable": Learnable(decay=0.8, dead_share=0.5)}[sys.argv[1]]
+    config = {
+        "ema": EMA(decay=0.8, dead_share=0.5),
+        "learnable": Learnable(decay=0.8, dead_share=0.5),
+        "affine": Affine(replace_every=2),
+    }[sys.argv[1]]
     model = DistributedDataParallel(Model(config.build(4, 16)), forward_sync_buffers=sys.argv[2] == "broadcast")
     optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
     for step in range(12):

@@ -1,0 +1,74 @@
+"""The interface of every vector quantiser: tokens in; quantised tokens, codes, loss terms and usage out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+
+class Quantized(NamedTuple):
+    """What a quantiser says of a set of tokens.
+
+    Attributes:
+        quantised: The code vector of every token; the gradient passes straight through to the token.
+        codes: Index of the code, -1 where masked.
+        loss_terms: Weighted terms by name, each a mean.
+        usage: Tokens of this call that chose each code.
+    """
+
+    quantised: Float[Tensor, "n d"]
+    codes: Int[Tensor, " n"]
+    loss_terms: Mapping[str, Tensor]
+    usage: Int[Tensor, " C"]
+
+
+@runtime_checkable
+class QuantizerConfig(Protocol):
+    """A frozen dataclass that builds one kind of quantiser."""
+
+    def build(self, dim: int, codebook_size: int) -> "Quantizer":
+        """Returns a new quantiser of tokens of width `dim`."""
+        ...
+
+
+class Quantizer(nn.Module, ABC):
+    """Maps tokens to their nearest codes.
+
+    Masked tokens are neither assigned nor counted, in training as little as later. In evaluation mode nothing
+    changes and nothing is drawn. Arithmetic is in single precision whatever the autocast.
+    """
+
+    def __init__(self, codebook_size: int) -> None:
+        super().__init__()
+        self.codebook_size = codebook_size
+
+    def forward(self, tokens: Float[Tensor, "n d"], mask: Bool[Tensor, " n"] | None = None) -> Quantized:
+        """Quantises tokens; `mask` is true where a token exists, None where all do. Masked ones quantise to zero."""
+        with torch.autocast(tokens.device.type, enabled=False):
+            if mask is None:
+                return self.quantize(tokens.float())
+            found = self.quantize(tokens[mask].float())
+            quantised = found.quantised.new_zeros(tokens.shape).masked_scatter(mask[:, None], found.quantised)
+            codes = torch.full_like(mask, -1, dtype=torch.long).masked_scatter(mask, found.codes)
+            return found._replace(quantised=quantised, codes=codes)
+
+    @abstractmethod
+    def quantize(self, tokens: Float[Tensor, "n d"]) -> Quantized:
+        """Quantises tokens that all exist."""
+
+    @abstractmethod
+    def lookup(self, codes: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch d"]:
+        """Returns the vectors of codes; of a token's code it equals its quantised value."""
+
+
+def straight_through(tokens: Float[Tensor, "n d"], nearest: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Returns exactly `nearest`, with the gradient of `tokens`."""
+    return nearest.detach() + (tokens - tokens.detach())
+
+
+def mean_square(difference: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
+    """Returns the mean of the squares; zero where there is nothing."""
+    return difference.square().sum() / max(difference.numel(), 1)
