@@ -114,6 +114,26 @@ class PCAEncoder(RidgeEncoder):
         loadings = repeat(self.loadings, "n k -> b n k", b=len(mask))
         return State(loadings.where(rearrange(mask, "b n -> b n 1"), 0.0), self.factors(features, mask), None)
 
+    @torch.no_grad()
+    def rebuild(self, features: Float[Tensor, "B L N 1"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+        """Returns the last day as its factors explain it, in the feature's own units; NaN where masked."""
+        factors = self.factors(features[:, -1].where(rearrange(mask, "b n -> b n 1"), 0.0), mask)
+        return self._restored(einsum(factors, self.loadings, "b k, n k -> b n"), mask)
+
+    @torch.no_grad()
+    def draw(
+        self, features: Float[Tensor, "B L N 1"], mask: Bool[Tensor, "B N"], generator: torch.Generator
+    ) -> Float[Tensor, "B N"]:
+        """Returns an invented day for each of these, in the feature's own units; NaN where masked.
+
+        Factors are standard normal, and so is what each asset adds of its own, at the size of what they leave over.
+        Nothing of the days themselves is used.
+        """
+        factors = torch.randn(len(mask), self.loadings.shape[1], generator=generator).to(features.device)
+        noise = torch.randn(mask.shape, generator=generator).to(features.device)
+        rest = (1 - self.loadings.square().sum(1)).clamp(min=0).sqrt()
+        return self._restored(einsum(factors, self.loadings, "b k, n k -> b n") + rest * noise, mask)
+
     def learn_factors(self, data: TrainingData) -> None:
         """Learns the components of the train days.
 
@@ -140,6 +160,9 @@ class PCAEncoder(RidgeEncoder):
 
     def _standard(self, features: Float[Tensor, "B N 1"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B N"]:
         return ((features[..., 0] - self.centre) / self.scale).where(mask, 0.0)
+
+    def _restored(self, standard: Float[Tensor, "B N"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+        return (self.centre + self.scale * standard).where(mask, torch.nan)
 
 
 def _returns(features: Float[Tensor, "B N 1"], mask: Bool[Tensor, "B N"]) -> FloatArray:

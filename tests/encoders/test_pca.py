@@ -137,3 +137,30 @@ def test_other_assets_are_refused() -> None:
     window = make_window(TestPCA.config, replace(TestPCA.shape, n_assets=9))
     with pytest.raises(ValueError, match="fitted on 7 assets, asked about 9"):
         encoder.infer(*inputs(window))
+
+
+def test_a_rebuilt_day_is_the_textbook_s() -> None:
+    data = factor_market()
+    encoder = PCA(factors=FACTORS).fit(data, 0)
+    x = data.store.features[data.train_days, :, 0].double().numpy()
+    mean, scale = x.mean(axis=0), x.std(axis=0)
+    reference = decomposition.PCA(FACTORS).fit((x - mean) / scale)
+    window = data.store.gather(torch.from_numpy(data.window_days(data.days.test)))
+    y = window.features[:, 0, :, 0].double().numpy()
+    expected = mean + scale * reference.inverse_transform(reference.transform((y - mean) / scale))
+    np.testing.assert_allclose(encoder.rebuild(window.features, window.mask), expected, rtol=1e-3, atol=1e-5)
+    assert encoder.rebuild(window.features, ~window.mask).isnan().all()
+
+
+def test_drawn_days_have_the_covariance_of_the_factor_model() -> None:
+    data = factor_market()
+    encoder = PCA(factors=FACTORS).fit(data, 0)
+    n = 40_000
+    mask = torch.ones(n, N_ASSETS, dtype=torch.bool)
+    drawn = encoder.draw(torch.zeros(n, 1, N_ASSETS, 1), mask, torch.Generator().manual_seed(0))
+    loadings = encoder.loadings
+    expected = loadings @ loadings.mT
+    expected.fill_diagonal_(1.0)  # each asset has the variance that it had over train
+    standard = (drawn - encoder.centre) / encoder.scale
+    torch.testing.assert_close(torch.cov(standard.mT), expected, rtol=0.0, atol=0.03)
+    torch.testing.assert_close(standard.mean(0), torch.zeros(N_ASSETS), rtol=0.0, atol=0.03)
