@@ -1,7 +1,7 @@
 """The affine codebook by hand, its dead codes, and the drop-in of another library."""
 
 import importlib
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -141,7 +141,8 @@ class VectorQuant(nn.Module):
 
 
 def test_vqtorch_stands_behind_the_interface(monkeypatch: pytest.MonkeyPatch) -> None:
-    library = SimpleNamespace(nn=SimpleNamespace(VectorQuant=VectorQuant))
+    library = ModuleType("vqtorch")
+    monkeypatch.setattr(library, "nn", SimpleNamespace(VectorQuant=VectorQuant), raising=False)
     monkeypatch.setattr(importlib, "import_module", lambda name: library)
     quantizer, tokens = VQTorch(affine_lr=3.0, nu=1.5).build(4, 8), torch.randn(30, 4)
     mask = torch.arange(30) % 2 == 0
