@@ -50,6 +50,53 @@ def from_data(data: Any, wanted: Any, where: str = "config") -> Any:
     return _plain_from(data, wanted, where)
 
 
+def with_fields(value: Any, changes: Mapping[str, Any]) -> Any:
+    """Returns a dataclass value with other plain fields, also inside the dataclasses that it holds.
+
+    All of them change at once, so what a class checks of its fields together is checked of the new ones alone.
+
+    Args:
+        value: The dataclass value.
+        changes: New values by dotted field, ``optim.learning_rate``.
+
+    Raises:
+        ValueError: A field does not exist, with what was probably meant, or takes no such value.
+    """
+    tree: dict[str, Any] = {}
+    for path, new in changes.items():
+        *outer, last = path.split(".")
+        branch = tree
+        for name in outer:
+            branch = branch.setdefault(name, {})
+        branch[last] = new
+    return _with_branch(value, tree, "")
+
+
+def _with_branch(value: Any, branch: Mapping[str, Any], where: str) -> Any:
+    hints = get_type_hints(type(value))
+    changes: dict[str, Any] = {}
+    for name, new in branch.items():
+        place = f"{where}{name}"
+        if name not in [field.name for field in dataclasses.fields(value) if field.init]:
+            raise ValueError(f"{place}: {no_such_field(type(value), name)}")
+        current = getattr(value, name)
+        if isinstance(new, dict):
+            if not dataclasses.is_dataclass(current):
+                raise ValueError(f"{place} is {current!r} and has no field '{next(iter(new))}'; name it without one")
+            changes[name] = _with_branch(current, new, f"{place}.")
+        else:
+            changes[name] = from_data(new, hints[name], place)
+    return dataclasses.replace(value, **changes)
+
+
+def no_such_field(known: type[Any], name: str) -> str:
+    """Returns that a dataclass has no field of this name, and which one was probably meant."""
+    fields = [field.name for field in dataclasses.fields(known) if field.init]
+    near = get_close_matches(name, fields, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(fields)}"
+    return f"{known.__name__} has no field '{name}'; {hint}"
+
+
 def _plain_from(data: Any, wanted: Any, where: str) -> Any:
     if wanted is float and isinstance(data, int) and not isinstance(data, bool):
         return float(data)
@@ -91,9 +138,7 @@ def _dataclass_from(data: dict[str, Any], wanted: Any, where: str) -> Any:
         if name == CLASS:
             continue
         if name not in fields:
-            near = get_close_matches(name, list(fields), n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(fields)}"
-            raise ValueError(f"{where}: {known.__name__} has no field '{name}'; {hint}")
+            raise ValueError(f"{where}: {no_such_field(known, name)}")
         values[name] = from_data(entry, hints[name], f"{where}.{name}")
     missing = [name for name in fields if name not in values]
     if missing:

@@ -66,7 +66,7 @@ class Monitor:
         if self._writer is None:
             return
         plain = {name: value for name, value in flattened(settings, "", text=True).items() if value is not None}
-        scores = flattened({part: metrics[part] for part in ("valid", "test")}, "final/")
+        scores = flattened({part: metrics[part] for part in ("valid", "test") if part in metrics}, "final/")
         self._writer.add_hparams(plain, scores, run_name=".")
 
     def _scalars(self, values: Mapping[str, float], step: int) -> None:

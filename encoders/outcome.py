@@ -71,7 +71,7 @@ class Outcome:
             "fit_end": self.about["fit_end"],
             "train": {"loss": train.terms, "codebooks": codebook_health(train.counts)},
         }
-        parts = {name: getattr(judge.data.days, name) for name in ("valid", "test")}
+        parts = judge.data.judged_parts
         forecasts = {}
         for name, part in parts.items():
             forecasts[name], losses = judge.look_at(encoder, part)

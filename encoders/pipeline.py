@@ -1,6 +1,6 @@
 """From a panel to windows, one way for training, extraction and audit; what is measured is what is deployed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -75,6 +75,12 @@ class TrainingData:
         last: np.datetime64 = self.panel.dates[min(self.days.valid.stop - 1 + self.label.span, len(self.panel) - 1)]
         return last
 
+    @property
+    def judged_parts(self) -> dict[str, slice]:
+        """Rows of the parts that an encoder is judged on: valid, and test where it is known."""
+        rows = {name: getattr(self.days, name) for name in ("valid", "test")}
+        return {name: part for name, part in rows.items() if part.start < part.stop}
+
     @cached_property
     def train_days(self) -> IntArray:
         """Rows of train with a whole look-back behind them and a label for at least one asset."""
@@ -103,22 +109,30 @@ class TrainingData:
 
 
 def prepare(
-    panel: Panel, features: FeatureSet, scaling: Scaling, lookback: int, label: Label, split: Split
+    panel: Panel,
+    features: FeatureSet,
+    scaling: Scaling,
+    lookback: int,
+    label: Label,
+    split: Split,
+    parts: Sequence[str] = PARTS,
 ) -> TrainingData:
     """Computes features, fits the scaler on the train days, and puts windows and labels side by side.
+
+    Of the `parts` that are not wanted nothing is known later; a panel that ends before the test days then is no fault.
 
     Raises:
         ValueError: The panel does not fit the split, the label or the look-back; the message has the numbers.
     """
     if len(panel) < lookback:
         raise ValueError(f"panel has {len(panel)} days, fewer than the look-back of {lookback}; use a longer panel")
-    days = split.days(panel.dates, label.span)
+    days = split.days(panel.dates, label.span, parts)
     computed = features.compute(panel)
     pipeline = Pipeline(features, scaling.fit(computed, days.train), lookback)
     store = WindowStore.from_panel(panel, pipeline.scaler.transform(computed), label.compute(panel), lookback)
     returns = replace(label, transform=None).compute(panel)
     data = TrainingData(panel, pipeline, store, returns, label, split, days)
-    for name in PARTS:
+    for name in parts:
         if not len(data.judged_days(getattr(days, name))):
             raise ValueError(f"split: no day of {name} has a label and {lookback} days behind it; move or lengthen it")
     return data

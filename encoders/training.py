@@ -8,7 +8,7 @@ computes the same numbers twice.
 import json
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,9 @@ class Experiment:
         seed: Decides first weights, order of days and every random number.
         settings: The whole experiment as JSON; kept in the checkpoint and in TensorBoard.
         backtest: Measures of trading on a forecast, for valid and test; None leaves them out.
+        listed: What TensorBoard lists beside the final measures; None lists the settings.
+        should_stop: Asked before each epoch, with the validation metric of all finished ones, whether those were
+            enough; None goes on to the end. A continued run asks again.
     """
 
     encoder: EncoderConfig
@@ -56,6 +59,8 @@ class Experiment:
     seed: int = 0
     settings: Mapping[str, Any] | None = None
     backtest: Backtest | None = None
+    listed: Mapping[str, Any] | None = None
+    should_stop: Callable[[Sequence[float | None]], bool] | None = None
 
 
 def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
@@ -80,11 +85,11 @@ def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
     progress, optim = run.resume(), experiment.optim
     step = progress.epoch * run.n_batches + progress.batch
     with Monitor(run.directory / "tensorboard", optim.epochs * run.n_batches, step, run.first) as monitor:
-        while progress.epoch < optim.epochs and not progress.exhausted(optim.patience):
+        while progress.epoch < optim.epochs and not run.over(progress):
             run.learn_epoch(progress, monitor)
             run.close_epoch(progress, monitor)
         metrics = run.outcome.judge_best(run.encoder, progress.best_epoch, progress.epoch)
-        monitor.finish(run.about["settings"], metrics)
+        monitor.finish(run.listed, metrics)
     return metrics
 
 
@@ -99,13 +104,13 @@ def _fit(experiment: Experiment, config: ClosedForm, directory: Path) -> dict[st
         train = judge.losses(encoder, data.train_days)
         forecasts, losses = judge.look_at(encoder, data.days.valid)
         valid = outcome.measures(data.days.valid, forecasts, losses)
-        outcome.keep(encoder, 0, metric, _score(valid, metric))
+        outcome.keep(encoder, 0, metric, score(valid, metric))
         entry = {"epoch": 0, "step": 1, "train": train.terms, "valid": valid}
         monitor.epoch(1, entry, losses, encoder)
         if accelerator.is_main_process:
             _write_history(directory, [entry])
         metrics = outcome.judge_best(encoder, 0, 1)
-        monitor.finish(about["settings"], metrics)
+        monitor.finish(experiment.listed or about["settings"], metrics)
     return metrics
 
 
@@ -167,6 +172,18 @@ class _Run:
         logger.info("continuing in epoch %d, batch %d of %d", progress.epoch, progress.batch, self.n_batches)
         return progress
 
+    @property
+    def listed(self) -> Mapping[str, Any]:
+        return self.experiment.listed or self.about["settings"]
+
+    def over(self, progress: Progress) -> bool:
+        """Returns whether the run ends here, although there are epochs left."""
+        if progress.exhausted(self.optim.patience):
+            return True
+        should_stop = self.experiment.should_stop
+        finished = [score(entry["valid"], self.optim.metric) for entry in progress.history]
+        return should_stop is not None and should_stop(finished)
+
     def learn_epoch(self, progress: Progress, monitor: Monitor) -> None:
         """Takes the batches of an epoch that are not done yet."""
         seed = self.experiment.seed
@@ -217,7 +234,7 @@ class _Run:
             "valid": valid,
         }
         self._warn_of_collapse(progress.epoch, losses)
-        if progress.improves(_score(valid, self.optim.metric)):
+        if progress.improves(score(valid, self.optim.metric)):
             self.outcome.keep(self.judged, progress.best_epoch, self.optim.metric, progress.best_value)
         monitor.epoch(step, entry, losses, self.judged)
         progress.finish_epoch(entry)
@@ -248,9 +265,10 @@ class _Run:
         )
 
 
-def _score(valid: Mapping[str, Any], metric: str) -> float | None:
-    score: float | None = -valid["loss"]["total"] if metric == "loss" else valid[metric]
-    return score
+def score(valid: Mapping[str, Any], metric: str) -> float | None:
+    """Returns the validation metric, more is better, of the measures of the valid days; None where undefined."""
+    value: float | None = -valid["loss"]["total"] if metric == "loss" else valid[metric]
+    return value
 
 
 def _write_history(directory: Path, history: Sequence[Mapping[str, Any]]) -> None:

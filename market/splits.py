@@ -1,6 +1,6 @@
 """Chronological splits into train, valid and test days, with a purge so that no label reaches into the next part."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -51,7 +51,7 @@ class Split:
             if start <= end:
                 raise ValueError(f"split: {after} starts on {start}, but {before} ends on {end}; start it later")
 
-    def days(self, dates: DateArray, label_span: int) -> SplitDays:
+    def days(self, dates: DateArray, label_span: int, parts: Sequence[str] = PARTS) -> SplitDays:
         """Returns the rows of `dates` that belong to each part.
 
         The label of a part's last day ``t`` uses rows up to ``t + label_span``, all of which lie before the first row
@@ -60,17 +60,19 @@ class Split:
         Args:
             dates: ``[T]`` trading days.
             label_span: Days after ``t`` that a label of ``t`` uses, `Label.span`.
+            parts: Parts that are wanted, the first of `PARTS`; the others are empty.
 
         Raises:
-            ValueError: A part holds no trading day, or starts too soon after the one before; the message names the
-                earliest day on which it may start.
+            ValueError: A wanted part holds no trading day, or starts too soon after the one before; the message names
+                the earliest day on which it may start.
         """
         if label_span < 0:
             raise ValueError(f"split: label_span is {label_span} days, expected at least 0")
-        parts = [self._rows(name, dates) for name in PARTS]
-        for k in (1, 2):
-            self._check_purge(k, parts[k - 1].stop - 1, parts[k].start, dates, label_span)
-        return SplitDays(*parts)
+        nothing = slice(len(dates), len(dates))
+        rows = [self._rows(name, dates) if name in parts else nothing for name in PARTS]
+        for k in range(1, len(parts)):
+            self._check_purge(k, rows[k - 1].stop - 1, rows[k].start, dates, label_span)
+        return SplitDays(*rows)
 
     def _rows(self, name: str, dates: DateArray) -> slice:
         first, last = getattr(self, name)

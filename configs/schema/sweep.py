@@ -1,0 +1,143 @@
+"""What decides a sweep over hyper-parameters."""
+
+import math
+from dataclasses import dataclass
+
+from configs.schema.pretrain import Pretrain
+from configs.values import with_fields
+
+Plain = str | int | float | bool | None
+
+ASKED = ("name", "panel", "split", "label.fill", "label.horizon", "optim.metric")
+"""Fields that decide what is asked; only runs that ask the same can be ranked."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A field that takes one of a few values, which have no order."""
+
+    field: str
+    """Dotted field of the base, such as encoder.codebook_size."""
+    values: tuple[Plain, ...]
+    """What it may be."""
+
+    def __post_init__(self) -> None:
+        if len(set(self.values)) < 2:
+            raise ValueError(f"Choice: {self.field} has the values {self.values}; give at least two different ones")
+
+    @property
+    def examples(self) -> tuple[Plain, ...]:
+        """Values that show whether the field takes such."""
+        return self.values
+
+
+@dataclass(frozen=True)
+class Integer:
+    """A field that takes an integer between two, both included."""
+
+    field: str
+    """Dotted field of the base, such as encoder.sizes.depth."""
+    low: int
+    """Least value."""
+    high: int
+    """Greatest value."""
+    step: int = 1
+    """Distance between neighbouring values."""
+
+    def __post_init__(self) -> None:
+        if self.low >= self.high or self.step < 1 or (self.high - self.low) % self.step:
+            raise ValueError(
+                f"Integer: {self.field} goes from {self.low} to {self.high} in steps of {self.step}; expected low < "
+                "high and a step that leads from one to the other"
+            )
+
+    @property
+    def examples(self) -> tuple[Plain, ...]:
+        """Values that show whether the field takes such."""
+        return self.low, self.high
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """A field that takes a number between two, all alike."""
+
+    field: str
+    """Dotted field of the base, such as encoder.sizes.dropout."""
+    low: float
+    """Least value."""
+    high: float
+    """Greatest value."""
+
+    def __post_init__(self) -> None:
+        _check_ends(self, -math.inf)
+
+    @property
+    def examples(self) -> tuple[Plain, ...]:
+        """Values that show whether the field takes such."""
+        return self.low, self.high
+
+
+@dataclass(frozen=True)
+class LogUniform:
+    """A field that takes a positive number between two, all orders of magnitude alike."""
+
+    field: str
+    """Dotted field of the base, such as optim.learning_rate."""
+    low: float
+    """Least value."""
+    high: float
+    """Greatest value."""
+
+    def __post_init__(self) -> None:
+        _check_ends(self, 0.0)
+
+    @property
+    def examples(self) -> tuple[Plain, ...]:
+        """Values that show whether the field takes such."""
+        return self.low, self.high
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A search for the hyper-parameters with the best metric on the valid days; test days take no part."""
+
+    name: str
+    """Folder under workdir/sweep that receives the trials."""
+    base: Pretrain
+    """The run that trials vary; its optim.metric on the valid days ranks them, and its seed is that of each."""
+    dimensions: tuple[Choice | Integer | Uniform | LogUniform, ...]
+    """The fields that vary, and how."""
+    trials: int = 20
+    """Runs in all, those included that are stopped early."""
+    random_trials: int = 5
+    """First runs, whose values are drawn at random and which are never stopped early; the others learn from them."""
+    warmup_epochs: int = 3
+    """Epochs that every run has before it may be stopped for being below the median of the others."""
+    seed: int = 0
+    """Decides which values are tried."""
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name in (".", "..") or "/" in self.name or "\\" in self.name:
+            raise ValueError(f"Sweep: name is {self.name!r}; it names a folder, so it holds no path separators")
+        for name, least in (("trials", 1), ("random_trials", 1), ("warmup_epochs", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"Sweep: {name} is {getattr(self, name)}, expected at least {least}")
+        names = [one.field for one in self.dimensions]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"Sweep: dimensions are {', '.join(names) or 'empty'}; name at least one field, each once")
+        for one in self.dimensions:
+            if one.field in ASKED or one.field.split(".")[0] in ASKED:
+                raise ValueError(
+                    f"Sweep: {one.field} decides what is asked, and trials must ask the same; leave it out"
+                )
+            for example in one.examples:
+                with_fields(self.base, {one.field: example})
+
+
+def _check_ends(one: Uniform | LogUniform, floor: float) -> None:
+    if not floor < one.low < one.high < math.inf:
+        least = " above zero" if floor == 0 else ""
+        raise ValueError(
+            f"{type(one).__name__}: {one.field} goes from {one.low} to {one.high}; expected finite numbers{least} with "
+            "low < high"
+        )
