@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import types
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 

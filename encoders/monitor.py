@@ -89,8 +89,9 @@ def flattened(tree: Mapping[str, Any], prefix: str, text: bool = False) -> dict[
 
 
 def code_vectors(encoder: Encoder) -> dict[str, Tensor]:
-    """Returns the vectors of all codes of each quantiser, ``[C, d]``."""
-    quantizers = {name: part for name, part in encoder.named_modules() if isinstance(part, Quantizer)}
+    """Returns the vectors of all codes of each quantiser that has any, ``[C, d]``."""
+    parts = {name: part for name, part in encoder.named_modules() if isinstance(part, Quantizer)}
+    quantizers = {name: part for name, part in parts.items() if part.codebook_size}
     with torch.no_grad():
         device = next(iter((*encoder.parameters(), *encoder.buffers()))).device
         return {

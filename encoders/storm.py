@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
 from encoders.layers import masked_mean, pack, unpack
 from encoders.losses import LabelScale, gaussian_kl, gaussian_nll, info_nce, price_inconsistency, rank_loss
-from encoders.quantizers import EMA, FSQ, Affine, Learnable, VQTorch
+from encoders.quantizers import EMA, FSQ, Affine, Continuous, Learnable, VQTorch
 from encoders.storm_branches import Sizes
 from encoders.storm_factors import Day, FactorModel, Factors
 from encoders.storm_trunk import Tokens, Trunk, Trunked
@@ -74,7 +74,8 @@ class Storm:
             transformer and one codebook.
         attention: ``"per_asset"``, linear in the number of assets, or ``"joint"`` over all tokens of a day.
         codebook_size: Codes of each codebook.
-        quantizer: `EMA`, `Learnable`, `Affine`, `FSQ` or `VQTorch`.
+        quantizer: `EMA`, `Learnable`, `Affine`, `FSQ` or `VQTorch`; `Continuous`, with a codebook size of 0, for the
+            twin without codes.
         sizes: Widths and depths.
         factors: The factor model.
         weights: Weights of the loss.
@@ -84,7 +85,7 @@ class Storm:
     branches: tuple[str, ...] = ("time_series", "cross_section")
     attention: str = "per_asset"
     codebook_size: int = 512
-    quantizer: EMA | Learnable | Affine | FSQ | VQTorch = Learnable()
+    quantizer: EMA | Learnable | Affine | FSQ | VQTorch | Continuous = Learnable()
     sizes: Sizes = Sizes()
     factors: Factors = Factors()
     weights: Weights = Weights()
@@ -143,8 +144,8 @@ class StormEncoder(Encoder):
 
     @property
     def codebook_sizes(self) -> Mapping[str, int]:
-        """Number of codes of each codebook by name."""
-        return dict.fromkeys(self.config.branches, self.config.codebook_size)
+        """Number of codes of each codebook by name; empty where nothing is quantised."""
+        return dict.fromkeys(self.config.branches if self.config.codebook_size else (), self.config.codebook_size)
 
     @property
     def tokens_per_day(self) -> Mapping[str, int]:
@@ -152,7 +153,7 @@ class StormEncoder(Encoder):
         own = self.shape.n_assets * self.config.lookback // self.config.sizes.patch
         days = self.config.lookback * self.config.sizes.day_tokens
         tokens = {"time_series": own, "cross_section": days, "mix": own + days}
-        return {name: tokens[name] for name in self.config.branches}
+        return {name: tokens[name] for name in self.codebook_sizes}
 
     def forward(self, window: Window) -> Encoding:
         """Returns the losses of a batch; the only place where labels enter."""
@@ -170,7 +171,7 @@ class StormEncoder(Encoder):
             loss=torch.stack(list(terms.values())).sum(),
             terms={name: value.detach() for name, value in terms.items()},
             forecast=self._forecast(encoded.day, mask),
-            codes={name: found.codes for name, found in encoded.trunk.found.items()},
+            codes={name: encoded.trunk.found[name].codes for name in self.codebook_sizes},
             reconstruction=rebuilt,
         )
 
@@ -185,7 +186,8 @@ class StormEncoder(Encoder):
     ) -> Inference:
         """Returns states and forecast, in evaluation mode whatever the mode the encoder is in.
 
-        Codes are the asset's own, `L / patch` of them; without a time-series branch those of the last day.
+        Codes are the asset's own, `L / patch` of them; without a time-series branch those of the last day; None where
+        nothing is quantised.
 
         Tokens are both sides of the quantiser, `[enc, quant]`: ``cross_section`` `[B, L q, 2 d]` and ``time_series``
         `[B, N, L / patch, 2 d]`.
@@ -193,7 +195,8 @@ class StormEncoder(Encoder):
         with evaluating(self):
             encoded = self._encode(features, mask, calendar)
         made = encoded.trunk.tokens
-        state = State(encoded.asset, encoded.market, self._asset_codes(made, mask))
+        codes = self._asset_codes(made, mask) if self.codebook_sizes else None
+        state = State(encoded.asset, encoded.market, codes)
         raw = {kind: _raw(kind, each, mask) for kind, each in made.items()} if tokens else {}
         return Inference(state, self._forecast(encoded.day, mask), raw)
 

@@ -34,7 +34,7 @@ from market.panel import Panel
 from market.scaling import Scaling
 from market.splits import Split
 from market.storage import write_json
-from tools.cli import configured
+from tools.cli import configured, run
 from tools.console import show
 from tools.pretrain import RESULT
 from tools.run_directory import claimed, finished, opened
@@ -251,3 +251,7 @@ def _log(one: FrozenTrial, fault: str | None) -> None:
 
 def _written(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    run(main)

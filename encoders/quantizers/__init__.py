@@ -2,6 +2,7 @@
 
 `EMA` moves the codebook by averages, `Learnable` by gradient (with orthogonality and diversity), `Affine` by gradient
 under a shared affine map, `FSQ` needs none; `VQTorch` is the affine one of another library, where that is installed.
+`Continuous` does not quantise.
 
 FSQ is vector-quantize-pytorch's. Its ``VectorQuantize`` (1.32) does not stand behind the codebooks, because there
 the diversity loss counts masked tokens, an all-masked batch gives NaN, bf16 autocast on a CPU also rounds the
@@ -14,6 +15,7 @@ batch size.
 from encoders.quantizers.affine import Affine, AffineQuantizer
 from encoders.quantizers.base import Quantized, Quantizer, QuantizerConfig, straight_through
 from encoders.quantizers.codebook import kmeans, nearest
+from encoders.quantizers.continuous import Continuous, ContinuousQuantizer
 from encoders.quantizers.fsq import FSQ, FSQQuantizer
 from encoders.quantizers.health import dead_codes, perplexity, usage
 from encoders.quantizers.learnable import Learnable, LearnableQuantizer, distances, diversity, orthogonality
@@ -25,6 +27,8 @@ __all__ = [
     "FSQ",
     "Affine",
     "AffineQuantizer",
+    "Continuous",
+    "ContinuousQuantizer",
     "EMAQuantizer",
     "FSQQuantizer",
     "Learnable",
@@ -45,5 +49,5 @@ __all__ = [
 ]
 
 # Runs name these classes in their files. The name is that of the package, which outlives the modules in it.
-for _config in (EMA, FSQ, Affine, Learnable, VQTorch):
+for _config in (EMA, FSQ, Affine, Continuous, Learnable, VQTorch):
     _config.__module__ = __name__

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from encoders.base import EncoderConfig
 from encoders.losses import cross_sectional_ranks
-from encoders.quantizers import EMA, FSQ, usage
+from encoders.quantizers import EMA, FSQ, Continuous, usage
 from encoders.storm import Sizes, Storm
 from encoders.storm_factors import FactorModel, Factors
 from encoders.windows import InputShape, Window
@@ -47,6 +47,14 @@ class TestJointMix(SetConformance):
     config = replace(TINY, branches=("mix",), attention="joint", sizes=replace(TINY.sizes, dropout=0.1))
 
 
+class TestContinuous(SetConformance):
+    config = replace(TINY, quantizer=Continuous(), codebook_size=0)
+
+
+class TestContinuousMix(SetConformance):
+    config = replace(TINY, branches=("mix",), quantizer=Continuous(), codebook_size=0)
+
+
 class TestCloseOnly(SetConformance):
     config = TINY
     shape = SHAPE.__class__(lookback=8, n_features=5, n_calendar=3, n_prices=1, n_assets=7)
@@ -60,6 +68,7 @@ class TestCloseOnly(SetConformance):
         ({"sizes": replace(TINY.sizes, dim=18)}, "dim 18"),
         ({"branches": ("time",)}, "branches .*time.* unknown"),
         ({"attention": "all"}, "attention 'all' unknown"),
+        ({"quantizer": Continuous()}, "no codes, codebook_size says 16; set it to 0"),
         ({"quantizer": FSQ((4, 5))}, r"levels \(4, 5\) make 20 codes.*16"),
     ],
 )
@@ -92,6 +101,26 @@ def test_tokens_are_both_sides_of_the_quantizer():
     listed = inference.state.codes[window.mask]
     quantised = patches[window.mask][..., 16:]
     torch.testing.assert_close(encoder.trunk.quantizers["time_series"].lookup(listed), quantised, rtol=0, atol=0)
+
+
+def test_the_continuous_twin_is_the_same_network_without_codes():
+    config = replace(TINY, quantizer=Continuous(), codebook_size=0)
+    twin, quantised = trained(config, SHAPE), trained(TINY, SHAPE)
+    assert twin.codebook_sizes == {}
+    assert twin.tokens_per_day == {}
+    twin.refuse_small_data(1)
+    weights = {name for name, _ in quantised.named_parameters()} - {name for name, _ in twin.named_parameters()}
+    assert weights == {f"trunk.quantizers.{name}.codebook" for name in TINY.branches}
+    window = make_window(config, SHAPE)
+    encoding, inference = twin(window), twin.infer(*inputs(window), tokens=True)
+    assert encoding.codes == {}
+    assert inference.state.codes is None
+    for tokens in inference.tokens.values():
+        before, after = tokens.chunk(2, dim=-1)
+        torch.testing.assert_close(before, after, rtol=0, atol=0)
+    lost = set(quantised(window).terms) - set(encoding.terms)
+    kinds = ("commitment", "codebook", "orthogonality", "diversity")
+    assert lost == {f"{name}_{kind}" for name in TINY.branches for kind in kinds}
 
 
 def test_price_consistency_needs_bars():
