@@ -178,11 +178,10 @@ class _Run:
 
     def over(self, progress: Progress) -> bool:
         """Returns whether the run ends here, although there are epochs left."""
-        if progress.exhausted(self.optim.patience):
-            return True
         should_stop = self.experiment.should_stop
-        finished = [score(entry["valid"], self.optim.metric) for entry in progress.history]
-        return should_stop is not None and should_stop(finished)
+        if progress.exhausted(self.optim.patience) or should_stop is None:
+            return progress.exhausted(self.optim.patience)
+        return should_stop([score(entry["valid"], self.optim.metric) for entry in progress.history])
 
     def learn_epoch(self, progress: Progress, monitor: Monitor) -> None:
         """Takes the batches of an epoch that are not done yet."""

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -161,7 +161,7 @@ def test_averages_follow_a_plain_recurrence() -> None:
 
 def test_training_stops_after_patience_and_keeps_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = iter([0.1, 0.3, 0.2, None, 0.2, 0.9])
-    monkeypatch.setattr(training, "_score", lambda valid, metric: next(scores))
+    monkeypatch.setattr(training, "score", lambda valid, metric: next(scores))
     metrics = pretrain(experiment(replace(OPTIM, epochs=6, patience=3)), tmp_path)
     assert (metrics["best_epoch"], metrics["n_epochs"]) == (1, 5)
     assert Checkpoint.load(tmp_path / "model.safetensors").about["epoch"] == 1
@@ -340,3 +340,21 @@ def test_two_processes_agree_and_count_each_day_once(tmp_path: Path) -> None:
 def test_runs_of_one_process_may_differ_in_precision() -> None:
     assert launched(Optim(precision="bf16")).mixed_precision == "bf16"
     assert launched(Optim(precision="fp32")).mixed_precision == "no"
+
+
+def test_a_run_that_has_had_enough_stops_and_a_continued_one_asks_again(tmp_path: Path) -> None:
+    asked: list[list[float | None]] = []
+
+    def enough(values: Sequence[float | None]) -> bool:
+        asked.append(list(values))
+        return len(values) == 2
+
+    told = replace(experiment(replace(OPTIM, epochs=4)), should_stop=enough, listed={"what varies": 1})
+    metrics = pretrain(told, tmp_path)
+    assert metrics["n_epochs"] == 2
+    lines = (tmp_path / "history.jsonl").read_text().splitlines()
+    found = [json.loads(line)["valid"][OPTIM.metric] for line in lines]
+    assert asked == [[], found[:1], found]
+    asked.clear()
+    pretrain(told, tmp_path)
+    assert asked == [found]

@@ -39,6 +39,17 @@ def test_the_purge_is_exactly_the_span_of_a_label():
         late.days(WEEKDAYS, 250)
 
 
+def test_parts_that_are_not_wanted_are_empty_and_may_lie_beyond_the_calendar():
+    known = WEEKDAYS[: int(np.searchsorted(WEEKDAYS, np.datetime64("2020-09-03")))]
+    with pytest.raises(ValueError, match=r"test .* holds no trading day"):
+        SPLIT.days(known, 2)
+    days = SPLIT.days(known, 2, ("train", "valid"))
+    assert days.valid == SPLIT.days(WEEKDAYS, 2).valid
+    assert len(known[days.test]) == 0
+    with pytest.raises(ValueError, match="reach 4 days ahead"):
+        SPLIT.days(known, 4, ("train", "valid"))
+
+
 @given(st.sampled_from(["close", "next_open", "next_close"]), st.integers(1, 6), st.integers(0, 12))
 def test_an_accepted_split_has_no_label_that_sees_the_next_part(fill, horizon, gap):
     label = Label(fill, horizon)
