@@ -14,28 +14,9 @@ import numpy as np
 import pandas as pd
 
 from market.arrays import DateArray, FloatArray
+from market.known_factors import KnownFactors
 
 PRICE = 50.0
-
-
-@dataclass(frozen=True, eq=False)
-class PlantedFactors:
-    """The truth behind a market.
-
-    Attributes:
-        dates: ``[T]`` days of the factors; the first day of the market has a price and no return.
-        names: K names of the factors.
-        assets: N names of the stocks.
-        factors: ``[T, K]`` factors, of unit variance.
-        loadings: ``[N, K]`` share of each stock's standard deviation that one unit of a factor moves it by: its
-            correlation with the factor.
-    """
-
-    dates: DateArray
-    names: tuple[str, ...]
-    assets: tuple[str, ...]
-    factors: FloatArray
-    loadings: FloatArray
 
 
 @dataclass(frozen=True)
@@ -97,12 +78,12 @@ class FactorMarket:
             }
         )
 
-    def truth(self) -> PlantedFactors:
-        """Returns the planted factors and loadings of the closes that `read` returns."""
+    def truth(self) -> KnownFactors:
+        """Returns the planted factors, of unit variance, and the loadings; the first day has a price and no return."""
         dates, _, (factors, loadings) = self._simulated()
         names = ("market", *(f"style {k}" for k in range(1, self.factors)))
         correlations = loadings / np.sqrt(1 + np.square(loadings).sum(axis=1, keepdims=True))
-        return PlantedFactors(dates[1:], names, self.assets, factors, correlations)
+        return KnownFactors(dates[1:], names, factors, self.assets, correlations)
 
     def _simulated(self) -> tuple[DateArray, FloatArray, tuple[FloatArray, FloatArray]]:
         """Days, returns, and factors with loadings in units of a stock's noise."""
