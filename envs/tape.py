@@ -192,7 +192,10 @@ class Tape:
         if isinstance(day, (int, np.integer)):
             row = int(day)
         else:
-            wanted = np.array(day, dtype="datetime64[D]")
+            try:
+                wanted = np.array(day, dtype="datetime64[D]")
+            except ValueError:
+                raise ValueError(f"day is {day!r}, expected a row, a date, or text as YYYY-MM-DD") from None
             row = int(np.searchsorted(self.dates, wanted))
             if row == len(self) or self.dates[row] != wanted:
                 raise ValueError(f"day {day} is not among the {len(self)} days {self.dates[0]} ... {self.dates[-1]}")

@@ -1,4 +1,6 @@
-"""What the date alone says: the calendar inputs of an encoder."""
+"""What the date alone says: how a day is written, and the calendar inputs of an encoder."""
+
+from datetime import date
 
 import numpy as np
 
@@ -19,3 +21,12 @@ def calendar_features(dates: DateArray) -> FeatureArray:
     weekday = (days.astype(np.int64) + 3) % 7  # the epoch was a Thursday; Monday is 0
     month = months.astype(np.int64) % 12
     return np.stack([day / 30, weekday / 6, month / 11], axis=1).astype(np.float32) - np.float32(0.5)
+
+
+def parse_day(text: object) -> date | None:
+    """Returns the day that `text` writes as ``YYYY-MM-DD``; None where it is not text, or written in any other way."""
+    try:
+        day = date.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return day if day is not None and day.isoformat() == text else None

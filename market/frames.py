@@ -1,5 +1,7 @@
 """Long tables to the aligned parts of a panel: one row per date and symbol becomes one cell."""
 
+import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +11,10 @@ from market.arrays import AnyArray, AnyFloatArray, BoolArray, DateArray, FloatAr
 
 PRICES = ("open", "high", "low", "close")
 BARS = (*PRICES, "volume")
+KEYS = ("date", "symbol", "listed", "tradable")
+"""Columns that say where a row belongs, and do not become fields."""
+
+_OFFSET = re.compile(r"(?<=:[0-9]{2}) ?[+-][0-9]{2}:?[0-9]{2}$")  # of a clock from Greenwich, as in 00:00:00-05:00
 
 
 class FrameParts(NamedTuple):
@@ -45,19 +51,22 @@ def frame_parts(frame: pd.DataFrame, source: dict[str, Any]) -> FrameParts:
     dates, row = np.unique(days, return_inverse=True)
     assets, column = np.unique(symbols, return_inverse=True)
     _refuse_duplicates(row * len(assets) + column, dates, assets)
-    names = _numeric_columns(frame, source)
-    values = np.full((len(dates), len(assets), len(names)), np.nan)
-    for k, name in enumerate(names):
-        values[row, column, k] = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    fields = _numeric_columns(frame, source)
+    values = np.full((len(dates), len(assets), len(fields)), np.nan)
+    for k, numbers in enumerate(fields.values()):
+        values[row, column, k] = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+    names = tuple(fields)
     listed, tradable = _masks(frame, values, names, row, column)
     return FrameParts(dates, tuple(map(str, assets)), names, values, listed, tradable)
 
 
 def _days(column: "pd.Series[Any]") -> DateArray:
-    try:
-        stamps = pd.to_datetime(column)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"frame: column 'date' holds something that is not a date ({error}); correct it") from None
+    if pd.api.types.is_numeric_dtype(column):
+        raise ValueError(
+            f"frame: column 'date' holds numbers such as {column.iloc[0]}; turn them into dates, "
+            "for example with pd.to_datetime(frame['date'].astype(str))"
+        )
+    stamps = _stamps(column)
     if stamps.isna().any():
         raise ValueError(f"frame: column 'date' is empty in {int(stamps.isna().sum())} rows; drop or fill them")
     if getattr(stamps.dt, "tz", None) is not None:
@@ -70,6 +79,17 @@ def _days(column: "pd.Series[Any]") -> DateArray:
     return days
 
 
+def _stamps(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Returns points in time, as the clock of their own place shows them."""
+    if pd.api.types.is_string_dtype(column):  # text: summer and winter time do not mix in one type
+        column = column.str.replace(_OFFSET, "", regex=True)
+    try:
+        return pd.to_datetime(column)
+    except (ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"frame: column 'date' holds something that is not a date ({reason}); correct it") from None
+
+
 def _refuse_duplicates(cell: AnyArray, dates: DateArray, assets: AnyArray) -> None:
     unique, counts = np.unique(cell, return_counts=True)
     if (counts > 1).any():
@@ -80,20 +100,18 @@ def _refuse_duplicates(cell: AnyArray, dates: DateArray, assets: AnyArray) -> No
         )
 
 
-def _numeric_columns(frame: pd.DataFrame, source: dict[str, Any]) -> tuple[str, ...]:
-    numeric: list[str] = []
-    text: list[str] = []
-    for name in frame.columns:
-        if name in ("date", "symbol", "listed", "tradable"):
-            continue
-        (numeric if pd.api.types.is_numeric_dtype(frame[name]) else text).append(str(name))
+def _numeric_columns(frame: pd.DataFrame, source: dict[str, Any]) -> Mapping[str, "pd.Series[Any]"]:
+    """Returns the columns of numbers by name, bars first; numbers may stand in a column of Python objects."""
+    columns = {str(name): frame[name].infer_objects() for name in frame.columns if name not in KEYS}
+    text = [name for name, column in columns.items() if not pd.api.types.is_numeric_dtype(column)]
     wrong = [name for name in text if name in BARS]
     if wrong:
         raise ValueError(f"frame: column '{wrong[0]}' holds text, expected numbers; parse it first")
     if text:
         source["ignored_columns"] = text
-    leading = [name for name in BARS if name in numeric]
-    return (*leading, *(name for name in numeric if name not in BARS))
+    numeric = [name for name in columns if name not in text]
+    ordered = (*(name for name in BARS if name in numeric), *(name for name in numeric if name not in BARS))
+    return {name: columns[name] for name in ordered}
 
 
 def _masks(

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 from pathlib import Path
 from typing import Any, overload
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from market.arrays import AnyArray, AnyFloatArray, BoolArray, DateArray, check_dates, check_distinct
+from market.calendar import parse_day
 from market.frames import BARS, PRICES, frame_parts
 from market.storage import fingerprint, header_dates, header_names, header_object, read_arrays, write_arrays
 
@@ -211,7 +211,7 @@ def panel_header(
 
 
 def _day(text: str) -> np.datetime64:
-    try:
-        return np.datetime64(date.fromisoformat(str(text)))  # numpy would take a year for its first of January
-    except ValueError:
-        raise ValueError(f"panel: '{text}' is not a day; write it as YYYY-MM-DD") from None
+    day = parse_day(str(text))  # numpy would take a year for its first of January
+    if day is None:
+        raise ValueError(f"panel: '{text}' is not a day; write it as YYYY-MM-DD")
+    return np.datetime64(day)

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from market.arrays import DateArray
+from market.calendar import parse_day
 
 Days = tuple[str, str]
 """First and last day of a part, both included, as ISO dates."""
@@ -43,7 +44,10 @@ class Split:
 
     def __post_init__(self) -> None:
         for name in PARTS:
-            first, last = (_day(name, text) for text in getattr(self, name))
+            span = getattr(self, name)
+            if not isinstance(span, (tuple, list)) or len(span) != 2:
+                raise ValueError(f"split: {name} is {span!r}, expected its first and its last day")
+            first, last = (_day(name, text) for text in span)
             if last < first:
                 raise ValueError(f"split: {name} ends on {last}, before it starts on {first}; swap them")
         for before, after in pairwise(PARTS):
@@ -158,10 +162,7 @@ def _range(dates: DateArray, start: int, stop: int) -> Days:
 
 
 def _day(part: str, text: str) -> date:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = None
-    if day is None or day.isoformat() != text:
-        raise ValueError(f"split: {part} has '{text}', expected a day as YYYY-MM-DD")
+    day = parse_day(text)
+    if day is None:
+        raise ValueError(f"split: {part} has {text!r}, expected a day as text, YYYY-MM-DD")
     return day

@@ -11,7 +11,6 @@ import hashlib
 import json
 import mmap
 import os
-import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,10 +22,10 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from market.arrays import AnyArray, DateArray
+from market.calendar import parse_day
 
 METADATA_KEY = "factorgym"
 PLACEHOLDER = "0" * 64
-_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CODES = {
     "F64": "f8",
     "F32": "f4",
@@ -219,7 +218,7 @@ def header_day(header: Mapping[str, Any], key: str) -> np.datetime64:
 
 
 def _check_day(key: str, day: object) -> None:
-    if not isinstance(day, str) or not _ISO_DAY.fullmatch(day):
+    if parse_day(day) is None:
         raise ValueError(f"{key} holds '{day}', expected a day as YYYY-MM-DD; write the file again")
 
 

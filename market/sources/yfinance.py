@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from market.calendar import parse_day
 from market.sources.yahoo import TickerMissingError, Yahoo, YahooUnavailableError
 from market.sources.yahoo_cache import TickerHistory
 
@@ -61,7 +61,7 @@ class YFinance:
             if self.tickers.count(ticker) > 1:
                 raise ValueError(f"yfinance: ticker {ticker!r} stands twice; name it once")
         for label, day in (("start", self.start), ("stop", self.stop)):
-            if day is not None and not _is_day(day):
+            if day is not None and parse_day(day) is None:
                 raise ValueError(f"yfinance: {label} is {day!r}, expected a day as 2008-04-01")
         if self._stop is not None and self._stop < self._start:
             raise ValueError(f"yfinance: stop {self.stop} lies before start {self.start}; swap them")
@@ -184,10 +184,3 @@ def _shown(pending: dict[str, str]) -> str:
     """Returns the tickers with the reason of the first, at most five of them."""
     first = ", ".join(list(pending)[:5]) + (f" and {len(pending) - 5} more" if len(pending) > 5 else "")
     return f"{first} ({next(iter(pending.values()))})"
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return text == date.fromisoformat(text).isoformat()
-    except ValueError:
-        return False

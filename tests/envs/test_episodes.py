@@ -84,6 +84,8 @@ def test_an_episode_chosen_near_the_end_is_cut_there():
     [
         ({"day": 49}, "day 49 is outside 0 ... 48"),
         ({"day": "2021-01-01"}, "day 2021-01-01 is not among the 50 days"),
+        ({"day": "soon"}, "day is 'soon', expected a row, a date, or text as YYYY-MM-DD"),
+        ({"day": 3.5}, "day is 3.5, expected a row, a date"),
         ({"day": 3, "days": 0}, "days is 0"),
         ({"start": 3}, "no option 'start'; there are day, days, weights"),
         ({"weights": [0.5, 0.2, 0.2]}, "summing to 1"),

@@ -104,7 +104,8 @@ BARS = pd.DataFrame({"date": ["2020-01-02", "2020-01-03"], "symbol": "A", "close
         (BARS.drop(columns="close"), r"no column 'close' among \['date', 'symbol'\]; rename"),
         (BARS.iloc[:0], "it has no rows"),
         (BARS.assign(date="2020-01-02"), r"A has 2 rows on 2020-01-02 \(1 such cells\); keep one"),
-        (BARS.assign(date=["2020-01-02", "someday"]), "column 'date' holds something that is not a date"),
+        (BARS.assign(date=["2020-01-02", "someday"]), "^frame: column 'date' holds something that is not a date.*$"),
+        (BARS.assign(date=[20200102, 20200103]), "column 'date' holds numbers such as 20200102; turn them into dates"),
         (BARS.assign(date=["2020-01-02", None]), "column 'date' is empty in 1 rows"),
         (
             BARS.assign(date=["2020-01-02 00:00", "2020-01-03 15:30"]),
@@ -120,6 +121,32 @@ BARS = pd.DataFrame({"date": ["2020-01-02", "2020-01-03"], "symbol": "A", "close
 def test_wrong_frames_are_refused(frame, message):
     with pytest.raises(ValueError, match=message):
         Panel.from_frame(frame)
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        pd.to_datetime(BARS["date"]),
+        pd.to_datetime(BARS["date"]).dt.date,
+        pd.to_datetime(BARS["date"]).dt.tz_localize("America/New_York"),
+        pd.to_datetime(BARS["date"]).dt.tz_localize("Asia/Shanghai"),
+        BARS["date"].astype("category"),
+        ["2020-01-02 00:00:00-05:00", "2020-01-03 00:00:00-04:00"],  # winter and summer time, as yfinance's CSV has it
+        ["20200102", "20200103"],
+    ],
+)
+def test_a_day_is_what_the_clock_of_the_place_shows(dates):
+    panel = Panel.from_frame(BARS.assign(date=dates))
+    assert panel.dates.astype(str).tolist() == ["2020-01-02", "2020-01-03"]
+
+
+@pytest.mark.parametrize("kind", ["float32", "Float64", "float64[pyarrow]", "object"])
+def test_numbers_are_read_whatever_holds_them(kind):
+    panel = Panel.from_frame(BARS.assign(close=BARS["close"].astype(kind), symbol=["A", "A"]))
+    np.testing.assert_array_equal(panel["close"][:, 0], [1.0, 2.0])
+    gap = Panel.from_frame(BARS.assign(volume=pd.array([None, 3], dtype="Int64"), close=[1.0, None]))
+    np.testing.assert_array_equal(gap["volume"][:, 0], [np.nan, 3.0])
+    assert Panel.from_frame(BARS.assign(**{"factor": 1}).rename(columns={"factor": 7})).fields == ("close", "7")
 
 
 @pytest.mark.parametrize(
@@ -160,7 +187,7 @@ def test_parts_that_do_not_fit_are_refused(panel, change, message):
         ({"fields": 3}, "fields are not a list of names"),
         ({"dates": ["2020-01-01"]}, "expected \\(1 dates"),
         ({"dates": list(range(50))}, "dates are not a list of names"),
-        ({"dates": ["0000-99-99"] * 50}, "Month out of range"),
+        ({"dates": ["2020-02-31"] * 50}, "dates holds '2020-02-31', expected a day as YYYY-MM-DD"),
         ({"source": [1]}, "source is a list, expected a JSON object"),
     ],
 )

@@ -95,8 +95,12 @@ def test_parts_without_days_are_refused():
         ({"train": ("2020-02-01", "2020-01-01")}, "train ends on 2020-01-01, before it starts on 2020-02-01; swap"),
         ({"valid": ("2020-06-30", "2020-08-31")}, "valid starts on 2020-06-30, but train ends on 2020-06-30; start it"),
         ({"test": ("2020-08-01", "2020-12-01")}, "test starts on 2020-08-01, but valid ends on 2020-08-31"),
-        ({"test": ("2020-13-01", "2020-12-01")}, "test has '2020-13-01', expected a day as YYYY-MM-DD"),
+        ({"test": ("2020-13-01", "2020-12-01")}, "test has '2020-13-01', expected a day as text, YYYY-MM-DD"),
         ({"test": ("20200907", "2020-12-01")}, "test has '20200907', expected"),
+        ({"train": (np.datetime64("2020-01-01"), "2020-06-30")}, "train has .*datetime64.*, expected a day as text"),
+        ({"train": ("2020-01-01",)}, r"train is \('2020-01-01',\), expected its first and its last day"),
+        ({"valid": None}, "valid is None, expected its first and its last day"),
+        ({"test": "2020-12-01"}, "test is '2020-12-01', expected its first and its last day"),
     ],
 )
 def test_wrong_dates_are_refused_with_their_values(change, message):
