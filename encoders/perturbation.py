@@ -9,7 +9,7 @@ from market.panel import Panel
 
 VOLATILITY = 0.03  # daily, of simulated prices
 GAP = 0.01  # typical distance of open, high and low from their neighbours
-VANISHING = 0.1  # chance that an asset leaves the list some day after the row
+VANISHING = 0.1  # chance that an asset leaves the list some day after the row; one leaves at once
 
 
 def noise_after(panel: Panel, row: int, generator: np.random.Generator) -> Panel:
@@ -22,9 +22,12 @@ def noise_after(panel: Panel, row: int, generator: np.random.Generator) -> Panel
     values[row + 1 :] = _noise(panel[: row + 1], len(panel) - row - 1, generator)
     listed, tradable = np.array(panel.listed), np.array(panel.tradable)
     later = len(panel) - row - 1
-    leaves = np.where(generator.random(len(panel.assets)) < VANISHING, generator.integers(0, later + 1), later + 1)
+    assets = len(panel.assets)
+    leaves = np.where(generator.random(assets) < VANISHING, generator.integers(0, later + 1, assets), later + 1)
+    if assets > 1:  # a lone asset stays, or nothing would be left to look at
+        leaves[generator.integers(assets)] = 0
     listed[row + 1 :] = np.arange(later)[:, None] < leaves
-    tradable[row + 1 :] = listed[row + 1 :] & (generator.random((later, len(panel.assets))) > 0.05)
+    tradable[row + 1 :] = listed[row + 1 :] & (generator.random((later, assets)) > 0.05)
     return replace(panel, values=values, listed=listed, tradable=tradable)
 
 

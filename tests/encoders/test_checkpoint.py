@@ -55,6 +55,9 @@ def test_another_architecture_is_refused(tmp_path: Path) -> None:
     lost = replace(checkpoint, weights={k: v for k, v in checkpoint.weights.items() if k != "head.bias"})
     with pytest.raises(ValueError, match=r"head.bias has no such weight"):
         lost.restore(Tiny(), Moves(), RobustZScore())
+    more = replace(checkpoint, weights={**checkpoint.weights, "extra": torch.zeros(2)})
+    with pytest.raises(ValueError, match=r"extra has shape \(2,\), TinyEncoder as configured wants none"):
+        more.restore(Tiny(), Moves(), RobustZScore())
 
 
 def test_another_panel_is_refused_and_a_longer_one_is_not(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Extraction: every day once, the same bits whatever the number of days, bounded batches, tokens on request."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,8 @@ def test_earlier_states_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         known_rows(path, panel.select(panel.assets[:5]), "c" * 64, tokens=False)
     with pytest.raises(ValueError, match=r"states of other days \(2020-01-01 to 2020-06-08\)"):
         known_rows(path, panel[:100], "c" * 64, tokens=False)
+    with pytest.raises(ValueError, match=r"states of other days \(2020-01-01 to 2020-06-08\)"):
+        known_rows(path, replace(panel, dates=panel.dates + 1), "c" * 64, tokens=False)
 
 
 def test_tokens_are_kept_only_where_asked_for(tmp_path: Path) -> None:

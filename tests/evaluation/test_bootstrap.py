@@ -41,6 +41,19 @@ def test_equal_seeds_draw_equally_and_series_are_drawn_together():
     np.testing.assert_array_equal(same, 0)
 
 
+def test_blocks_are_as_long_as_asked_for():
+    series = np.random.default_rng(2).normal(size=500)
+    place = {value: day for day, value in enumerate(series)}
+
+    def joined(drawn):  # how often a day is followed by the day after it
+        days = np.array([place[value] for value in drawn])
+        return float((np.diff(days) % len(series) == 1).mean())
+
+    for block in (2, 10):
+        share = bootstrap_draws(joined, series, n_draws=200, min_block=block).mean()
+        assert share == pytest.approx(1 - 1 / block, abs=0.02)
+
+
 def test_no_interval_where_there_is_nothing_to_learn_from():
     assert bootstrap_interval(np.mean, np.arange(19.0)) is None
     assert bootstrap_interval(np.mean, np.arange(20.0)) is not None

@@ -1,3 +1,4 @@
+import copy
 from functools import cache
 
 import pytest
@@ -51,6 +52,64 @@ def test_a_win_that_many_trials_explain_is_only_suggestive() -> None:
     assert "deflated Sharpe ratio is" in text
     assert "203 training runs" in text
     assert told(metrics_of(0.002))[0].word == "supported"
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"deflated": 0.95, "p_value": 0.05}, "supported"),
+        ({"deflated": 0.94, "p_value": 0.05}, "suggestive"),
+        ({"deflated": None, "p_value": 0.05}, "suggestive"),
+        ({"deflated": 0.95, "p_value": 0.06}, "suggestive"),
+        ({"deflated": 0.95, "p_value": None}, "suggestive"),
+    ],
+)
+def test_every_correction_has_its_say(changes, word) -> None:
+    metrics = copy.deepcopy(metrics_of(0.002))
+    metrics["performance"]["PPO"]["deflated_sharpe"] = changes["deflated"]
+    p_value = changes["p_value"]
+    metrics["superior_predictive_ability"]["buy_and_hold"] = None if p_value is None else {"consistent": p_value}
+    found, text = told(metrics)
+    assert found.word == word
+    assert ("the best of all policies against buy and hold could be luck" in text) == (p_value != 0.05)
+    assert ("deflated Sharpe ratio is" in text) == (changes["deflated"] != 0.95)
+
+
+def test_a_win_and_a_loss_are_neither() -> None:
+    metrics = copy.deepcopy(metrics_of(0.002))
+    metrics["comparisons"]["PPO"]["equal_weight"]["sharpe"] |= {"difference": -0.5, "ci": [-0.8, -0.1]}
+    found, text = told(metrics)
+    assert found.word == "not established"
+    assert "did better than buy and hold" in text
+    assert "did worse than equal weight" in text
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ((1.0, 1.0), "stays above that of buy and hold at every cost tried, up to 10 basis points"),
+        ((1.0, 0.2), "above that of buy and hold only at costs of 0 basis points"),
+        ((0.3, 0.3), "below that of buy and hold at every cost tried, even at 0 basis points"),
+        ((0.5, None), "below that of buy and hold at every cost tried, even at 0 basis points"),
+    ],
+)
+def test_costs_are_compared_point_by_point(own, said) -> None:
+    metrics = copy.deepcopy(metrics_of(0.0))
+    for points, mine in zip(("0", "10"), own, strict=True):
+        metrics["cost_sensitivity"]["PPO"][points]["sharpe"] = mine
+        metrics["cost_sensitivity"]["buy_and_hold"][points]["sharpe"] = 0.5
+    assert said in told(metrics)[1]
+
+
+def test_years_won_and_the_reach_of_the_days_are_counted() -> None:
+    metrics = copy.deepcopy(metrics_of(0.0))
+    for name, returns in (("PPO", (0.2, 0.1)), ("buy_and_hold", (0.1, 0.1)), ("equal_weight", (0.1, 0.0))):
+        metrics["per_year"][name] = [{"year": 2018 + k, "return": one} for k, one in enumerate(returns)]
+    text = told(metrics)[1]
+    assert "earned more than buy and hold in 1 of 2, than equal weight in 2 of 2" in text
+    metrics["comparisons"]["PPO"]["buy_and_hold"]["sharpe"]["ci"] = [-0.4, 0.8]
+    metrics["comparisons"]["PPO"]["equal_weight"]["sharpe"]["ci"] = [-0.1, 0.3]
+    assert "differences of Sharpe ratios larger than about 0.20 to 0.60" in " ".join(limits(metrics))
 
 
 def test_seeds_that_disagree_do_not_win() -> None:

@@ -26,6 +26,12 @@ def test_bars_agree_with_pandas(frequency):
         np.testing.assert_allclose(bars.values[:, n], expected)
 
 
+def test_amounts_are_summed_as_volumes_are():
+    fields = tuple("amount" if name == "volume" else name for name in PANEL.fields)
+    renamed = Panel(PANEL.dates, PANEL.assets, fields, PANEL.values, PANEL.listed, PANEL.tradable)
+    np.testing.assert_array_equal(resample(renamed, "w")["amount"], resample(PANEL, "w")["volume"])
+
+
 @pytest.mark.parametrize("frequency", RULES)
 def test_dates_are_the_last_trading_days_and_masks_those_of_that_day(frequency):
     bars = resample(PANEL, frequency)

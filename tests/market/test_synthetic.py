@@ -114,6 +114,21 @@ def test_the_signal_is_made_of_past_bars(small):
         np.testing.assert_allclose(signal, small.signal[day], atol=1e-9)
 
 
+def test_the_signal_reverses_the_week_and_follows_unusual_volume():
+    rng = np.random.default_rng(0)
+    close, volume = rng.normal(size=(40, 6)).cumsum(axis=0), np.exp(rng.normal(10, 1, (40, 6)))
+    volume[35, 2] = 0  # a halt is no volume to average
+    listed = np.array([True] * 5 + [False])
+    week = pd.Series(close[39] - close[34])[listed]
+    usual = pd.DataFrame(volume[20:]).replace(0, np.nan).mean()
+    surprise = np.log(volume[39] / usual)[listed]
+    parts = [(part - part.mean()) / part.std(ddof=0) for part in (-week, surprise)]
+    expected = np.sqrt(0.7) * parts[0] + np.sqrt(0.3) * parts[1]
+    signal = daily_signal(close, volume, listed, Dynamics())
+    np.testing.assert_allclose(signal[:5], expected)
+    assert signal[5] == 0
+
+
 @pytest.mark.parametrize("fill", FILLS)
 @pytest.mark.parametrize("horizon", [1, 3, 7])
 def test_the_oracle_is_the_expected_label(strong, fill, horizon):
