@@ -93,8 +93,9 @@ def matrices_figure(study: FactorStudy) -> go.Figure:
         )
         figure.add_trace(heat, row=k // 2 + 1, col=k % 2 + 1)
     styled(figure, 70 + 250 * rows)
-    figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
-    figure.update_xaxes(type="category", showgrid=False, tickangle=-40, tickfont={"size": 10})
+    _titles_small(figure)
+    figure.update_yaxes(autorange="reversed", type="category", showgrid=False, ticks="")
+    figure.update_xaxes(type="category", showgrid=False, tickangle=-40, tickfont={"size": 10}, ticks="")
     return figure
 
 
@@ -129,7 +130,8 @@ def paths_figure(study: FactorStudy, model: Modelled) -> go.Figure:
                 col=1,
             )
     styled(figure, 80 + 120 * len(names))
-    _titles_left(figure)
+    _titles_small(figure)
+    figure.update_annotations(x=0, xanchor="left")
     figure.update_layout(legend={"y": 1 + 36 / (80 + 120 * len(names))}, margin={"t": 60})
     return figure
 
@@ -158,8 +160,9 @@ def loadings_figure(study: FactorStudy) -> go.Figure:
         )
         figure.add_trace(heat, row=1, col=k + 1)
     styled(figure, 120 + 13 * min(len(study.assets), 80))
-    figure.update_yaxes(autorange="reversed", type="category", showgrid=False, tickfont={"size": 10})
-    figure.update_xaxes(type="category", showgrid=False, tickangle=-50, tickfont={"size": 10})
+    _titles_small(figure)
+    figure.update_yaxes(autorange="reversed", type="category", showgrid=False, tickfont={"size": 10}, ticks="")
+    figure.update_xaxes(type="category", showgrid=False, tickangle=-50, tickfont={"size": 10}, ticks="")
     return figure
 
 
@@ -203,7 +206,7 @@ def reconstruction_figure(study: FactorStudy) -> go.Figure:
         )
     styled(figure, 340)
     figure.update_yaxes(title="share rebuilt", tickformat=".0%")
-    figure.update_xaxes(type="category", tickangle=-60, tickfont={"size": 10})
+    figure.update_xaxes(type="category", tickangle=-60, tickfont={"size": 10}, ticks="")
     return figure
 
 
@@ -262,8 +265,9 @@ def correlations_figure(study: FactorStudy) -> go.Figure:
         )
         figure.add_trace(heat, row=1, col=k + 1)
     styled(figure, 380)
-    figure.update_yaxes(autorange="reversed", type="category", showgrid=False, tickfont={"size": 9})
-    figure.update_xaxes(type="category", showgrid=False, tickangle=-60, tickfont={"size": 9})
+    _titles_small(figure)
+    figure.update_yaxes(autorange="reversed", type="category", showgrid=False, tickfont={"size": 9}, ticks="")
+    figure.update_xaxes(type="category", showgrid=False, tickangle=-60, tickfont={"size": 9}, ticks="")
     return figure
 
 
@@ -304,8 +308,8 @@ def _quantiles(returns: FloatArray) -> FloatArray:
     return found
 
 
-def _titles_left(figure: go.Figure) -> None:
-    figure.update_annotations(x=0, xanchor="left", font={"size": 12, "color": INK})
+def _titles_small(figure: go.Figure) -> None:
+    figure.update_annotations(font={"size": 12, "color": INK})
 
 
 def _short(values: AnyArray) -> Any:

@@ -11,6 +11,10 @@ from market.pages import Page, table
 
 THIN = 0.5
 """Share of history's excess kurtosis below which invented tails are called thin."""
+GIVEN = (
+    " What a model is given counts as rebuilt by it, and its factors explain the rest alone: it is not of the width of "
+    "the others, and a sector of one asset gives that asset away."
+)
 FAT = 1.0
 """Excess kurtosis from which on a history is said to have fat tails at all."""
 
@@ -53,7 +57,7 @@ def sentences(metrics: Mapping[str, Any]) -> list[str]:
     if metrics["known"] is not None:
         said += [_said_of_matching(name, one["matching"], metrics) for name, one in models.items()]
     shares = [f"{name} {percent(one['reconstruction']['test'])}" for name, one in models.items()]
-    given = [f"{name} knows {one['given']} besides" for name, one in models.items() if one["given"]]
+    given = [f"{name} knows {models[name]['given']} besides" for name in _given(metrics)]
     width = models[first]["n_factors"]
     said.append(
         f"With {width} factors each, they rebuild of the variance of test days: {', '.join(shares)}"
@@ -193,7 +197,7 @@ def _explained(page: Page, study: FactorStudy, metrics: Mapping[str, Any]) -> No
         "rebuilt, train",
         "valid",
         "test",
-        "test, over the first",
+        f"test, beyond {html.escape(study.models[0].name)}",
         "regressed, test",
         "rank IC",
     )
@@ -213,7 +217,7 @@ def _explained(page: Page, study: FactorStudy, metrics: Mapping[str, Any]) -> No
         "Rebuilt: share of the variance of standardised returns that a model's own decoder gives back. Regressed: the "
         "share that a linear regression of each asset on the factors explains, fitted on train. No linear model of as "
         "many factors beats PCA on the days it was fitted on; a VAE pays for factors that it can draw. Rank IC: of the "
-        "forecast of the next return, with its 95 % interval.",
+        "forecast of the next return, with its 95 % interval." + (GIVEN if _given(metrics) else ""),
         quiet=True,
     )
     page.heading("Each factor alone", 3)
@@ -228,6 +232,11 @@ def _scenarios(page: Page, study: FactorStudy, metrics: Mapping[str, Any]) -> No
     page.text(
         f"Each model draws {count:,} days: factors from a standard normal, and noise for every asset. Beside them "
         "stand the days that were. Small figures: the median over single assets."
+        + (
+            f" What {_listed(_given(metrics))} is given is not drawn but taken from train days."
+            if _given(metrics)
+            else ""
+        )
     )
     entries = [(f"{part} days", metrics["history"][part], None) for part in ("train", "test")]
     distance = metrics["history"]["correlation_distance"]
@@ -268,6 +277,10 @@ def _method(page: Page) -> None:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [abs(value) for value in values if value is not None]
     return sum(known) / len(known) if known else None
+
+
+def _given(metrics: Mapping[str, Any]) -> list[str]:
+    return [name for name, one in metrics["models"].items() if one["given"]]
 
 
 def _listed(names: Sequence[str]) -> str:

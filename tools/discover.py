@@ -69,16 +69,16 @@ def studied(experiment: Discover, workdir: Path) -> FactorStudy:
     known = known_on(experiment, panel)  # before anything is trained: a mistake in it should not cost an hour
     runs = [pretraining(experiment, model, source, panel) for model in experiment.models]
     folders = [pretrained_encoder(one, workdir) for one in runs]
-    test = experiment.split.days(panel.dates, experiment.label.span).test
+    days = experiment.split.days(panel.dates, experiment.label.span)
     models = [
-        modelled(model.name, one, folder, panel, test, experiment)
+        modelled(model.name, one, folder, panel, days.test, experiment)
         for model, one, folder in zip(experiment.models, runs, folders, strict=True)
     ]
-    days = experiment.split.days(panel.dates, experiment.label.span)
+    names = ", ".join(model.name for model in models)
     return FactorStudy(
         title=f"Discovered factors: {experiment.name}",
-        lead=f"{', '.join(model.name for model in models)} on {len(panel.assets)} assets; every number is of test days "
-        f"({panel.dates[days.test][0]} to {panel.dates[days.test][-1]}), which no model was fitted or chosen on",
+        lead=f"{names} on {len(panel.assets)} assets, judged on days that no model was fitted or chosen on: "
+        f"{panel.dates[days.test][0]} to {panel.dates[days.test][-1]}",
         facts=facts(experiment, source, panel, folders),
         dates=panel.dates,
         assets=panel.assets,

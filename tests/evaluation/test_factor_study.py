@@ -97,6 +97,8 @@ def test_the_page_loads_nothing_and_escapes_what_came_from_outside(page: str) ->
     assert "'<script>'" not in markup
     for words in ("Loadings", "Invented days", "What factors explain", "Learning", "Data and configuration"):
         assert words in markup
+    assert "a sector of one asset gives that asset away" in markup
+    assert "What sector VAE is given is not drawn but taken from train days" in markup
     assert ("Known factors, found again" in markup) == ("finds 2 of 2 known factors" in markup)
 
 
