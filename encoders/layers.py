@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from einops import einsum, rearrange, reduce
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from encoders.ranks import summed_over_ranks
@@ -32,12 +32,12 @@ def masked_mean(value: Float[Tensor, "..."], mask: Bool[Tensor, "..."]) -> Float
     return value.where(mask, 0.0).sum() / mask.sum().clamp(min=1)
 
 
-def pack(value: Float[Tensor, "B N *rest"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "S *rest"]:
+def pack(value: Shaped[Tensor, "B N *rest"], mask: Bool[Tensor, "B N"]) -> Shaped[Tensor, "S *rest"]:
     """Returns the `S` unmasked items in a row; the others no longer exist. `unpack` is the way back."""
     return value[mask]
 
 
-def unpack(packed: Float[Tensor, "S *rest"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B N *rest"]:
+def unpack(packed: Shaped[Tensor, "S *rest"], mask: Bool[Tensor, "B N"]) -> Shaped[Tensor, "B N *rest"]:
     """Returns packed items at their places, zeros at the masked ones."""
     places = packed.new_zeros(*mask.shape, *packed.shape[1:])
     return places.index_put((mask.nonzero()[:, 0], mask.nonzero()[:, 1]), packed)

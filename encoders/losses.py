@@ -100,6 +100,23 @@ def rank_loss(
     return masked_mean(1.0 - (target * score).sum(-1) / norm, counted)
 
 
+def pairwise_rank_loss(
+    forecast: Float[Tensor, "B N"], label: Float[Tensor, "B N"], known: Bool[Tensor, "B N"]
+) -> Float[Tensor, ""]:
+    """Returns the mean of ``relu(-(difference of forecasts) (difference of labels))`` over pairs of assets of a day.
+
+    Only wrongly ordered pairs count. What is added to all forecasts, or labels, of a day changes nothing. A mean over
+    the days that know at least two labels; memory is that of one day's pairs at a time, and its gradient's.
+    """
+    days = []
+    for score, target, there in zip(forecast, label, known, strict=True):
+        score, target = score[there], target[there]
+        if len(score) > 1:
+            gaps = (score[:, None] - score) * (target[:, None] - target)
+            days.append(F.relu(-gaps).sum() / (len(score) * (len(score) - 1)))
+    return torch.stack(days).mean() if days else forecast.sum() * 0.0
+
+
 def price_inconsistency(prices: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*batch"]:
     """Returns by how much a low lies above, or a high below, its open and close; zero for possible bars."""
     opened, high, low, close = prices.unbind(-1)

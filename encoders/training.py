@@ -27,6 +27,7 @@ from encoders.outcome import Backtest, Outcome
 from encoders.pipeline import TrainingData
 from encoders.resume import Learner, Progress, load_state, save_state
 from encoders.schedule import Optim, epoch_batches, seed_step
+from encoders.stages import Staged
 from encoders.validation import Judge, Losses, codebook_health
 from market.arrays import IntArray
 from market.storage import write_text
@@ -125,6 +126,8 @@ class _Run:
         self.store = self.data.store.to(self.accelerator.device)
         seed_step(experiment.seed, FIRST_WEIGHTS, 0)  # the same on every process
         self.encoder = experiment.encoder.build(self.store.shape).to(self.accelerator.device)
+        if isinstance(experiment.encoder, Staged):
+            experiment.encoder.begin(self.encoder, self.data)
         self.encoder.refuse_small_data(len(self.data.train_days))
         self.n_batches = len(epoch_batches(self.data.train_days, self.optim.batch_size, experiment.seed, 0))
         decay = self.optim.ema_decay

@@ -12,6 +12,7 @@ from encoders.base import Encoder, EncoderConfig
 from encoders.windows import InputShape
 from market.features import FeatureSet
 from market.sources import Source
+from tests.encoders.tiny import bars
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIGS = sorted(
@@ -39,9 +40,8 @@ def test_every_encoder_builds(path: Path) -> None:
     assert isinstance(experiment, Pretrain)
     assert isinstance(experiment.encoder, EncoderConfig)
     assert isinstance(experiment.features, FeatureSet)
-    shape = InputShape(
-        experiment.encoder.lookback, n_features=len(experiment.features.table()), n_calendar=3, n_prices=4, n_assets=29
-    )
+    n_features = len(experiment.features.compute(bars(70)).fields)
+    shape = InputShape(experiment.encoder.lookback, n_features, n_calendar=3, n_prices=4, n_assets=29)
     assert isinstance(experiment.encoder.build(shape), Encoder)
 
 

@@ -1,0 +1,13 @@
+"""FactorVQVAE on China's CSI 300, second stage; the first one is csi300_factor_vqvae_tokens."""
+
+from dataclasses import replace
+
+from configs.pretrain.csi300_factor_vqvae_tokens import experiment as tokens
+from encoders.factor_vqvae import FactorVQVAE
+from encoders.factor_vqvae_predictor import FactorVQVAEPredictor
+
+experiment = replace(
+    tokens,
+    name="csi300_factor_vqvae",
+    encoder=FactorVQVAEPredictor(run="workdir/pretrain/csi300_factor_vqvae_tokens", tokens=FactorVQVAE()),
+)

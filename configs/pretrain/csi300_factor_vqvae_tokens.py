@@ -1,0 +1,25 @@
+"""FactorVQVAE on China's CSI 300, first stage: a vocabulary of standardised returns; all else as the GRU there."""
+
+from dataclasses import replace
+
+from configs.pretrain.csi300_gru import experiment as gru
+from encoders.factor_vqvae import FactorVQVAE
+from market.column_scaling import ByName, Named, Unscaled
+from market.features.realised import MARKET, REALISED, WithRealisedReturns
+from market.labels import Label
+from market.scaling import CrossSectionalZScore, RobustZScore
+
+LABEL = Label(fill="next_close", horizon=1, transform="zscore")
+
+experiment = replace(
+    gru,
+    name="csi300_factor_vqvae_tokens",
+    encoder=FactorVQVAE(),
+    label=LABEL,
+    features=WithRealisedReturns(label=LABEL),
+    scaling=ByName(
+        rest=CrossSectionalZScore(),
+        named=(Named(REALISED, Unscaled()), Named(MARKET, RobustZScore())),
+    ),
+    optim=replace(gru.optim, epochs=6, patience=3),
+)

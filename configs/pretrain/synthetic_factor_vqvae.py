@@ -1,0 +1,17 @@
+"""FactorVQVAE on a synthetic market, second stage; the first one is synthetic_factor_vqvae_tokens."""
+
+from dataclasses import replace
+
+from configs.pretrain.synthetic_factor_vqvae_tokens import experiment as tokens
+from encoders.factor_vqvae import FactorVQVAE
+from encoders.factor_vqvae_predictor import FactorVQVAEPredictor
+
+experiment = replace(
+    tokens,
+    name="synthetic_factor_vqvae",
+    encoder=FactorVQVAEPredictor(
+        run="workdir/pretrain/synthetic_factor_vqvae_tokens",
+        tokens=FactorVQVAE(hidden=64, dim=64, codebook_size=128),
+        width=32,
+    ),
+)

@@ -1,0 +1,326 @@
+"""FactorVQVAE, first stage: a vocabulary of returns, and what each word is worth to an asset.
+
+The label that belongs to day ``d`` becomes a token; a codebook of them is what the second stage
+(`encoders.factor_vqvae_predictor`) learns to foretell.
+
+When a token is known
+---------------------
+A label of day ``d`` is known ``span`` days later (`market.labels.Label`). The features hold it there and not before:
+column ``REALISED`` of row ``t`` is the label of day ``t - span`` (`market.features.realised`), so a window that ends on
+``t`` holds the labels of days up to ``t - span`` and nothing of the days after, which `infer` never learns. Those of
+``t - span + 1`` to ``t - 1`` stay unknown in training too, although they would be there: a token is made from its own
+label and from the rows that were known on its own day, never from the rows between. So the token of today, which
+training makes from `Window.forward_return` and forecasting has to guess, is made as every token of the past was.
+`begin` compares column and labels of the training data and refuses any other shift.
+
+Reference: Kim et al. (2025), FactorVQVAE: discrete latent factor model via vector quantized variational autoencoder,
+Knowledge-Based Systems.
+
+Differs from the reference, because:
+
+* its tokens use one or two labels that are not known yet (see above);
+* the first stage forecasts too, from the factors as known today, so that the embedding of an asset learns what its
+  features say of the next return, and so that this stage is worth something by itself;
+* keys, queries and values come from the scalar's hidden layer in one product: a second map before them adds nothing;
+* attention knows distances in days instead of positions, so that a token does not change as its window moves on;
+* tokens are standardised by their running spread in front of the quantiser (`encoders.layers.RunningNorm`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, reduce
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
+from encoders.layers import NEVER, RunningNorm, masked_mean, unpack
+from encoders.losses import LabelScale, gaussian_nll, rank_loss
+from encoders.pipeline import TrainingData
+from encoders.quantizers import EMA, FSQ, Affine, Learnable, Quantized, VQTorch
+from encoders.stages import refuse_misaligned
+from encoders.windows import InputShape, Window
+
+STD_FLOOR = 0.05  # of a label's standard deviation; below it a likelihood runs away
+INNER = 32  # width of a scalar's hidden layer
+
+
+@dataclass(frozen=True)
+class FactorVQVAE:
+    """Everything that decides the first stage.
+
+    Attributes:
+        lookback: Days of history that a window holds.
+        span: Days after which a label is known: its horizon, and one more where the fill is on the next day.
+        market_features: Last columns of the features, which describe the market; the one before them is the realised
+            label. For the second stage.
+        hidden: Width of an asset's embedding.
+        dim: Width of a token.
+        factors: Width of the factors that tokens are decoded to.
+        heads: Heads of the attention among tokens.
+        codebook_size: Codes.
+        quantizer: `Affine`, or any other.
+        error: Weight of the squared error of the label rebuilt from its token.
+        likelihood: Weight of the negative log likelihood of the label, forecast from the tokens before it.
+        rank: Weight of one minus the correlation of that forecast with the label's ranks.
+    """
+
+    lookback: int = 20
+    span: int = 2
+    market_features: int = 63
+    hidden: int = 128
+    dim: int = 128
+    factors: int = 64
+    heads: int = 4
+    codebook_size: int = 512
+    quantizer: Affine | Learnable | EMA | FSQ | VQTorch = Affine()
+    error: float = 10.0
+    likelihood: float = 0.2
+    rank: float = 1.0
+
+    def build(self, shape: InputShape) -> "FactorVQVAEEncoder":
+        """Returns a new encoder for data of this shape.
+
+        Raises:
+            ValueError: A size does not fit, with the numbers.
+        """
+        if shape.lookback != self.lookback:
+            raise ValueError(f"windows hold {shape.lookback} days, the encoder's lookback is {self.lookback}; use one")
+        if self.dim % self.heads:
+            raise ValueError(f"dim {self.dim} is no multiple of the heads, {self.heads}; change either")
+        if not 1 <= self.span < self.lookback:
+            raise ValueError(f"span is {self.span} days, expected at least 1 and less than lookback {self.lookback}")
+        if shape.n_features < self.market_features + 2:
+            raise ValueError(
+                f"windows hold {shape.n_features} features, the encoder wants at least one, the realised label and "
+                f"{self.market_features} of the market; wrap the features in WithRealisedReturns or lower "
+                "encoder.market_features"
+            )
+        return FactorVQVAEEncoder(self, shape)
+
+    def begin(self, encoder: Encoder, data: TrainingData) -> None:
+        """Refuses data whose realised labels are others than those that are known."""
+        refuse_misaligned(data, -1 - self.market_features, self.span)
+
+
+class Rows(NamedTuple):
+    """Windows of the listed assets of a batch, `S` of them, time first, and of the market."""
+
+    features: Float[Tensor, "L S f"]
+    realised: Float[Tensor, "S L"]
+    market: Float[Tensor, "B L m"]
+
+
+def rows_of(features: Float[Tensor, "B L N F"], mask: Bool[Tensor, "B N"], n_market: int) -> Rows:
+    """Returns what the columns are for; the market is the mean over listed assets, zero where there are none."""
+    B, L, N = features.shape[:3]
+    day, asset = mask.nonzero(as_tuple=True)
+    step = torch.arange(L, device=mask.device)[:, None]
+    packed = features.reshape(B * L * N, -1)[(day * L + step) * N + asset]  # whole rows, copied once
+    n_base = features.shape[-1] - 1 - n_market
+    there = rearrange(mask, "b n -> b 1 n 1")
+    market = reduce(features[..., n_base + 1 :].where(there, 0.0), "b l n m -> b l m", "sum")
+    count = mask.sum(-1).clamp(min=1)
+    return Rows(packed[..., :n_base], packed[..., n_base].mT, market / rearrange(count, "b -> b 1 1"))
+
+
+class Extractor(nn.Module):
+    """What an asset's features say of it: normed, embedded, and read day by day."""
+
+    def __init__(self, n_features: int, hidden: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(n_features)
+        self.features = nn.Linear(n_features, hidden)
+        self.days = nn.GRU(hidden, hidden)
+
+    def forward(self, features: Float[Tensor, "L S f"]) -> Float[Tensor, "S H"]:
+        """Returns the embedding on the last day."""
+        _, last = self.days(F.leaky_relu(self.features(self.norm(features))))
+        embedded: Tensor = last[0].float()
+        return embedded
+
+
+class ReturnTokens(nn.Module):
+    """Labels to tokens: a label mixed with those that were known on its own day.
+
+    Item ``r`` of a sequence is the label of day ``r - span``; it attends to itself and to items up to ``r - span``. An
+    item after the last stands for the label of the last day, `span` rows on: it attends to all of them.
+    """
+
+    distance: Tensor
+
+    def __init__(self, dim: int, heads: int, lookback: int, span: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.inner = nn.Linear(1, INNER)
+        self.wide = nn.Linear(INNER, 4 * dim)  # the label itself, query, key, value
+        self.out = nn.Linear(dim, dim)
+        self.bias = nn.Parameter(torch.zeros(lookback + 1, heads))  # by days back from its own day; the last for itself
+        own_day = torch.cat([torch.arange(lookback) - span, torch.tensor([lookback - 1])])
+        back = own_day[:, None] - torch.arange(lookback + 1)
+        back[:, lookback] = -1  # nobody else sees the unknown label
+        back.fill_diagonal_(lookback)
+        self.register_buffer("distance", back, persistent=False)
+
+    def forward(self, labels: Float[Tensor, "S n"]) -> Float[Tensor, "S n d"]:
+        """Returns the tokens of standard labels, of the rows of a window or of these and the last day's own."""
+        wide = self.wide(F.gelu(self.inner(labels[..., None])))
+        own, query, key, value = rearrange(wide, "s n (four h k) -> four s h n k", four=4, h=self.heads)
+        n = labels.shape[1]
+        back = self.distance[:n, :n]
+        bias = rearrange(self.bias[back.clamp(min=0)], "n m h -> h n m").masked_fill(back < 0, NEVER)
+        score = (query * query.shape[-1] ** -0.5) @ key.mT + bias
+        mixed = score.softmax(-1).to(value.dtype) @ value
+        token: Tensor = rearrange(own, "s h n k -> s n (h k)") + self.out(rearrange(mixed, "s h n k -> s n (h k)"))
+        return token.float()
+
+
+class Returns(NamedTuple):
+    """Mean and deviation of the labels of packed assets, in standard units."""
+
+    mean: Float[Tensor, " S"]
+    std: Float[Tensor, " S"]
+
+
+class Decoder(nn.Module):
+    """Labels from factors: what is an asset's own, and how far it follows each factor."""
+
+    def __init__(self, hidden: int, n_factors: int) -> None:
+        super().__init__()
+        self.own = nn.Sequential(nn.Linear(hidden, hidden), nn.LeakyReLU(), nn.Linear(hidden, 2))
+        self.exposure = nn.Sequential(nn.Linear(hidden, hidden), nn.LeakyReLU(), nn.Linear(hidden, n_factors))
+
+    def forward(self, asset: Float[Tensor, "S H"], *factors: Float[Tensor, "S k"]) -> tuple[Returns, ...]:
+        """Returns the labels under each set of factors."""
+        with torch.autocast(asset.device.type, enabled=False):
+            own, width = self.own(asset).unbind(-1)
+            exposure, std = self.exposure(asset), F.softplus(width) + STD_FLOOR
+            return tuple(Returns((exposure * each.float()).sum(-1) + own, std) for each in factors)
+
+
+class Seen(NamedTuple):
+    """What a window says of its packed assets before any label of its last day."""
+
+    asset: Float[Tensor, "S H"]
+    labels: Float[Tensor, "S L"]
+    market: Float[Tensor, "B L m"]
+
+
+class Sentence(NamedTuple):
+    """Quantised labels of packed assets, -1 where one is unknown, and the quantiser's loss."""
+
+    quantised: Float[Tensor, "S n d"]
+    codes: Int[Tensor, "S n"]
+    loss_terms: Mapping[str, Tensor]
+
+
+class FactorVQVAEEncoder(Encoder):
+    """A set function over assets, each by itself; see `FactorVQVAE`.
+
+    An asset's state is its embedding and its factors as known today, its codes those of the window's labels, the
+    market's state the mean over listed assets.
+    """
+
+    def __init__(self, config: FactorVQVAE, shape: InputShape) -> None:
+        super().__init__()
+        self.config, self.n_assets = config, shape.n_assets
+        self.extractor = Extractor(shape.n_features - 1 - config.market_features, config.hidden)
+        self.tokens = ReturnTokens(config.dim, config.heads, config.lookback, config.span)
+        self.norm = RunningNorm(config.dim)
+        self.quantizer = config.quantizer.build(config.dim, config.codebook_size)
+        self.factors = nn.GRU(config.dim, config.factors, batch_first=True)
+        self.decoder = Decoder(config.hidden, config.factors)
+        self.label_scale = LabelScale()
+
+    @property
+    def codebook_sizes(self) -> Mapping[str, int]:
+        """One codebook, of returns."""
+        return {"returns": self.config.codebook_size}
+
+    @property
+    def tokens_per_day(self) -> Mapping[str, int]:
+        """A label an asset."""
+        return {"returns": self.n_assets}
+
+    def forward(self, window: Window) -> Encoding:
+        """Returns the losses of a batch; the only place where labels enter."""
+        mask, label, config = window.mask, window.forward_return, self.config
+        known = mask & label.isfinite()
+        if self.training:
+            self.label_scale.observe(label, known)
+        seen = self.look(window.features, mask)
+        there, own = known[mask], self.label_scale.standard(label, known)[mask]
+        sentence = self.quantise(torch.cat([seen.labels, own[:, None]], 1), there)
+        factors = self.factors_of(sentence)
+        rebuilt, forecast = self.decoder(seen.asset, factors[:, -1], factors[:, -2])
+        mean, std = unpack(forecast.mean, mask), unpack(forecast.std, mask).where(mask, 1.0)
+        standard = self.label_scale.standard(label, known)
+        terms = {
+            "error": config.error * masked_mean((rebuilt.mean - own).square(), there),
+            "likelihood": config.likelihood * gaussian_nll(mean, std, standard, known),
+            "rank": config.rank * rank_loss(mean, label, known),
+            **sentence.loss_terms,
+        }
+        return Encoding(
+            loss=torch.stack(list(terms.values())).sum(),
+            terms={name: value.detach() for name, value in terms.items()},
+            forecast=self.in_units(forecast, mask),
+            codes={"returns": sentence.codes},
+            reconstruction=None,
+        )
+
+    @torch.no_grad()
+    def infer(
+        self,
+        features: Float[Tensor, "B L N F"],
+        mask: Bool[Tensor, "B N"],
+        calendar: Float[Tensor, "B L c"],
+        *,
+        tokens: bool = False,
+    ) -> Inference:
+        """Returns states and forecast, in evaluation mode whatever the mode the encoder is in."""
+        with evaluating(self):
+            seen = self.look(features, mask)
+            sentence = self.quantise(seen.labels, None)
+            factors = self.factors_of(sentence)[:, -1].float()
+            (forecast,) = self.decoder(seen.asset, factors)
+        asset = unpack(torch.cat([seen.asset, factors], -1), mask)
+        market = reduce(asset, "b n d -> b d", "sum") / mask.sum(1, keepdim=True).clamp(min=1)
+        state = State(asset, market, unpack(sentence.codes + 1, mask) - 1)
+        raw = {"returns": unpack(sentence.quantised, mask)} if tokens else {}
+        return Inference(state, self.in_units(forecast, mask), raw)
+
+    def look(self, features: Float[Tensor, "B L N F"], mask: Bool[Tensor, "B N"]) -> Seen:
+        """Returns what the window says before any label of its last day."""
+        rows = rows_of(features, mask, self.config.market_features)
+        everyone = torch.ones_like(rows.realised, dtype=torch.bool)
+        labels = self.label_scale.standard(rows.realised, everyone)
+        if not len(labels):  # the recurrent kernels refuse to work for nobody
+            return Seen(features.new_zeros(0, self.config.hidden), labels, rows.market)
+        return Seen(self.extractor(rows.features), labels, rows.market)
+
+    def quantise(self, labels: Float[Tensor, "S n"], there: Bool[Tensor, " S"] | None) -> Sentence:
+        """Returns the codes of labels; `there` is true where the last one is known, None where all are."""
+        tokens, exist = rearrange(self.tokens(labels), "s n d -> (s n) d"), None
+        if there is not None:
+            exist = torch.cat([torch.ones_like(labels[:, 1:], dtype=torch.bool), there[:, None]], 1).flatten()
+        found: Quantized = self.quantizer(self.norm(tokens, exist), exist)
+        n = labels.shape[1]
+        quantised = rearrange(found.quantised, "(s n) d -> s n d", n=n)
+        return Sentence(quantised, rearrange(found.codes, "(s n) -> s n", n=n), found.loss_terms)
+
+    def factors_of(self, sentence: Sentence) -> Float[Tensor, "S n k"]:
+        """Returns the factors as each token leaves them."""
+        if not len(sentence.codes):
+            return sentence.quantised.new_zeros(*sentence.codes.shape, self.config.factors)
+        factors: Tensor = self.factors(sentence.quantised)[0]
+        return factors
+
+    def in_units(self, forecast: Returns, mask: Bool[Tensor, "B N"]) -> Forecast:
+        """Returns a forecast in the label's own units, NaN where masked."""
+        places = (unpack(each.detach(), mask) for each in forecast)
+        mean, std = self.label_scale.restore(*places)
+        return Forecast(mean.where(mask, torch.nan), std.where(mask, torch.nan))

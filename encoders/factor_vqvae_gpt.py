@@ -1,0 +1,120 @@
+"""A causal transformer over the codes of each asset, which looks across at the market's days as far as it has come.
+
+Position ``p`` has read the first ``p`` tokens of a window, none at ``p = 0``, and the market of the same days. Assets
+are rows of their own and never see each other.
+
+Reference: Vaswani et al. (2017), section 3. https://arxiv.org/abs/1706.03762
+"""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from encoders.layers import NEVER, Perceptron
+
+
+class MarketMemory(nn.Module):
+    """The market, day by day: a recurrent network over its features, and what is there before the first day."""
+
+    def __init__(self, n_features: int, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(n_features)
+        self.days = nn.GRU(n_features, width, batch_first=True)
+        self.before = nn.Parameter(torch.zeros(width))
+
+    def forward(self, market: Float[Tensor, "B L m"]) -> Float[Tensor, "B p w"]:
+        """Returns the memory of every position, ``L + 1`` of them."""
+        seen = self.days(self.norm(market))[0].float()
+        return torch.cat([self.before.expand(len(seen), 1, -1), seen], 1)
+
+
+def attend(
+    query: Float[Tensor, "S h p k"], key: Float[Tensor, "S h p k"], value: Float[Tensor, "S h p k"], dropout: float
+) -> Float[Tensor, "S p d"]:
+    """Returns causal attention of short sequences by two plain products, heads side by side again."""
+    later = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device).triu(1)
+    score = ((query * query.shape[-1] ** -0.5) @ key.mT).masked_fill(later, NEVER)
+    weight = F.dropout(score.softmax(-1), dropout).to(value.dtype)
+    mixed: Tensor = rearrange(weight @ value, "s h p k -> s p (h k)")
+    return mixed
+
+
+class MarketBlock(nn.Module):
+    """One pre-norm layer: causal self-attention, causal attention to the market, a perceptron; all residual."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.own = nn.Linear(width, 3 * width)
+        self.own_out = nn.Linear(width, width)
+        self.ask = nn.Linear(width, width)
+        self.market = nn.Linear(width, 2 * width)
+        self.market_out = nn.Linear(width, width)
+        self.perceptron = Perceptron(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, x: Float[Tensor, "S p w"], memory: Float[Tensor, "B p w"], day: Int[Tensor, " S"]
+    ) -> Float[Tensor, "S p w"]:
+        """Returns the positions after one layer; `day` tells each asset's row of the memory."""
+        rate = self.dropout.p if self.training else 0.0
+        query, key, value = rearrange(
+            self.own(self.norms[0](x)), "s p (three h k) -> three s h p k", three=3, h=self.heads
+        )
+        x = x + self.dropout(self.own_out(attend(query, key, value, rate)))
+        query = rearrange(self.ask(self.norms[1](x)), "s p (h k) -> s h p k", h=self.heads)
+        key, value = rearrange(self.market(memory), "b p (two h k) -> two b h p k", two=2, h=self.heads)
+        x = x + self.dropout(self.market_out(attend(query, key[day], value[day], rate)))
+        x = x + self.dropout(self.perceptron(self.norms[2](x)))
+        return x
+
+
+class CodeGPT(nn.Module):
+    """What follows a sequence of codes, in a market.
+
+    Codes enter as their vectors, which do not learn here; a code that is unknown does not exist for this class.
+    """
+
+    def __init__(self, dim: int, n_codes: int, length: int, width: int, depth: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.word = nn.Linear(dim, width)
+        self.start = nn.Parameter(torch.randn(width) * 0.02)
+        self.position = nn.Parameter(torch.randn(length + 1, width) * 0.02)
+        self.blocks = nn.ModuleList(MarketBlock(width, heads, dropout) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+        self.next = nn.Linear(width, n_codes)
+
+    def forward(
+        self,
+        codes: Int[Tensor, "S L"],
+        vectors: Float[Tensor, "C d"],
+        memory: Float[Tensor, "B p w"],
+        day: Int[Tensor, " S"],
+    ) -> Float[Tensor, "S p w"]:
+        """Returns what each position makes of the codes before it, ``L + 1`` positions."""
+        words = F.embedding(codes, self.word(vectors))  # few vectors, many tokens
+        x = torch.cat([self.start.to(words.dtype).expand(len(words), 1, -1), words], 1) + self.position
+        for block in self.blocks:
+            x = block(x, memory, day)
+        normed: Tensor = self.norm(x)
+        return normed
+
+
+def foretold(codes: Int[Tensor, "S n"], span: int) -> tuple[list[int], Int[Tensor, "S q"], Bool[Tensor, "S q"]]:
+    """Returns what positions foretell in training: positions, the codes that were to come, and whether these are known.
+
+    Position ``p`` has read the rows before ``p`` and foretells the label of the last of their days, which becomes known
+    `span` rows later: item ``p - 1 + span``. The last position foretells the last item, the label of today; those of
+    the ``span - 1`` days before today are not known yet, and nothing is asked of their positions.
+
+    Args:
+        codes: Those of a window's rows and then that of today's own label, -1 where it is unknown.
+        span: Days after which a label is known.
+    """
+    lookback = codes.shape[1] - 1
+    positions = [*range(lookback - span + 1), lookback]
+    target = torch.cat([codes[:, span - 1 : lookback], codes[:, lookback:]], 1)
+    return positions, target, target >= 0

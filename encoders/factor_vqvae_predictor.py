@@ -1,0 +1,348 @@
+"""FactorVQVAE, second stage: a transformer foretells today's token, and the token's factors forecast the return.
+
+The first stage (`encoders.factor_vqvae`, which says when a token is known) comes from a run of its own. Its extractor,
+tokens and codebook stay as they are; only its decoder learns on. Its weights are part of this encoder's, so a
+checkpoint of this stage needs neither that run nor its folder.
+
+The forecast is decoded from the *expected* code, ``sum_c p_c e_c``, through which errors and ranks teach the
+transformer; its deviation adds the spread over the likeliest codes to what the decoder leaves over.
+
+Reference: Kim et al. (2025), FactorVQVAE: discrete latent factor model via vector quantized variational autoencoder,
+Knowledge-Based Systems.
+
+Differs from the reference, because:
+
+* its tokens use labels that are not known yet, and so does what is foretold (`encoders.factor_vqvae_gpt.foretold`);
+* it decodes the likeliest code, whose choice has no gradient, so that only the cross-entropy reaches its transformer;
+* its rank loss compares days of one stock; here stocks of one day;
+* the embedding of the asset joins the last position, so that the choice of a code knows today's features;
+* an optional term rewards the correlation with the label's ranks, as in the other encoders.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from encoders.base import Encoder, Encoding, Inference, State, evaluating
+from encoders.checkpoint import Checkpoint
+from encoders.factor_vqvae import FactorVQVAE, Returns, Seen, Sentence
+from encoders.factor_vqvae_gpt import CodeGPT, MarketMemory, foretold
+from encoders.layers import masked_mean, unpack
+from encoders.losses import gaussian_nll, pairwise_rank_loss, rank_loss
+from encoders.pipeline import TrainingData
+from encoders.windows import InputShape, Window
+
+LIKELIEST = 8  # codes whose spread is measured; the rest of a sharp distribution adds nothing
+
+
+@dataclass(frozen=True)
+class FactorVQVAEPredictor:
+    """Everything that decides the second stage.
+
+    Attributes:
+        run: Directory of the first stage's run; read when training begins and never again.
+        tokens: The first stage, as that run was configured.
+        width: Width of the transformer.
+        depth: Layers of it.
+        heads: Heads of its attention.
+        dropout: Share dropped in training.
+        code: Weight of the cross-entropy of the codes to come.
+        error: Weight of the squared error of the label decoded from the expected code.
+        likelihood: Weight of the label's negative log likelihood, which teaches the deviation.
+        pairs: Weight of wrongly ordered pairs of assets of a day.
+        rank: Weight of one minus the correlation of the forecast with the label's ranks.
+    """
+
+    run: str
+    tokens: FactorVQVAE = FactorVQVAE()
+    width: int = 64
+    depth: int = 4
+    heads: int = 4
+    dropout: float = 0.0
+    code: float = 1.0
+    error: float = 1.0
+    likelihood: float = 0.2
+    pairs: float = 1.0
+    rank: float = 1.0
+
+    @property
+    def lookback(self) -> int:
+        """Days of history that a window holds: those of the first stage."""
+        return self.tokens.lookback
+
+    def build(self, shape: InputShape) -> "FactorVQVAEPredictorEncoder":
+        """Returns a new encoder for data of this shape, its first stage untrained until `begin`.
+
+        Raises:
+            ValueError: A size does not fit, with the numbers.
+        """
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is no multiple of the heads, {self.heads}; change either")
+        if self.tokens.market_features < 1:
+            raise ValueError(
+                "encoder.tokens.market_features is 0, but the transformer looks at the market; add windows"
+            )
+        return FactorVQVAEPredictorEncoder(self, shape)
+
+    def begin(self, encoder: Encoder, data: TrainingData) -> None:
+        """Brings in the first stage, if it saw the same data and no later ones.
+
+        Raises:
+            ValueError: There is no such run, it is another architecture, or its data were others; with what differs.
+        """
+        assert isinstance(encoder, FactorVQVAEPredictorEncoder)
+        path = Path(self.run) / "model.safetensors"
+        if not path.exists():
+            raise ValueError(f"{path}: no such file; train the first stage and name its directory in encoder.run")
+        checkpoint, scaler = Checkpoint.load(path), data.pipeline.scaler
+        differing = None
+        if tuple(checkpoint.about["features"]) != scaler.fields:
+            differing = f"{len(checkpoint.about['features'])} features, this one {len(scaler.fields)} or others"
+        elif checkpoint.about["label"] != asdict(data.label):
+            differing = f"label {checkpoint.about['label']}, this one {asdict(data.label)}"
+        elif np.datetime64(checkpoint.about["fit_end"], "D") > data.fit_end:
+            differing = f"days until {checkpoint.about['fit_end']}, this one until {data.fit_end}"
+        elif not _same(checkpoint.scaler, scaler.arrays()):
+            differing = "another scaling of the features, or fitted it on other days"
+        if differing:
+            raise ValueError(f"{path}: the first stage learnt from {differing}; train both on the same data")
+        self.tokens.begin(encoder.stage, data)
+        checkpoint.load_into(encoder.stage)
+
+
+def _same(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    return set(one) == set(other) and all(
+        np.array_equal(np.asarray(value), np.asarray(other[name]), equal_nan=True) for name, value in one.items()
+    )
+
+
+class Foretold(NamedTuple):
+    """What is expected of the packed assets' labels of the last day.
+
+    Attributes:
+        seen: What the first stage says of the window.
+        memory: What the market's network says of each position.
+        hidden: What the transformer says of each position.
+        last: The same of the last one, with the asset's embedding.
+        expected: Expected code of today.
+        returns: The label decoded from it, in standard units.
+    """
+
+    seen: Seen
+    memory: Float[Tensor, "B p w"]
+    hidden: Float[Tensor, "S p w"]
+    last: Float[Tensor, "S w"]
+    expected: Float[Tensor, "S d"]
+    returns: Returns
+
+
+class Scenarios(NamedTuple):
+    """Sampled futures: codes of the days to come, -1 where masked, and their labels, NaN where masked."""
+
+    codes: Int[Tensor, "B N n"]
+    labels: Float[Tensor, "B N n"]
+
+
+class FactorVQVAEPredictorEncoder(Encoder):
+    """A set function over assets; see `FactorVQVAEPredictor`.
+
+    An asset's state is its embedding, what the transformer says of today and the expected code ``[h, g, E[e]]``, its
+    codes those of the window's labels; the market's is its network's output on the last day.
+    """
+
+    def __init__(self, config: FactorVQVAEPredictor, shape: InputShape) -> None:
+        super().__init__()
+        self.config = config
+        first = config.tokens
+        self.stage = first.build(shape)
+        for part in (self.stage.extractor, self.stage.tokens, self.stage.norm, self.stage.quantizer):
+            part.requires_grad_(False)
+        self.market = MarketMemory(first.market_features, config.width)
+        size = (first.dim, first.codebook_size, first.lookback, config.width, config.depth, config.heads)
+        self.gpt = CodeGPT(*size, config.dropout)
+        self.asset = nn.Linear(first.hidden, config.width)
+
+    @property
+    def codebook_sizes(self) -> Mapping[str, int]:
+        """The first stage's."""
+        return self.stage.codebook_sizes
+
+    def forward(self, window: Window) -> Encoding:
+        """Returns the losses of a batch; the only place where labels enter."""
+        mask, label, config = window.mask, window.forward_return, self.config
+        known = mask & label.isfinite()
+        standard = self.stage.label_scale.standard(label, known)
+        seen, sentence = self.read(window.features, mask, standard[mask], known[mask])
+        today = self.foretell(seen, known_part(sentence), mask)
+        mean, std = unpack(today.returns.mean, mask), unpack(today.returns.std, mask).where(mask, 1.0)
+        with torch.autocast(label.device.type, enabled=False):
+            terms = {
+                "code": config.code * self.surprise(today, sentence.codes),
+                "error": config.error * masked_mean((mean - standard).square(), known),
+                "likelihood": config.likelihood * gaussian_nll(mean.detach(), std, standard, known),
+                "pairs": config.pairs * pairwise_rank_loss(mean, standard, known),
+                "rank": config.rank * rank_loss(mean, label, known),
+            }
+        return Encoding(
+            loss=torch.stack(list(terms.values())).sum(),
+            terms={name: value.detach() for name, value in terms.items()},
+            forecast=self.stage.in_units(today.returns, mask),
+            codes={"returns": sentence.codes},
+            reconstruction=None,
+        )
+
+    @torch.no_grad()
+    def infer(
+        self,
+        features: Float[Tensor, "B L N F"],
+        mask: Bool[Tensor, "B N"],
+        calendar: Float[Tensor, "B L c"],
+        *,
+        tokens: bool = False,
+    ) -> Inference:
+        """Returns states and forecast, in evaluation mode whatever the mode the encoder is in."""
+        with evaluating(self):
+            seen, sentence = self.read(features, mask, None, None)
+            today = self.foretell(seen, sentence, mask)
+        asset = unpack(torch.cat([seen.asset, today.last, today.expected], -1), mask)
+        state = State(asset, today.memory[:, -1], unpack(sentence.codes + 1, mask) - 1)
+        raw = {"returns": unpack(sentence.quantised, mask)} if tokens else {}
+        return Inference(state, self.stage.in_units(today.returns, mask), raw)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        features: Float[Tensor, "B L N F"],
+        mask: Bool[Tensor, "B N"],
+        n_days: int,
+        generator: torch.Generator,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+    ) -> Scenarios:
+        """Samples the labels that become known on the days to come; equal for equal states of `generator`.
+
+        Each is drawn from what is known on its own day, of which the draws before it are part. Embeddings and market
+        stay those of today.
+
+        Args:
+            features: Windows, scaled.
+            mask: True where the asset was listed.
+            n_days: Days to come.
+            generator: Where randomness comes from.
+            temperature: Below one keeps to likely codes, above one strays.
+            top_k: Draw among so many likeliest codes; None among all.
+
+        Raises:
+            ValueError: `n_days`, `temperature` or `top_k` is not positive.
+        """
+        if n_days < 1 or temperature <= 0 or (top_k is not None and top_k < 1):
+            raise ValueError(
+                f"generate: n_days {n_days}, temperature {temperature}, top_k {top_k}; all must be positive"
+            )
+        with evaluating(self):
+            seen, sentence = self.read(features, mask, None, None)
+            if not len(sentence.codes):
+                nothing = torch.full((*mask.shape, n_days), torch.nan, device=mask.device)
+                return Scenarios(torch.full_like(nothing, -1, dtype=torch.long), nothing)
+            day, memory, codes = mask.nonzero()[:, 0], self.market(seen.market), sentence.codes
+            for _ in range(n_days):
+                logits = self._following(seen, codes, memory, day) / temperature
+                codes = torch.cat([codes, _drawn(logits, top_k, generator)], 1)
+            factors = self.stage.factors(F.embedding(codes, self._vectors()))[0][:, -n_days:]
+            returns = self.stage.decoder(seen.asset, *factors.unbind(1))
+        labels = torch.stack([self.stage.in_units(each, mask).mean for each in returns], -1)
+        return Scenarios(unpack(codes[:, -n_days:] + 1, mask) - 1, labels)
+
+    def _following(
+        self, seen: Seen, codes: Int[Tensor, "S n"], memory: Float[Tensor, "B p w"], day: Int[Tensor, " S"]
+    ) -> Float[Tensor, "S C"]:
+        # The label that follows n rows belongs to the day of row n - span, and is foretold by what had read that row.
+        length = self.config.lookback
+        place = codes.shape[1] + 1 - self.config.tokens.span
+        gone = max(0, place - length)  # rows that the window has moved on; the market of new days is that of today
+        days = torch.cat(
+            [memory[:, :1], memory[:, 1 + min(gone, length) :], memory[:, -1:].expand(-1, min(gone, length), -1)], 1
+        )
+        hidden = self.gpt(codes[:, gone : gone + length], self._vectors(), days, day)[:, min(place, length)].float()
+        following: Tensor = self.gpt.next(hidden + self.asset(seen.asset) if place >= length else hidden).float()
+        return following
+
+    def read(
+        self,
+        features: Float[Tensor, "B L N F"],
+        mask: Bool[Tensor, "B N"],
+        own: Float[Tensor, " S"] | None,
+        there: Bool[Tensor, " S"] | None,
+    ) -> tuple[Seen, Sentence]:
+        """Returns what the frozen first stage says of a window, and of its last day's `own` label where it is given."""
+        with torch.no_grad(), evaluating(self.stage):
+            seen = self.stage.look(features, mask)
+            labels = seen.labels if own is None else torch.cat([seen.labels, own[:, None]], 1)
+            return seen, self.stage.quantise(labels, there)
+
+    def foretell(self, seen: Seen, sentence: Sentence, mask: Bool[Tensor, "B N"]) -> Foretold:
+        """Returns what is expected of today's labels after the sentence of those that are known."""
+        day, vectors, memory = mask.nonzero()[:, 0], self._vectors(), self.market(seen.market)
+        hidden = self.gpt(sentence.codes, vectors, memory, day)
+        last = hidden[:, -1].float() + self.asset(seen.asset)
+        with torch.autocast(last.device.type, enabled=False):
+            chance = self.gpt.next(last).softmax(-1)
+            expected = chance @ vectors
+        returns = self._decode(seen, sentence, chance, expected)
+        return Foretold(seen, memory, hidden, last, expected, returns)
+
+    def surprise(self, today: Foretold, codes: Int[Tensor, "S n"]) -> Float[Tensor, ""]:
+        """Returns the mean cross-entropy of the codes that were foretold, in units of a uniform guess's."""
+        positions, target, known = foretold(codes, self.config.tokens.span)
+        asked = torch.cat([today.hidden[:, positions[:-1]].float(), today.last[:, None]], 1)
+        logits: Tensor = self.gpt.next(asked[known])
+        if not len(logits):
+            return logits.sum()
+        return F.cross_entropy(logits, target[known]) / math.log(logits.shape[1])
+
+    def _vectors(self) -> Float[Tensor, "C d"]:
+        codes = torch.arange(self.config.tokens.codebook_size, device=self.gpt.start.device)
+        with torch.no_grad():
+            vectors: Tensor = self.stage.quantizer.lookup(codes)
+        return vectors
+
+    def _decode(
+        self, seen: Seen, sentence: Sentence, chance: Float[Tensor, "S C"], expected: Float[Tensor, "S d"]
+    ) -> Returns:
+        returns: Returns
+        if not len(expected):
+            (returns,) = self.stage.decoder(seen.asset, expected.new_zeros(0, self.config.tokens.factors))
+            return returns
+        _, state = self.stage.factors(sentence.quantised)
+        (returns,) = self.stage.decoder(seen.asset, self.stage.factors(expected[:, None], state)[0][:, 0])
+        with torch.no_grad():
+            likely, codes = chance.detach().topk(min(LIKELIEST, chance.shape[1]))
+            words = rearrange(F.embedding(codes, self._vectors()), "s c d -> (s c) 1 d")
+            n = codes.shape[1]
+            after = self.stage.factors(words, repeat(state, "1 s k -> 1 (s c) k", c=n))[0][:, 0]
+            (each,) = self.stage.decoder(repeat(seen.asset, "s h -> (s c) h", c=n), after)
+            weight, value = likely / likely.sum(-1, keepdim=True), rearrange(each.mean, "(s c) -> s c", c=n)
+            middle = (weight * value).sum(-1, keepdim=True)
+            spread = (weight * (value - middle).square()).sum(-1)
+        return returns._replace(std=(returns.std.square() + spread).sqrt())
+
+
+def known_part(sentence: Sentence) -> Sentence:
+    """Returns a sentence without its last word."""
+    return sentence._replace(quantised=sentence.quantised[:, :-1], codes=sentence.codes[:, :-1])
+
+
+def _drawn(logits: Float[Tensor, "S C"], top_k: int | None, generator: torch.Generator) -> Int[Tensor, "S 1"]:
+    if top_k is not None and top_k < logits.shape[1]:
+        least = logits.topk(top_k).values[:, -1:]
+        logits = logits.masked_fill(logits < least, -torch.inf)
+    return torch.multinomial(logits.softmax(-1), 1, generator=generator)

@@ -1,0 +1,225 @@
+"""FactorVQVAE's second stage satisfies the contract; what reaches the transformer, and what it must not know."""
+
+import shutil
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from encoders.audit import Audit, Training
+from encoders.checkpoint import Checkpoint
+from encoders.extraction import Extraction, extract
+from encoders.factor_vqvae_gpt import CodeGPT, MarketMemory, foretold
+from encoders.factor_vqvae_predictor import FactorVQVAEPredictor, FactorVQVAEPredictorEncoder
+from encoders.losses import pairwise_rank_loss
+from encoders.schedule import Optim
+from encoders.training import Experiment, pretrain
+from encoders.windows import InputShape
+from market.labels import Label
+from tests.encoders.conformance import SetConformance, make_window, trained
+from tests.encoders.test_audit import PROVENANCE
+from tests.encoders.test_factor_vqvae import LABEL, SCALING, SMALL, TINY, TestFactorVQVAE, data_of
+
+SHAPE = TestFactorVQVAE.shape
+
+
+@cache
+def first_stage() -> dict[str, Tensor]:
+    with torch.random.fork_rng():
+        return trained(SMALL, SHAPE, n_steps=25).state_dict()
+
+
+@dataclass(frozen=True)
+class Ready(FactorVQVAEPredictor):
+    """Starts from a trained first stage without a run on disk."""
+
+    run: str = ""
+
+    def build(self, shape: InputShape) -> FactorVQVAEPredictorEncoder:
+        encoder = super().build(shape)
+        encoder.stage.load_state_dict(first_stage())
+        return encoder
+
+
+CONFIG = Ready(tokens=SMALL, width=16, depth=2, heads=2)
+
+
+class TestFactorVQVAEPredictor(SetConformance):
+    config = CONFIG
+    shape = SHAPE
+    overfit_steps = 200
+
+
+@pytest.fixture(scope="module")
+def encoder() -> FactorVQVAEPredictorEncoder:
+    return trained(CONFIG, SHAPE, n_steps=10)  # type: ignore[return-value]
+
+
+def gradient(encoder: FactorVQVAEPredictorEncoder, **weights: float) -> dict[str, Tensor | None]:
+    """Returns the gradients of the transformer under some terms of the loss alone."""
+    none = {"code": 0.0, "error": 0.0, "likelihood": 0.0, "pairs": 0.0, "rank": 0.0}
+    config = encoder.config
+    encoder.config = replace(config, **none | weights)  # type: ignore[arg-type]
+    encoder.train()
+    encoder.zero_grad()
+    encoder(make_window(CONFIG, SHAPE)).loss.backward()
+    encoder.config = config
+    return {name: parameter.grad for name, parameter in encoder.named_parameters()}
+
+
+@pytest.mark.parametrize("term", ["pairs", "rank", "error"])
+def test_ranks_and_errors_reach_the_transformer(encoder: FactorVQVAEPredictorEncoder, term: str) -> None:
+    found = gradient(encoder, **{term: 1.0})
+    for name in ("gpt.blocks.0.own.weight", "gpt.word.weight", "gpt.next.weight", "market.days.weight_ih_l0"):
+        grad = found[name]
+        assert grad is not None
+        assert grad.any(), f"{term} does not reach {name}"
+
+
+def test_the_first_stage_stays_as_it_is_but_for_its_decoder(encoder: FactorVQVAEPredictorEncoder) -> None:
+    learnt = {
+        name.split(".")[1] for name, part in encoder.named_parameters() if part.requires_grad and "stage." in name
+    }
+    assert learnt == {"factors", "decoder"}
+    before = first_stage()
+    for name, value in encoder.stage.state_dict().items():
+        if name.split(".")[0] in ("extractor", "tokens", "norm", "quantizer", "label_scale"):
+            assert value.equal(before[name]), f"training moved {name}"
+
+
+def test_pairs_by_hand_and_what_they_ignore() -> None:
+    forecast, label = torch.tensor([[1.0, 2.0, 4.0, 9.0]]), torch.tensor([[3.0, 1.0, 2.0, torch.nan]])
+    known = label.isfinite()
+    wrong = 1.0 * 2.0 + 3.0 * 1.0  # the pairs (0, 1) and (0, 2), each of them twice among the six ordered ones
+    loss = pairwise_rank_loss(forecast, label, known)
+    torch.testing.assert_close(loss, torch.tensor(2 * wrong / 6))
+    forecasts, labels = torch.randn(3, 9), torch.randn(3, 9)
+    there = torch.rand(3, 9) > 0.2
+    offset = torch.randn(3, 1)
+    plain = pairwise_rank_loss(forecasts, labels, there)
+    torch.testing.assert_close(pairwise_rank_loss(forecasts + 5 * offset, labels, there), plain)
+    torch.testing.assert_close(pairwise_rank_loss(forecasts, labels - offset, there), plain)
+    order = torch.randperm(9)
+    torch.testing.assert_close(pairwise_rank_loss(forecasts[:, order], labels[:, order], there[:, order]), plain)
+    assert pairwise_rank_loss(labels, labels, there) == 0
+    assert pairwise_rank_loss(forecasts, labels, there & False) == 0
+
+
+def test_pairs_are_those_of_one_day() -> None:
+    """Two days, each ordered rightly, whose levels are not: nothing is wrong."""
+    forecast, label = torch.tensor([[1.0, 2.0], [11.0, 12.0]]), torch.tensor([[5.0, 6.0], [1.0, 2.0]])
+    assert pairwise_rank_loss(forecast, label, label.isfinite()) == 0
+
+
+def test_no_position_knows_a_later_token_or_market() -> None:
+    torch.manual_seed(0)
+    gpt, memory = CodeGPT(8, 5, 6, 16, 2, 2, 0.0).eval(), MarketMemory(3, 16)
+    codes, vectors, market, day = (
+        torch.randint(5, (4, 6)),
+        torch.randn(5, 8),
+        torch.randn(2, 6, 3),
+        torch.tensor([0, 0, 1, 1]),
+    )
+    plain = gpt(codes, vectors, memory(market), day)
+    for changed in range(6):
+        other = codes.clone()
+        other[:, changed] = (other[:, changed] + 1) % 5
+        moved = (gpt(other, vectors, memory(market), day) != plain).any(-1).all(0)
+        assert moved.tolist() == [position > changed for position in range(7)]
+        later = market.clone()
+        later[:, changed] = torch.randn(2, 3)
+        moved = (gpt(codes, vectors, memory(later), day) != plain).any(-1).all(0)
+        assert moved.tolist() == [position > changed for position in range(7)]
+
+
+@pytest.mark.parametrize("span", [1, 2, 3])
+def test_what_is_foretold_is_never_known(span: int) -> None:
+    codes = torch.arange(7)[None].clone()  # six rows and the label of today, each code its own place
+    positions, target, known = foretold(codes, span)
+    assert known.all()
+    for position, item in zip(positions, target[0].tolist(), strict=True):
+        row = item if item < 6 else 5 + span  # where the label becomes known
+        assert row - span == position - 1, "a position foretells the label of the last day it has read"
+        assert row > position - 1
+    assert positions[-1] == 6
+    assert len(positions) == 6 - span + 2
+    codes[0, -1] = -1
+    assert foretold(codes, span)[2].tolist() == [[True] * (6 - span + 1) + [False]]
+
+
+def test_scenarios_are_those_of_their_generator(encoder: FactorVQVAEPredictorEncoder) -> None:
+    window = make_window(CONFIG, SHAPE)
+
+    def draw(seed: int, **how: float) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(seed)
+        return encoder.generate(window.features, window.mask, 11, generator, **how)  # type: ignore[arg-type]
+
+    state = torch.get_rng_state()
+    codes, labels = draw(0)
+    assert codes.shape == labels.shape == (6, 7, 11)
+    assert codes.equal(draw(0)[0])
+    assert not codes.equal(draw(1)[0])
+    assert state.equal(torch.get_rng_state())
+    assert ((codes >= 0) == window.mask[..., None]).all()
+    assert labels.isfinite().equal(codes >= 0)
+    assert draw(0, top_k=1)[0].equal(draw(1, top_k=1)[0])
+    assert draw(0, temperature=1e-4)[0].equal(draw(0, top_k=1)[0])
+    assert len(draw(0, temperature=100.0)[0].unique()) > len(draw(0, top_k=2)[0].unique())
+    with pytest.raises(ValueError, match=r"temperature 0\.0"):
+        draw(0, temperature=0.0)
+    nobody = encoder.generate(window.features, window.mask & False, 2, torch.Generator())
+    assert (nobody.codes == -1).all()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tokens")
+    pretrain(Experiment(TINY, data_of(), Optim(epochs=1, batch_size=8)), folder)
+    return folder
+
+
+SECOND = FactorVQVAEPredictor(run="", tokens=TINY, width=16, depth=1, heads=2)
+
+
+def test_a_checkpoint_needs_the_first_run_no_more(run: Path, tmp_path: Path) -> None:
+    data, copy = data_of(), tmp_path / "tokens"
+    shutil.copytree(run, copy)
+    config = replace(SECOND, run=str(copy))
+    metrics = pretrain(Experiment(config, data, Optim(epochs=1, batch_size=8)), tmp_path / "second")
+    shutil.rmtree(copy)
+    assert np.isfinite(metrics["test"]["rank_ic"])
+    checkpoint = Checkpoint.load(tmp_path / "second" / "model.safetensors")
+    frozen = checkpoint.restore(config, data.pipeline.features, SCALING)
+    first = Checkpoint.load(run / "model.safetensors")
+    for name, value in frozen.encoder.stage.state_dict().items():  # type: ignore[union-attr]
+        if name.split(".")[0] not in ("decoder", "factors"):
+            assert torch.as_tensor(first.weights[name]).equal(value), name
+    how = Extraction(
+        PROVENANCE, data.fit_end, Training(LABEL, SCALING, data.days.train), 16, audit=Audit(cuts=2, days=8)
+    )
+    assert extract(frozen, data.panel, tmp_path / "states.safetensors", how).passed
+
+
+def test_a_first_stage_that_does_not_fit_is_refused(run: Path, tmp_path: Path) -> None:
+    data = data_of()
+
+    def begin(config: FactorVQVAEPredictor, **changes: object) -> None:
+        config.begin(config.build(data.store.shape), replace(data, **changes))  # type: ignore[arg-type]
+
+    named = replace(SECOND, run=str(run))
+    begin(named)
+    with pytest.raises(ValueError, match=r"nowhere.*no such file; train the first stage"):
+        begin(replace(SECOND, run=str(tmp_path / "nowhere")))
+    with pytest.raises(ValueError, match=r"learnt from label .*next_close.*this one .*close"):
+        begin(named, label=Label("close", 1))
+    with pytest.raises(ValueError, match=r"learnt from days until 2020-05-11, this one until 2020-0"):
+        begin(named, days=replace(data.days, valid=slice(data.days.valid.start, data.days.valid.stop - 8)))
+    with pytest.raises(ValueError, match=r"quantizer\.codebook has"):
+        begin(replace(named, tokens=replace(TINY, codebook_size=32)))
+    other = data_of(label=Label("next_open", 1))
+    with pytest.raises(ValueError, match="label"):
+        named.begin(named.build(other.store.shape), other)
