@@ -82,7 +82,7 @@ def _said_of_matching(name: str, one: Mapping[str, Any], metrics: Mapping[str, A
         f"{name} finds {one['found']} of {count} known factors with an absolute correlation of at least "
         f"{number(metrics['threshold'])} (mean {number(one['mean'])})"
     )
-    if rotated is not None and rotated > one["mean"] + 0.03:
+    if rotated is not None and rotated > max(one["mean"] + 0.03, metrics["threshold"]):
         return (
             f"{words}; it lacks the axes rather than the factors: turned on train days it comes to {number(rotated)}."
         )
@@ -275,7 +275,7 @@ def _method(page: Page) -> None:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [abs(value) for value in values if value is not None]
+    known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
 
 

@@ -141,10 +141,11 @@ def test_what_is_given_is_the_mean_of_each_sector() -> None:
     vae: VAEEncoder = replace(SMALL, condition=Sectors(LABELS)).build(SHAPE)  # type: ignore[assignment]
     days = torch.randn(2, 1, N_ASSETS)
     mask = torch.ones(2, N_ASSETS, dtype=torch.bool)
-    mask[0, 0], mask[1, [3, 5]] = False, False  # one of three tech stocks, and both banks
+    mask[0, [0, 4]], mask[1, [3, 5]] = False, False  # one of three tech and of two energy stocks; both banks
     given = vae.given(days.where(mask[:, None], 0.0), mask)
     assert Sectors(LABELS).names == ("banks", "energy", "tech")
     torch.testing.assert_close(given[0, 0, 2], (days[0, 0, 2] + days[0, 0, 6]) / 2)
+    torch.testing.assert_close(given[0, 0, 1], days[0, 0, 1])
     torch.testing.assert_close(given[0, 0, 0], (days[0, 0, 3] + days[0, 0, 5]) / 2)
     assert given[1, 0, 0] == 0.0
 
