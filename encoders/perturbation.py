@@ -10,6 +10,7 @@ from market.panel import Panel
 VOLATILITY = 0.03  # daily, of simulated prices
 GAP = 0.01  # typical distance of open, high and low from their neighbours
 VANISHING = 0.1  # chance that an asset leaves the list some day after the row; one leaves at once
+HALTED = 0.05  # chance that an asset does not trade on a later day; one does not on the next
 
 
 def noise_after(panel: Panel, row: int, generator: np.random.Generator) -> Panel:
@@ -21,13 +22,14 @@ def noise_after(panel: Panel, row: int, generator: np.random.Generator) -> Panel
     values = np.array(panel.values)
     values[row + 1 :] = _noise(panel[: row + 1], len(panel) - row - 1, generator)
     listed, tradable = np.array(panel.listed), np.array(panel.tradable)
-    later = len(panel) - row - 1
-    assets = len(panel.assets)
+    later, assets = len(panel) - row - 1, len(panel.assets)
     leaves = np.where(generator.random(assets) < VANISHING, generator.integers(0, later + 1, assets), later + 1)
+    first, second = generator.permutation(assets)[[0, -1]]
     if assets > 1:  # a lone asset stays, or nothing would be left to look at
-        leaves[generator.integers(assets)] = 0
+        leaves[first] = 0
     listed[row + 1 :] = np.arange(later)[:, None] < leaves
-    tradable[row + 1 :] = listed[row + 1 :] & (generator.random((later, assets)) > 0.05)
+    tradable[row + 1 :] = listed[row + 1 :] & (generator.random((later, assets)) > HALTED)
+    tradable[row + 1 : row + 2, second] = False
     return replace(panel, values=values, listed=listed, tradable=tradable)
 
 
