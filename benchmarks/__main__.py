@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("features", "envs", "agents", "pretrain", "quantizers")
+NAMES = ("features", "envs", "agents", "pretrain", "quantizers", "encoders")
 
 
 def main(argv: list[str]) -> None:
