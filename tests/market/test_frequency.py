@@ -26,6 +26,13 @@ def test_bars_agree_with_pandas(frequency):
         np.testing.assert_allclose(bars.values[:, n], expected)
 
 
+def test_weeks_run_from_monday_to_sunday_where_weekends_are_traded():
+    dates = np.datetime64("2020-01-01") + np.arange(len(PANEL))
+    daily = Panel(dates, PANEL.assets, PANEL.fields, PANEL.values, PANEL.listed, PANEL.tradable)
+    weekdays = pd.DatetimeIndex(resample(daily, "w").dates).day_of_week
+    assert (weekdays == 6).all()
+
+
 def test_amounts_are_summed_as_volumes_are():
     fields = tuple("amount" if name == "volume" else name for name in PANEL.fields)
     renamed = Panel(PANEL.dates, PANEL.assets, fields, PANEL.values, PANEL.listed, PANEL.tradable)
