@@ -81,7 +81,9 @@ def load_agent(folder: str | Path, config: AgentConfig, market: BatchMarket, nam
     """
     path = Path(folder) / POLICY
     arrays, header = read_arrays(path, KIND, VERSION)
-    about = header["about"]
+    about = header.get("about")
+    if not isinstance(about, dict) or type(about.get("portfolio")) is not bool:
+        raise ValueError(f"{path}: its header does not say what it was trained for; train the agent again")
     _check_environment(path, about, describe(config, market, about["portfolio"]))
     space = market.observation_space
     is_compact = isinstance(space, spaces.Dict) and "day" in space.spaces
@@ -112,9 +114,9 @@ def _alike(value: Any) -> Any:
 def _check_environment(path: Path, trained: Mapping[str, Any], here: Mapping[str, Any]) -> None:
     binding = [name for name in here if not (name == "assets" and trained["portfolio"])]
     for name in binding:
-        if trained[name] != here[name]:
+        if trained.get(name) != here[name]:
             raise ValueError(
-                f"{path}: {name} was {trained[name]!r} in training, here it is {here[name]!r}; use the environment "
+                f"{path}: {name} was {trained.get(name)!r} in training, here it is {here[name]!r}; use the environment "
                 "that the agent was trained for"
             )
 

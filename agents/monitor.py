@@ -1,5 +1,10 @@
-"""What a person sees of a training: TensorBoard and a progress bar. Learning does not depend on it."""
+"""What a person sees of a training: TensorBoard and a progress bar. Learning does not depend on it.
 
+Curves are grouped and named as those of encoders are (`encoders.monitor`): ``train ...`` is measured while learning,
+``valid ...`` on the days that choose the policy, ``result valid`` once, at the very end.
+"""
+
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +19,10 @@ from torch.utils.tensorboard import SummaryWriter
 
 from agents.validation import Course
 from market.arrays import FloatArray
+from market.leaves import choices
+
+GROUPS = {"train": "train policy", "rollout": "train episodes", "time": "speed"}
+"""Groups of curves, by stable-baselines3's names of them."""
 
 
 class Curves(KVWriter):
@@ -26,7 +35,7 @@ class Curves(KVWriter):
         """Writes the numbers of one step, without those that are not for TensorBoard."""
         for name, value in sorted(key_values.items()):
             if "tensorboard" not in (key_excluded.get(name) or ()) and isinstance(value, int | float | np.number):
-                self._writer.add_scalar(name, float(value), step)
+                self._writer.add_scalar(grouped(name), float(value), step)
 
     def close(self) -> None:
         """Closes the writer."""
@@ -64,29 +73,40 @@ class Monitor:
 
     def measured(self, step: int, measures: Mapping[str, float]) -> None:
         """Records the measures of a validation."""
-        for name, value in measures.items():
-            self._writer.add_scalar(f"valid/{name}", value, step)
+        for name, value in shown(measures).items():
+            self._writer.add_scalar(f"valid {name}", value, step)
         self._bar.update(self._task, description=f"{self._title}, valid growth {measures['growth']:+.3f}")
 
     def draw(self, step: int, course: Course, assets: tuple[str, ...]) -> None:
         """Draws the course of a validation."""
-        self._writer.add_figure("valid/wealth", wealth_figure(course), step)
-        self._writer.add_figure("valid/weights", weights_figure(course.weights, assets), step)
+        self._writer.add_figure("valid wealth/course", wealth_figure(course), step)
+        self._writer.add_figure(
+            "valid trading/weights of the best policy", weights_figure(course.weights, assets), step
+        )
 
     def finish(self, settings: Mapping[str, Any], measures: Mapping[str, float]) -> None:
         """Records the settings of the run beside its final measures."""
-        self._writer.add_hparams(plain(settings), {f"final/{k}": v for k, v in measures.items()}, run_name=".")
+        scores = {f"result valid/{name.replace('/', ' of ')}": value for name, value in shown(measures).items()}
+        self._writer.add_hparams(choices(settings), scores, run_name=".")
 
 
-def plain(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns the leaves of nested mappings under one name each, as TensorBoard takes them."""
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= plain(value, f"{prefix}{name}/")
-        elif value is not None:
-            flat[f"{prefix}{name}"] = value if isinstance(value, bool | int | float | str) else str(value)
-    return flat
+def shown(measures: Mapping[str, float]) -> dict[str, float]:
+    """Returns the measures of a validation as people read them: what one unit of wealth has become."""
+    return {
+        "wealth/agent": math.exp(measures["growth"]),
+        "wealth/benchmark": math.exp(measures["benchmark_growth"]),
+        "trading/turnover": measures["turnover"],
+    }
+
+
+def grouped(name: str) -> str:
+    """Returns the name of a curve for a number that stable-baselines3 calls `name`."""
+    group, _, measure = name.partition("/")
+    if group == "train" and measure.endswith("loss"):
+        return f"train loss/{'total' if measure == 'loss' else measure}"
+    if group == "train" and measure in ("learning_rate", "n_updates", "clip_range"):
+        return f"optimiser/{measure}"
+    return f"{GROUPS.get(group, group)}/{measure}"
 
 
 def wealth_figure(course: Course) -> Figure:
@@ -105,7 +125,8 @@ def weights_figure(weights: FloatArray, assets: tuple[str, ...]) -> Figure:
     figure = Figure(figsize=(8, 4), layout="constrained")
     axis = figure.subplots()
     image = axis.imshow(weights.T, aspect="auto", interpolation="nearest", vmin=min(0.0, weights.min()), vmax=1.0)
-    axis.set_yticks(range(1 + len(assets)), ["cash", *assets], fontsize=6)
+    names = [name.replace("$", r"\$") for name in assets]  # a dollar would begin a formula
+    axis.set_yticks(range(1 + len(assets)), ["cash", *names], fontsize=6)
     axis.set(xlabel="day")
     figure.colorbar(image, label="weight")
     return figure

@@ -1,6 +1,5 @@
 """Training of one agent with one seed: learn on the train tape, choose on the valid tape, continue when killed."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from agents.vec_env import MarketVecEnv
 from envs import BatchMarket, Costs, Episodes, Tape
 from envs.actions import Action
 from envs.rewards import Reward
-from market.storage import write_json
+from market.storage import read_json, write_json
 
 LARGEST_REWARD = 10.0  # of scaled rewards, in standard deviations of the discounted return
 
@@ -138,14 +137,14 @@ def _finished(folder: Path) -> dict[str, Any] | None:
     path = folder / RECORD
     if not path.exists():
         return None
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    record: dict[str, Any] = read_json(path)
     return record if record.get("finished") else None
 
 
 def _finish(folder: Path, progress: Progress) -> dict[str, Any]:
     """Marks the agent as finished, and lets go of what only a continuation would need."""
     path = folder / RECORD
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    record: dict[str, Any] = read_json(path)
     record |= {"finished": True, "n_steps": progress.last_step, "n_validations": len(progress.history)}
     write_json(path, record)
     (folder / STATE).unlink(missing_ok=True)

@@ -54,7 +54,7 @@ def load_json(path: str | Path, schema: type[S]) -> S:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file; name the directory of a run") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not JSON ({error}); run the stage again to write it") from None
     try:
         value = from_data(data, schema)

@@ -16,7 +16,7 @@ when a value differs by more than `Audit.tolerance` of its standard deviation, a
 because a rounding can turn a code that lies at a tie.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -138,13 +138,16 @@ class _Auditor:
             self.skipped["future"] = f"no day with a look-back of {self.first + 1} days has a day after it"
             return
         for cut in np.unique(np.linspace(self.first, last, self.settings.cuts + 1).astype(int))[::-1]:
-            other = self.frozen.store(noise_after(self.panel, int(cut), self.generator))
-            told = f"after {self.panel.dates[cut]} became noise"
-            tail = np.arange(max(self.first, cut - self.settings.days + 1), cut + 1)
-            for days in (tail, self.sample(self.first, int(cut) + 1)):
-                moved = self.frozen.rows(other, days)
-                yield from self.compare(self.frozen.rows(self.store, days), moved, days, told)
-                yield from self.compare_written(moved.arrays(), days, f"in the file, {told}")
+            yield from self.future_after(int(cut))
+
+    def future_after(self, cut: int) -> Iterator[str]:
+        other = self.frozen.store(noise_after(self.panel, cut, self.generator))
+        told = f"after {self.panel.dates[cut]} became noise"
+        tail = np.arange(max(self.first, cut - self.settings.days + 1), cut + 1)
+        for days in (tail, self.sample(self.first, cut + 1)):
+            moved = self.frozen.rows(other, days)
+            yield from self.compare(self.frozen.rows(self.store, days), moved, days, told)
+            yield from self.compare_written(moved.arrays(), days, f"in the file, {told}")
 
     def batch(self) -> Iterator[str]:
         days = self.generator.permutation(self.sample(self.first, len(self.panel), 2 * self.settings.days))
@@ -177,16 +180,20 @@ class _Auditor:
         kept = self.frozen.pipeline.scaler.arrays()
         other = noise_after(self.panel, train.stop - 1, self.generator)
         for panel, told in ((self.panel, "fitted again on the train days"), (other, "when later rows are noise")):
-            features = self.frozen.pipeline.features.compute(panel)
-            fitted = self.training.scaling.fit(features, train).arrays()
+            names, fitted = self.fitted(panel, train)
             for name, array in kept.items():
                 wrong = np.flatnonzero(~_equal(array, fitted[name]))
                 if len(wrong):
                     k = wrong[0]
                     yield (
-                        f"{name} of {features.fields[k]} is {array[k]:.6g}, but {fitted[name][k]:.6g} {told} "
+                        f"{name} of {names[k]} is {array[k]:.6g}, but {fitted[name][k]:.6g} {told} "
                         f"({len(wrong)} of {len(array)} features)"
                     )
+
+    def fitted(self, panel: Panel, train: slice) -> tuple[tuple[str, ...], Mapping[str, AnyArray]]:
+        """Returns the names of the features of `panel` and what a scaler learns from its train days."""
+        features = self.frozen.pipeline.features.compute(panel)
+        return features.fields, self.training.scaling.fit(features, train).arrays()
 
     def assets(self) -> Iterator[str]:
         if len(self.panel.assets) < 2:
@@ -195,7 +202,6 @@ class _Auditor:
         asset = int(self.generator.integers(len(self.panel.assets)))
         name = self.panel.assets[asset]
         absent = unlisted(self.panel, asset)
-        without = self.frozen.store(absent)
         middle = (self.first + len(self.panel) + 1) // 2
         changed = [
             (noise_in(absent, asset, self.generator), len(self.panel), f"after unlisted {name} got other values")
@@ -203,13 +209,17 @@ class _Auditor:
         if middle < len(self.panel):
             told = f"before {self.panel.dates[middle]}, when {name} is listed from then on"
             changed.append((unlisted(self.panel, asset, until=middle), middle, told))
-        for panel, stop, told in changed:
-            store = self.frozen.store(panel)
-            days = self.sample(self.first, stop)
-            before, found = self.frozen.rows(without, days), self.frozen.rows(store, days)
+        samples = [self.sample(self.first, stop) for _, stop, _ in changed]
+        for (panel, _, told), days, before in zip(changed, samples, self.rows_of(absent, samples), strict=True):
+            [found] = self.rows_of(panel, [days])
             yield from self.compare(_without(before, asset), _without(found, asset), days, told)
             if found.asset[:, asset].any() or np.isfinite(found.forecast_mean[:, asset]).any():
                 yield f"unlisted {name} has a state or a forecast"
+
+    def rows_of(self, panel: Panel, samples: Sequence[IntArray]) -> list[Rows]:
+        """Returns what the encoder says of some days of another panel, whose features are let go of at once."""
+        store = self.frozen.store(panel)
+        return [self.frozen.rows(store, days) for days in samples]
 
     def sample(self, first: int, stop: int, size: int | None = None) -> IntArray:
         """Returns some of the rows from `first` to `stop - 1` in order."""

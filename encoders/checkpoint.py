@@ -20,6 +20,20 @@ from market.storage import read_arrays, write_arrays
 KIND, VERSION = "model", 1
 EXTRA_STATE = "_extra_state"  # torch's name for what `Module.get_extra_state` returns
 _WEIGHTS, _SCALER = "encoder/", "scaler/"
+_ABOUT = {
+    "encoder": str,
+    "settings": dict,
+    "features": list,
+    "shape": dict,
+    "label": dict,
+    "split": dict,
+    "fit_end": str,
+    "train_rows": list,
+    "assets": list,
+    "n_days": int,
+    "panel_fingerprint": str,
+    "content_fingerprint": str,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +68,14 @@ class Checkpoint:
         """Reads a model file; no code of it runs.
 
         Raises:
-            ValueError: The file is missing, damaged, or of another kind or version.
+            ValueError: The file is missing, damaged, of another kind or version, or does not say what made it.
         """
         arrays, header = read_arrays(path, KIND, VERSION)
+        for name, kind in _ABOUT.items():
+            if type(header.get(name)) is not kind:
+                raise ValueError(
+                    f"{path}: {name} is {header.get(name)!r}, expected a {kind.__name__}; train the encoder again"
+                )
         about = {name: value for name, value in header.items() if name not in ("kind", "version")}
         weights = {name[len(_WEIGHTS) :]: array for name, array in arrays.items() if name.startswith(_WEIGHTS)}
         scaler = {name[len(_SCALER) :]: array for name, array in arrays.items() if name.startswith(_SCALER)}

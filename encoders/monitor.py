@@ -1,4 +1,8 @@
-"""What a person sees of a run: TensorBoard curves and figures, and a progress bar. Learning does not depend on it."""
+"""What a person sees of a run: TensorBoard curves and figures, and a progress bar. Learning does not depend on it.
+
+Curves are grouped and named as those of agents are (`agents.monitor`): ``train ...`` is measured while learning,
+``valid ...`` on the days that choose the checkpoint, ``result valid`` and ``result test`` once, at the very end.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +20,13 @@ from encoders.base import Encoder
 from encoders.quantizers import Quantizer
 from encoders.validation import Losses
 from encoders.windows import Window
+from market.leaves import choices, numbers
+
+PARTS = ("loss", "codebooks", "portfolio")
+"""Measures of the valid days besides those of the forecast; each is a group of curves."""
+
+RESULTS = ("ic", "icir", "rank_ic", "rank_icir", "usage", "perplexity", "sharpe", "annual_return", "max_drawdown")
+"""What a run is compared by in the end."""
 
 N_PICTURED = 3  # assets in the reconstruction figure
 
@@ -48,16 +59,16 @@ class Monitor:
     def step(self, step: int, terms: Mapping[str, float], rate: float, norm: float) -> None:
         """Records the loss and its terms after optimiser step `step`, the learning rate and the gradient's norm."""
         self._bar.update(self._task, completed=step, description=f"loss {terms['total']:.4g}")
-        self._scalars({f"loss/{name}": value for name, value in terms.items()}, step)
+        self._scalars({f"train loss/{name}": value for name, value in terms.items()}, step)
         self._scalars({"optimiser/learning_rate": rate, "optimiser/gradient_norm": norm}, step)
 
     def epoch(self, step: int, entry: Mapping[str, Any], losses: Losses, encoder: Encoder) -> None:
         """Records the measures of an epoch and draws the reconstruction and the codebooks."""
-        self._scalars(flattened(entry["valid"], "valid/"), step)
+        self._scalars(grouped(entry["valid"]), step)
         if self._writer is None:
             return
         if losses.example is not None:
-            self._writer.add_figure("reconstruction", reconstruction_figure(*losses.example), step)
+            self._writer.add_figure("valid reconstruction/windows", reconstruction_figure(*losses.example), step)
         for name, vectors in code_vectors(encoder).items():
             self._writer.add_embedding(vectors, tag=name, global_step=step)
 
@@ -65,9 +76,13 @@ class Monitor:
         """Records the settings of the run beside its final measures."""
         if self._writer is None:
             return
-        plain = {name: value for name, value in flattened(settings, "", text=True).items() if value is not None}
-        scores = flattened({part: metrics[part] for part in ("valid", "test") if part in metrics}, "final/")
-        self._writer.add_hparams(plain, scores, run_name=".")
+        scores = {
+            f"result {part}/{name}": value
+            for part in ("valid", "test")
+            for name, value in numbers(metrics.get(part, {})).items()
+            if name.rpartition("/")[2] in RESULTS and not name.startswith("per_year")
+        }
+        self._writer.add_hparams(choices(settings), scores, run_name=".")
 
     def _scalars(self, values: Mapping[str, float], step: int) -> None:
         if self._writer is not None:
@@ -75,17 +90,14 @@ class Monitor:
                 self._writer.add_scalar(name, value, step)
 
 
-def flattened(tree: Mapping[str, Any], prefix: str, text: bool = False) -> dict[str, Any]:
-    """Returns the numbers of nested mappings under one name each; strings as well where `text` is true."""
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= flattened(value, f"{prefix}{name}/", text)
-        elif isinstance(value, int | float) or (text and isinstance(value, str)):
-            flat[f"{prefix}{name}"] = value
-        elif text and isinstance(value, list | tuple):
-            flat[f"{prefix}{name}"] = str(value)
-    return flat
+def grouped(measures: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the measures of the valid days under the groups of curves: those of the forecast stand by themselves."""
+    apart = {part: measures[part] for part in PARTS if part in measures}
+    forecast = {name: value for name, value in measures.items() if name not in apart}
+    curves = {f"valid forecast/{name}": value for name, value in numbers(forecast).items()}
+    for part, values in apart.items():
+        curves |= {f"valid {part}/{name}": value for name, value in numbers(values).items()}
+    return curves
 
 
 def code_vectors(encoder: Encoder) -> dict[str, Tensor]:

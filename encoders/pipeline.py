@@ -40,7 +40,15 @@ class Pipeline:
         Raises:
             ValueError: The panel is shorter than the look-back, or its features are not those that were fitted.
         """
-        return WindowStore.from_panel(panel, self.scaler.transform(self.features.compute(panel)), label, self.lookback)
+        features = scaled(self.features.compute(panel), self.scaler, panel)
+        return WindowStore.from_panel(panel, features, label, self.lookback)
+
+
+def scaled(features: Panel, scaler: Scaler, panel: Panel) -> Panel:
+    """Returns scaled features in the memory of `features`, unless that is the memory of `panel`, their origin."""
+    if np.may_share_memory(features.values, panel.values):
+        return scaler.transform(features)
+    return scaler.overwrite(features)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +137,7 @@ def prepare(
     days = split.days(panel.dates, label.span, parts)
     computed = features.compute(panel)
     pipeline = Pipeline(features, scaling.fit(computed, days.train), lookback)
-    store = WindowStore.from_panel(panel, pipeline.scaler.transform(computed), label.compute(panel), lookback)
+    store = WindowStore.from_panel(panel, scaled(computed, pipeline.scaler, panel), label.compute(panel), lookback)
     returns = replace(label, transform=None).compute(panel)
     data = TrainingData(panel, pipeline, store, returns, label, split, days)
     for name in parts:

@@ -166,9 +166,6 @@ class _Run:
         }
 
     def resume(self) -> Progress:
-        if self.first:
-            for leftover in self.directory.glob("**/.*.part"):  # of a save that a kill cut short
-                leftover.unlink()
         if not self.state_path.exists():
             return Progress()
         progress = load_state(self.state_path, self.learner, self.recipe)

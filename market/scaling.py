@@ -43,22 +43,41 @@ class Scaler(ABC):
         Raises:
             ValueError: The features are not those that the scaler was fitted on.
         """
+        self._check(features)
+        scaled = np.empty(features.shape, dtype=np.float32)
+        self._write(features.values, features.listed, scaled)
+        return replace(features, values=scaled)
+
+    def overwrite(self, features: Panel) -> Panel:
+        """Returns what `transform` does, written over the values of `features`, which are gone afterwards.
+
+        Features are by far the largest array of a run; this way there is one of them. Values that cannot be written
+        to, or are not float32, are left alone, and the result is a new array.
+
+        Raises:
+            ValueError: As `transform`.
+        """
+        self._check(features)
+        values = features.values
+        scaled = values if values.flags.writeable and values.dtype == np.float32 else np.empty(values.shape, np.float32)
+        self._write(values, features.listed, scaled)
+        return replace(features, values=scaled)
+
+    def _check(self, features: Panel) -> None:
         if features.fields != self.fields:
             odd = sorted(set(features.fields) ^ set(self.fields)) or ["the same names in another order"]
             raise ValueError(
                 f"scaler: fitted on {len(self.fields)} features, got {len(features.fields)}; they differ in "
                 f"{', '.join(odd[:4])}; compute the features as they were for the fit"
             )
-        scaled = np.empty(features.shape, dtype=np.float32)
-        self._write(features.values, features.listed, scaled)
-        return replace(features, values=scaled)
 
     def arrays(self) -> dict[str, AnyArray]:
         """Returns what was fitted, by name; empty where nothing was."""
         return {}
 
     @abstractmethod
-    def _write(self, values: AnyFloatArray, listed: BoolArray, scaled: FeatureArray) -> None: ...
+    def _write(self, values: AnyFloatArray, listed: BoolArray, scaled: FeatureArray) -> None:
+        """Scales `values` into `scaled`, which may be the same array."""
 
 
 @runtime_checkable

@@ -67,6 +67,9 @@ def written_aside(path: str | Path) -> Iterator[Path]:
         with open(aside, "rb") as handle:
             os.fsync(handle.fileno())
         os.replace(aside, final)
+    except OSError as error:  # a full disk does not say which file it had no room for
+        error.filename = error.filename or str(final)
+        raise
     finally:
         aside.unlink(missing_ok=True)
 
@@ -80,6 +83,20 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, value: object) -> None:
     """Writes `value` as indented JSON, aside and renamed; NaN and infinity are refused, use None."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Returns the JSON value in the file at `path`.
+
+    Raises:
+        ValueError: The file is missing, or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file; write it first or correct the path") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not JSON ({error}); run the stage that writes it again") from None
 
 
 def write_arrays(path: str | Path, arrays: Mapping[str, AnyArray], header: Mapping[str, Any]) -> str:
@@ -103,7 +120,8 @@ def arrays_in_place(
 ) -> Iterator[dict[str, AnyArray]]:
     """Yields writable arrays mapped onto a file that becomes `path` when the block ends without an error.
 
-    What is written to the arrays goes to disk, not to memory, so a file may be larger than memory.
+    What is written to the arrays goes to disk, not to memory, so a file may be larger than memory. Its room on the disk
+    is taken before anything is written: a full disk is an error here, not the end of the process at some later byte.
     """
     with written_aside(path) as aside:
         offset = _write_frame(aside, specs, header, PLACEHOLDER)
@@ -245,12 +263,19 @@ def _map_arrays(path: Path) -> dict[str, AnyArray]:
         if entry["dtype"] not in _CODES:
             raise ValueError(f"{path}: array '{name}' has type {entry['dtype']}, which this format does not use")
         dtype, shape = np.dtype(_CODES[entry["dtype"]]), tuple(entry["shape"])
-        if entry["data_offsets"][0] == entry["data_offsets"][1]:
-            arrays[name] = np.zeros(shape, dtype)
-        else:
-            start = 8 + size + entry["data_offsets"][0]
-            arrays[name] = np.memmap(path, dtype=dtype, mode="r", offset=start, shape=shape)
+        start, stop = (8 + size + offset for offset in entry["data_offsets"])
+        try:
+            empty = start == stop
+            arrays[name] = np.zeros(shape, dtype) if empty else np.memmap(path, dtype, "r", offset=start, shape=shape)
+        except ValueError as error:  # more axes than numpy has, or an empty array of absurd size
+            raise ValueError(f"{path}: array '{name}' has no possible shape ({error}); write the file again") from None
     return arrays
+
+
+def _take_room(file: int, size: int) -> None:
+    os.truncate(file, size)
+    if hasattr(os, "posix_fallocate"):  # absent on macOS and Windows
+        os.posix_fallocate(file, 0, size)
 
 
 def _file_order(specs: Mapping[str, ArraySpec]) -> list[str]:
@@ -279,5 +304,6 @@ def _write_frame(path: Path, specs: Mapping[str, ArraySpec], header: Mapping[str
     encoded += b" " * (-len(encoded) % 8)
     with open(path, "r+b" if path.exists() else "wb") as handle:
         handle.write(len(encoded).to_bytes(8, "little") + encoded)
-        handle.truncate(8 + len(encoded) + end)
+        handle.flush()
+        _take_room(handle.fileno(), 8 + len(encoded) + end)
     return 8 + len(encoded)

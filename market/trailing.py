@@ -22,10 +22,11 @@ def trailing_zscore(values: AnyFloatArray, listed: BoolArray, window: int, limit
         listed: ``[T, N]``; days on which an asset is not listed do not count.
         window: Days in the window.
         limit: Scores are cut off at plus and minus this.
-        scaled: ``[T, N, F]`` to write to; 0 where there is no value, fewer than two of them, or no spread.
+        scaled: ``[T, N, F]`` to write to, `values` itself if need be; 0 where there is no value, fewer than two of
+            them, or no spread.
     """
     for n in range(values.shape[1]):
-        _score_asset(values[:, n], listed[:, n], window, limit, scaled[:, n])
+        _score_asset(values[:, n].copy(), listed[:, n], window, limit, scaled[:, n])
 
 
 @njit(cache=True)

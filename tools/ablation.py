@@ -1,6 +1,5 @@
 """What states add: the same agent with the same seeds on learned, PCA, shuffled and no states, and on raw features."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from evaluation.report import Chapter
 from evaluation.significance import compare, over_seeds
 from market.features import Formulas
 from market.features.table import Feature
+from market.storage import read_json
 from tools.console import within
 from tools.evaluate import evaluate
 from tools.stages import extracted_states, pretrained_encoder, trained_agents
@@ -77,7 +77,7 @@ def pca_states(states: str, workdir: Path) -> str:
         raise ValueError(
             f"{record}: no such file, so nothing says how the states were made; name PCA states with --pca"
         )
-    source = Path(json.loads(record.read_text(encoding="utf-8"))["run"])
+    source = Path(read_json(record)["run"])
     learnt = load_json(source / "config.json", Pretrain)
     linear = replace(learnt, name=f"{learnt.name}_pca", encoder=PCA(), features=RETURNS)
     pretrained_encoder(linear, workdir)

@@ -12,6 +12,7 @@ from typing import Any
 
 from configs.files import load_python
 from configs.schema.evaluate import Evaluate
+from configs.schema.names import check_folder_name
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
 from market.storage import write_json
@@ -59,6 +60,7 @@ class Options:
 def main(argv: Sequence[str]) -> None:
     """Compares encoders, agents, or what one agent makes of several kinds of states."""
     options = plain(Options, argv)
+    check_folder_name("compare", options.name)
     if options.ablation:
         _ablate(options)
         return

@@ -1,6 +1,5 @@
 """Trading runs side by side: each beside buy and hold on its own test days."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from configs.schema.evaluate import Evaluate
 from evaluation.contest import REFERENCES
 from evaluation.formats import number, percent
+from market.storage import read_json
 from tools.console import within
 from tools.evaluate import evaluate
 from tools.trials import METRICS
@@ -22,7 +22,7 @@ def evaluated(folder: Path, settings: Evaluate, workdir: Path, overwrite: bool) 
     target = workdir / "evaluate" / folder.name
     if overwrite or not (target / METRICS).exists():
         evaluate({folder.name: [folder]}, folder.name, settings, target, overwrite)
-    found: dict[str, Any] = json.loads((target / METRICS).read_text(encoding="utf-8"))
+    found: dict[str, Any] = read_json(target / METRICS)
     if settings.index is not None and index_of(found) is None:
         raise ValueError(
             f"{target / METRICS}: the test days were evaluated without the index {settings.index}; --overwrite looks "

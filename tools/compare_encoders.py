@@ -18,7 +18,7 @@ from evaluation.formats import number, percent
 from market.differences import first_difference
 from market.forecasts import FORECASTS, ForecastRecord
 from market.panel import Panel
-from market.storage import write_text
+from market.storage import read_json, write_text
 from tools.console import within
 from tools.forecast_trading import traded
 from tools.pretrain import RESULT
@@ -97,7 +97,7 @@ def judge(folder: Path, experiment: Pretrain, panel: Panel, returns: Any) -> Tra
         raise ValueError(f"{folder / FORECASTS}: {error}") from None
     start = int(panel.dates.searchsorted(record.dates[0]))
     parts = {name: slice(start + rows.start, start + rows.stop) for name, rows in record.parts.items()}
-    metrics = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    metrics = read_json(folder / RESULT)
     trading = (experiment.label.fill, experiment.costs, experiment.price_limit)
     paths = {
         kind: traded(panel, trading[0], rule, *trading[1:], forecasts.mean, parts["test"])

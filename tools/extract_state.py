@@ -1,6 +1,5 @@
 """`python -m tools.extract_state --run workdir/pretrain/dj30_storm_dual`: freezes an encoder, extracts, audits."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from configs.files import load_json
+from configs.schema.names import check_folder_name
 from configs.schema.pretrain import Pretrain
 from encoders.audit import Training, Verdict
 from encoders.checkpoint import Checkpoint, content_fingerprint
@@ -16,7 +16,7 @@ from encoders.launch import meet
 from market.arrays import AnyArray
 from market.labels import Label
 from market.panel import Panel
-from market.storage import read_header, write_json
+from market.storage import read_header, read_json, write_json
 from tools.cli import plain, progress, run
 from tools.run_directory import claimed
 
@@ -50,7 +50,9 @@ def main(argv: Sequence[str]) -> None:
     panel = Panel.load(options.panel or experiment.panel)
     if options.panel is None:
         checkpoint.refuse_other_panel(panel)
-    folder = Path(options.workdir) / "states" / (options.name or experiment.name)
+    name = options.name or experiment.name
+    check_folder_name("extract_state", name)
+    folder = Path(options.workdir) / "states" / name
     with claimed(folder):
         verdict = extract_run(experiment, checkpoint, panel, options, folder)
     target = folder / "states.safetensors"
@@ -117,7 +119,7 @@ def earlier(folder: Path, panel: Panel, sha256: str, options: Options) -> dict[s
     target, record = folder / "states.safetensors", folder / "config.json"
     if not (target.exists() and record.exists()):
         return None
-    before = json.loads(record.read_text(encoding="utf-8"))
+    before = read_json(record)
     n_days = before["n_days"]  # rows beyond, if a run was killed before it wrote the record, are computed again
     rows = known_rows(target, panel, sha256, options.tokens)
     if before["batch_size"] != options.batch_size:

@@ -53,7 +53,7 @@ def read(experiment: Trade, until: Part = "valid") -> Sources:
     if experiment.observe == "none":
         return Sources(panel, None, _nothing(panel), split, fill)
     raw = experiment.features.compute(panel)
-    features = experiment.scaling.fit(raw, raw.rows(*split.train)).transform(raw)
+    features = experiment.scaling.fit(raw, raw.rows(*split.train)).overwrite(raw)
     return Sources(panel, None, features, split, fill)
 
 

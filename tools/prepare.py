@@ -14,6 +14,7 @@ from market.preparation import prepared, read_membership
 from market.quality import Report
 from market.storage import read_header, write_json
 from tools.cli import configured, run
+from tools.run_directory import claimed
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,16 @@ def prepare(
         workdir: Where the artifacts of all stages live.
         overwrite: Replace a panel that is already there.
         read: Reads the bars in the place of `experiment.source`.
+
+    Raises:
+        ValueError: Another process works on the folder, it holds a panel that another config made, or the data are bad.
     """
     folder = workdir / "data" / experiment.name
+    with claimed(folder):
+        return _prepare(experiment, folder, overwrite, read or experiment.source.read)
+
+
+def _prepare(experiment: Prepare, folder: Path, overwrite: bool, read: Callable[[], pd.DataFrame]) -> Panel:
     target = folder / "panel.safetensors"
     if target.exists() and not overwrite:
         if made_by(experiment, target):
@@ -52,7 +61,7 @@ def prepare(
         raise ValueError(f"{target}: exists and was made by another config; choose another --name or add --overwrite")
     membership = read_membership(experiment.membership) if experiment.membership else None
     panel, report = prepared(
-        (read or experiment.source.read)(),
+        read(),
         experiment.rules,
         experiment.adjust,
         membership,

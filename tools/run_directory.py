@@ -1,7 +1,7 @@
 """One run, one folder, one process that writes it: claims, fresh starts and continuations, the same for every stage."""
 
 import fcntl
-import json
+import glob
 import os
 import secrets
 import shutil
@@ -13,11 +13,14 @@ from typing import Any
 from configs import files
 from configs.values import to_data
 from market.differences import first_difference
+from market.storage import read_json
 
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
     """Holds `folder` for this process; the system gives it free when the process ends, however it ends.
+
+    What processes that were killed left half written or half removed is removed first.
 
     Raises:
         ValueError: Another process holds it; the message has its number.
@@ -34,7 +37,15 @@ def claimed(folder: Path) -> Iterator[None]:
         handle.truncate(0)
         handle.write(str(os.getpid()))
         handle.flush()
+        _remove_leftovers(folder)
         yield
+
+
+def _remove_leftovers(folder: Path) -> None:
+    for part in folder.glob("**/.*.part"):  # see market.storage.written_aside
+        part.unlink()
+    for old in folder.parent.glob(f".{glob.escape(folder.name)}.*.old"):  # see opened
+        shutil.rmtree(old)
 
 
 def opened(folder: Path, experiment: Any, result: str, overwrite: bool) -> None:
@@ -57,7 +68,7 @@ def opened(folder: Path, experiment: Any, result: str, overwrite: bool) -> None:
         raise ValueError(f"{folder}: this run is finished; choose another --name, or --overwrite to run it again")
     known = folder / "config.json"
     if known.exists():
-        differing = first_difference(json.loads(known.read_text(encoding="utf-8")), to_data(experiment))
+        differing = first_difference(read_json(known), to_data(experiment))
         if differing:
             raise ValueError(f"{folder}: started with {differing}; use the same, or --overwrite to start again")
     files.write(experiment, folder)
@@ -71,7 +82,7 @@ def finished(folder: Path, experiment: Any, result: str) -> bool:
     """
     if not (folder / result).exists():
         return False
-    known = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    known = read_json(folder / "config.json")
     differing = first_difference(known, to_data(experiment))
     if differing:
         raise ValueError(f"{folder}: this run is finished, with {differing}; remove it or choose another name")

@@ -1,6 +1,5 @@
 """A finished trading run, read back as data: its market on the test days, its agents, and the forecast they saw."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from evaluation.forecast import Judged
 from evaluation.rollout import rollout
 from market.arrays import AnyFloatArray
 from market.labels import Label
+from market.storage import read_json
 from tools.assessment import Entrant
 from tools.markets import Sources, read, tape_of
 from tools.rollouts import Market
@@ -113,7 +113,7 @@ class Trained:
             raise ValueError(
                 f"{path}: no such file, so nothing shows that the states do not see the future; extract again"
             )
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = read_json(path)
         if found["verdict"] != "passed":
             raise ValueError(
                 f"{path}: the verdict is '{found['verdict']}', expected 'passed'; extract the states again"
@@ -199,7 +199,7 @@ def codebook_size(states: str | None) -> int | None:
     record = Path(states or "").with_name("config.json")
     if states is None or not record.exists():
         return None
-    config = Path(json.loads(record.read_text(encoding="utf-8"))["run"]) / "config.json"
+    config = Path(read_json(record)["run"]) / "config.json"
     if not config.exists():
         return None
     size: int | None = getattr(load_json(config, Pretrain).encoder, "codebook_size", None)
@@ -212,7 +212,7 @@ def _refuse_learnt_days(found: Trained) -> None:
         path = seed_folder(found.folder, seed) / RECORD
         if not path.exists():
             raise ValueError(f"{path}: no such file; train the run again")
-        end = np.datetime64(json.loads(path.read_text(encoding="utf-8"))["fit_end"], "D")
+        end = np.datetime64(read_json(path)["fit_end"], "D")
         if first <= end:
             raise ValueError(f"{path}: fit_end is {end}, but the test days start on {first}; test on later days")
 

@@ -1,9 +1,10 @@
 """How much was tried before a result was reported: training runs on the same question, and looks at the test days."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from market.storage import read_json
 
 METRICS = "metrics.json"
 
@@ -46,16 +47,16 @@ def other_trials(reported: Sequence[Path], deleted: int = 0) -> Trials:
 def looks_so_far(folder: Path) -> int:
     """Returns how often the test days were evaluated into `folder`."""
     path = folder / METRICS
-    return int(json.loads(path.read_text(encoding="utf-8")).get("looks", 1)) if path.exists() else 0
+    return int(read_json(path).get("looks", 1)) if path.exists() else 0
 
 
 def _question(folder: Path) -> Any:
-    data = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    data = read_json(folder / "config.json")
     return data.get("panel"), data.get("asset")
 
 
 def _known_sharpes(path: Path) -> dict[str, float | None]:
     if not path.exists():
         return {}
-    performance = json.loads(path.read_text(encoding="utf-8"))["performance"]
+    performance = read_json(path)["performance"]
     return {seed: one["sharpe"] for found in performance.values() for seed, one in found.get("seeds", {}).items()}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from configs.schema.evaluate import Evaluate
+from configs.schema.names import check_folder_name
 from configs.schema.prepare import Prepare
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
@@ -22,3 +23,6 @@ class Demo:
     """How the runs are judged."""
     name: str = "demo"
     """Folder under workdir/evaluate that receives the report."""
+
+    def __post_init__(self) -> None:
+        check_folder_name("Demo", self.name)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from configs.schema.names import check_folder_name
 from market.quality import Rules
 from market.sources import Source
 
@@ -29,5 +30,4 @@ class Prepare:
     """Last day to keep (YYYY-MM-DD), inclusive; None keeps all."""
 
     def __post_init__(self) -> None:
-        if not self.name or self.name in (".", "..") or "/" in self.name or "\\" in self.name:
-            raise ValueError(f"Prepare: name is {self.name!r}; it names a folder, so it holds no path separators")
+        check_folder_name("Prepare", self.name)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from agents.baselines import TopKDropN
+from configs.schema.names import check_folder_name
 from encoders.base import EncoderConfig
 from encoders.schedule import Optim
 from envs import Costs
@@ -43,7 +44,6 @@ class Pretrain:
     """Decides first weights, order of days and every random number."""
 
     def __post_init__(self) -> None:
-        if not self.name or self.name in (".", "..") or "/" in self.name or "\\" in self.name:
-            raise ValueError(f"Pretrain: name is {self.name!r}; it names a folder, so it holds no path separators")
+        check_folder_name("Pretrain", self.name)
         if self.price_limit is not None and not 0 < self.price_limit < 1:
             raise ValueError(f"Pretrain: price_limit is {self.price_limit}, expected a fraction such as 0.1 for 10 %")

@@ -5,6 +5,7 @@ from typing import Literal
 
 from agents.building import AgentConfig
 from agents.callbacks import Schedule
+from configs.schema.names import check_folder_name
 from envs.actions import Action
 from envs.costs import Costs
 from envs.rewards import LogGrowth, Reward
@@ -59,8 +60,7 @@ class Trade:
     """One agent is trained for each; results are reported over all."""
 
     def __post_init__(self) -> None:
-        if not self.name or self.name in (".", "..") or "/" in self.name or "\\" in self.name:
-            raise ValueError(f"Trade: name is {self.name!r}; it names a folder, so it holds no path separators")
+        check_folder_name("Trade", self.name)
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"Trade: seeds are {self.seeds}; give at least one, each once")
         if self.observe in ("states", "shuffled") and self.states is None:

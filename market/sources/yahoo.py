@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import yfinance
 from curl_cffi.requests import Response, Session
+from peewee import PeeweeException
 from yfinance.cache import get_cookie_cache, get_tz_cache
 from yfinance.data import YfData
 from yfinance.exceptions import YFRateLimitError, YFTickerMissingError
@@ -29,6 +30,7 @@ TIMEOUT = (5.0, 20.0)
 _ANSWERED = (200, 400, 404)  # statuses with which Yahoo speaks about the ticker, not about itself
 _NAMES = ("Open", "High", "Low", "Close", "Volume", "Adj Close", "Dividends", "Stock Splits")  # in COLUMNS' order
 
+_TRIPS = (YFTickerMissingError, OSError, ValueError, LookupError, TypeError, AttributeError, PeeweeException)
 _ITS_LOG, _NOWHERE = logging.getLogger("yfinance"), logging.NullHandler()
 
 
@@ -126,7 +128,15 @@ class Yahoo:
             return frame
         except YFRateLimitError:
             reason = "HTTP 429, too many requests"
-        except (YFTickerMissingError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (
+            YFTickerMissingError,
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            PeeweeException,
+        ) as error:
             # What yfinance raises depends on where an unexpected answer trips it; Yahoo's status says what happened.
             status = self._session.statuses.get(ticker)
             if status == 404 and not isinstance(error, ValueError):  # ValueError: a page that is not Yahoo's JSON
@@ -149,5 +159,8 @@ def _keep_yfinance_out_of_home() -> None:
     folder = tempfile.mkdtemp(prefix="factorgym-yfinance-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     yfinance.set_tz_cache_location(folder)
-    get_tz_cache().lookup("")  # both open their file at the first use, which must not be several threads' at once
-    get_cookie_cache().lookup("")
+    try:
+        get_tz_cache().lookup("")  # both open their file at the first use, which must not be several threads' at once
+        get_cookie_cache().lookup("")
+    except PeeweeException as error:
+        raise OSError(f"{folder}: yfinance cannot write its cookies there ({error}); make room") from None

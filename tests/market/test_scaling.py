@@ -45,6 +45,19 @@ class TestEveryScaling:
         assert scaled.fields == panel.fields
         assert scaled.assets == panel.assets
 
+    def test_values_may_be_overwritten_where_they_lie(self, scaling):
+        panel = feature_panel()
+        scaler = scaling.fit(panel, TRAIN)
+        apart = scaler.transform(panel)
+        over = scaler.overwrite(panel)
+        assert over.values is panel.values
+        np.testing.assert_array_equal(over.values, apart.values)
+        for kept in (feature_panel().values.astype(np.float64), feature_panel().values):
+            kept.flags.writeable = kept.dtype == np.float64
+            before = kept.copy()
+            np.testing.assert_array_equal(scaler.overwrite(replace(panel, values=kept)).values, apart.values)
+            np.testing.assert_array_equal(kept, before)
+
     def test_rows_outside_train_do_not_move_the_fit(self, scaling):
         panel = feature_panel()
         outside = np.ones(len(panel), dtype=bool)

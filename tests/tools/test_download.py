@@ -95,7 +95,7 @@ def test_missing_tickers_fail_by_name_or_are_left_out(server: Any, config: str, 
     del server.listings["MSFT"]
     with pytest.raises(ValueError, match="1 of 2 tickers: MSFT"):
         downloaded(config, tmp_path)
-    assert not (tmp_path / "workdir").exists()
+    assert not (tmp_path / "workdir" / "data" / "two").exists()
     assert downloaded(config, tmp_path, "--allow-missing").assets == ("AAPL",)
 
 

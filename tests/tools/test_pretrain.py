@@ -183,5 +183,10 @@ def test_a_folder_has_one_worker_and_a_dead_one_leaves_it_free(tmp_path: Path) -
         pass
     holder.kill()
     holder.communicate()
+    (folder / "last").mkdir(parents=True)
+    half, old = folder / "last" / ".state.safetensors.0abc.part", tmp_path / ".run.0abc.old"
+    half.write_text("half")
+    old.mkdir()
     with claimed(folder):
-        pass
+        assert not half.exists()
+        assert not old.exists()

@@ -4,7 +4,6 @@ This folder has no ``__init__.py`` on purpose: a module called ``inspect`` in th
 own from it, and ``accelerate launch tools/pretrain.py`` runs a script of this folder. A bare folder does not.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 from market.inspection import page, summarise
 from market.panel import Panel
 from market.quality import Report
-from market.storage import write_text
+from market.storage import read_json, write_text
 from tools.cli import plain, run
 
 
@@ -46,8 +45,9 @@ def main(argv: Sequence[str]) -> None:
 def _report(path: Path) -> Report | None:
     if not path.exists():
         return None
+    known = read_json(path)
     try:
-        return Report.from_json(json.loads(path.read_text(encoding="utf-8")))
+        return Report.from_json(known)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
