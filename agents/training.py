@@ -138,7 +138,10 @@ def _finished(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     record: dict[str, Any] = read_json(path)
-    return record if record.get("finished") else None
+    if not record.get("finished"):
+        return None
+    (folder / STATE).unlink(missing_ok=True)  # of a run that was killed between its last two steps
+    return record
 
 
 def _finish(folder: Path, progress: Progress) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
-from configs.values import PACKAGES, from_data, to_data
+from configs.values import PACKAGES, from_data, is_ours, to_data
 from market.storage import write_json, write_text
 
 S = TypeVar("S")
@@ -71,9 +71,14 @@ def write(value: Any, folder: str | Path) -> None:
 
 def source_text(value: Any) -> str:
     """Returns Python source whose `experiment` equals `value`, with every field spelled out."""
-    local = [type(part).__name__ for part in _parts(value) if type(part).__module__ in ("<run_path>", "__main__")]
-    if local:
-        raise ValueError(f"{local[0]} is defined inside a config file; move it to a module, so that a run can name it")
+    foreign = [type(part) for part in _parts(value) if not is_ours(type(part).__module__)]
+    if foreign:
+        where = foreign[0].__module__
+        place = "a config file" if where in ("<run_path>", "__main__") else f"{where}.py"
+        raise ValueError(
+            f"{foreign[0].__name__} is defined in {place}, and a run made with it could not be opened again; move it "
+            f"to a file of its own in {', '.join(PACKAGES[:-1])}"
+        )
     classes = sorted({(type(part).__module__, type(part).__qualname__) for part in _parts(value)})
     imports = "\n".join(f"from {module} import {name}" for module, name in classes)
     title = '"""Resolved configuration, written by the run beside it."""'

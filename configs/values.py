@@ -149,12 +149,17 @@ def _dataclass_from(data: dict[str, Any], wanted: Any, where: str) -> Any:
     return value
 
 
+def is_ours(module: str) -> bool:
+    """Returns whether classes of `module` may be named by data files."""
+    return any(module == package or module.startswith(f"{package}.") for package in PACKAGES)
+
+
 def _known_class(name: Any, where: str) -> Any:
     module, _, qualname = str(name).rpartition(".")
-    if not any(module == package or module.startswith(package + ".") for package in PACKAGES):
+    if not is_ours(module):
         raise ValueError(
-            f"{where}: class {name!r} is not one of ours ({', '.join(PACKAGES)}); "
-            "a run of your own class is opened by naming its config.py with --config"
+            f"{where}: class {name!r} is in none of {', '.join(PACKAGES)}, the only packages that reading a run "
+            "imports; put the file of a class of your own into one of them"
         )
     try:
         found = getattr(importlib.import_module(module), qualname, None)

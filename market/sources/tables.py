@@ -213,6 +213,10 @@ def _symbols(sheet: Sheet, fields: Mapping[str, int], symbol: str | None) -> Any
     empty = np.flatnonzero(names == "")
     if len(empty):
         raise ValueError(f"{sheet.place(int(empty[0]))}: the symbol is empty ({len(empty)} such rows); fill it in")
+    damaged = {name for name in set(names) if not name.isprintable()}
+    if damaged:
+        row = next(k for k, name in enumerate(names) if name in damaged)
+        raise ValueError(f"{sheet.place(row)}: the symbol {names[row]!r} holds control characters; correct it")
     if symbol is not None:
         if len(set(names)) > 1:
             raise ValueError(f"{sheet.path}: symbol='{symbol}' is given but the file holds {len(set(names))} symbols")

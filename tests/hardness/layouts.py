@@ -279,8 +279,18 @@ BLOWS: tuple[Callable[[bytes, random.Random], bytes], ...] = (
 
 def standing(damaged: Damaged) -> dict[Key, set[float]]:
     """Returns the numbers that stand in the cells of the damaged file, by day, symbol and field."""
+    found = dict[Key, set[float]]()
+    for encoding in dict.fromkeys(
+        (damaged.encoding, "utf-8", "gbk", "latin-1")
+    ):  # damage may change what it looks like
+        for key, numbers in _standing(damaged, encoding).items():
+            found.setdefault(key, set()).update(numbers)
+    return found
+
+
+def _standing(damaged: Damaged, encoding: str) -> dict[Key, set[float]]:
     layout, found = damaged.layout, dict[Key, set[float]]()
-    text = damaged.content.decode(damaged.encoding, errors="replace").lstrip("\ufeff")
+    text = damaged.content.decode(encoding, errors="replace").lstrip("\ufeff")
     lines = [line for line in re.split(r"\r\n|\r|\n", text) if line.strip()]
     rows = [next(csv.reader([line.replace("\0", "\ufffd")], delimiter=damaged.delimiter)) for line in lines]
     top = [[cell.strip().strip("'\"").lower() for cell in row] for row in rows[:3]]
