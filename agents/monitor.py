@@ -1,7 +1,8 @@
 """What a person sees of a training: TensorBoard and a progress bar. Learning does not depend on it.
 
-Curves are grouped and named as those of encoders are (`encoders.monitor`): ``train ...`` is measured while learning,
-``valid ...`` on the days that choose the policy, ``result valid`` once, at the very end.
+Curves stand in numbered groups, those that matter most first, which say what days they are of: ``(train)`` is measured
+while learning, ``(valid)`` on the days that choose the policy, a result once, at the very end. Those of encoders are
+named alike (`encoders.monitor`).
 """
 
 import math
@@ -21,8 +22,10 @@ from agents.validation import Course
 from market.arrays import FloatArray
 from market.leaves import choices
 
-GROUPS = {"train": "train policy", "rollout": "train episodes", "time": "speed"}
-"""Groups of curves, by stable-baselines3's names of them."""
+WEALTH, TRADING, RESULT = "agent 1 wealth (valid)", "agent 2 trading (valid)", "agent 8 result (valid)"
+LOSS, OPTIMISER = "agent 4 loss (train)", "agent 6 optimiser"
+GROUPS = {"rollout": "agent 3 episodes (train)", "train": "agent 5 policy (train)", "time": "agent 7 speed"}
+"""Groups of curves by stable-baselines3's names of them; its losses and the optimiser's numbers stand apart."""
 
 
 class Curves(KVWriter):
@@ -74,28 +77,28 @@ class Monitor:
     def measured(self, step: int, measures: Mapping[str, float]) -> None:
         """Records the measures of a validation."""
         for name, value in shown(measures).items():
-            self._writer.add_scalar(f"valid {name}", value, step)
+            self._writer.add_scalar(name, value, step)
         self._bar.update(self._task, description=f"{self._title}, valid growth {measures['growth']:+.3f}")
 
     def draw(self, step: int, course: Course, assets: tuple[str, ...]) -> None:
         """Draws the course of a validation."""
-        self._writer.add_figure("valid wealth/course", wealth_figure(course), step)
+        self._writer.add_figure(f"{WEALTH}/course", wealth_figure(course), step)
         self._writer.add_figure(
             "valid trading/weights of the best policy", weights_figure(course.weights, assets), step
         )
 
     def finish(self, settings: Mapping[str, Any], measures: Mapping[str, float]) -> None:
         """Records the settings of the run beside its final measures."""
-        scores = {f"result valid/{name.replace('/', ' of ')}": value for name, value in shown(measures).items()}
+        scores = {f"{RESULT}/{name.rpartition('/')[2]}": value for name, value in shown(measures).items()}
         self._writer.add_hparams(choices(settings), scores, run_name=".")
 
 
 def shown(measures: Mapping[str, float]) -> dict[str, float]:
     """Returns the measures of a validation as people read them: what one unit of wealth has become."""
     return {
-        "wealth/agent": math.exp(measures["growth"]),
-        "wealth/benchmark": math.exp(measures["benchmark_growth"]),
-        "trading/turnover": measures["turnover"],
+        f"{WEALTH}/agent": math.exp(measures["growth"]),
+        f"{WEALTH}/benchmark": math.exp(measures["benchmark_growth"]),
+        f"{TRADING}/turnover": measures["turnover"],
     }
 
 
@@ -103,9 +106,9 @@ def grouped(name: str) -> str:
     """Returns the name of a curve for a number that stable-baselines3 calls `name`."""
     group, _, measure = name.partition("/")
     if group == "train" and measure.endswith("loss"):
-        return f"train loss/{'total' if measure == 'loss' else measure}"
+        return f"{LOSS}/{'total' if measure == 'loss' else measure}"
     if group == "train" and measure in ("learning_rate", "n_updates", "clip_range"):
-        return f"optimiser/{measure}"
+        return f"{OPTIMISER}/{measure}"
     return f"{GROUPS.get(group, group)}/{measure}"
 
 

@@ -157,7 +157,7 @@ def experiments(options: Options, workdir: Path) -> tuple[Prepare, Pretrain, Tra
         panel=panel,
         states=str(workdir / "states" / NAME / "states.safetensors"),
         agent=replace(PPO(), n_steps=32, batch_size=512),
-        action=LongOnly(bound=1, scale=5),
+        action=LongOnly(bound=1, scale=6),
         n_envs=16,
         schedule=Schedule(total_steps=options.steps, validate_every=max(1, options.steps // 2)),
         seeds=(0,),

@@ -1,7 +1,8 @@
 """What a person sees of a run: TensorBoard curves and figures, and a progress bar. Learning does not depend on it.
 
-Curves are grouped and named as those of agents are (`agents.monitor`): ``train ...`` is measured while learning,
-``valid ...`` on the days that choose the checkpoint, ``result valid`` and ``result test`` once, at the very end.
+Curves stand in numbered groups, those that matter most first, which say what days they are of: ``(train)`` is measured
+while learning, ``(valid)`` on the days that choose the checkpoint, a result once, at the very end. Those of agents are
+named alike (`agents.monitor`).
 """
 
 from collections.abc import Mapping
@@ -22,8 +23,18 @@ from encoders.validation import Losses
 from encoders.windows import Window
 from market.leaves import choices, numbers
 
-PARTS = ("loss", "codebooks", "portfolio")
-"""Measures of the valid days besides those of the forecast; each is a group of curves."""
+FORECAST, RECONSTRUCTION, OPTIMISER = (
+    "encoder 2 forecast (valid)",
+    "encoder 6 reconstruction (valid)",
+    "encoder 7 optimiser",
+)
+TRAIN_LOSS, RESULT = "encoder 1 loss (train)", {"valid": "encoder 8 result (valid)", "test": "encoder 9 result (test)"}
+PARTS = {
+    "codebooks": "encoder 3 codebooks (valid)",
+    "loss": "encoder 4 loss (valid)",
+    "portfolio": "encoder 5 portfolio (valid)",
+}
+"""Groups of the measures of the valid days besides those of the forecast."""
 
 RESULTS = ("ic", "icir", "rank_ic", "rank_icir", "usage", "perplexity", "sharpe", "annual_return", "max_drawdown")
 """What a run is compared by in the end."""
@@ -59,8 +70,8 @@ class Monitor:
     def step(self, step: int, terms: Mapping[str, float], rate: float, norm: float) -> None:
         """Records the loss and its terms after optimiser step `step`, the learning rate and the gradient's norm."""
         self._bar.update(self._task, completed=step, description=f"loss {terms['total']:.4g}")
-        self._scalars({f"train loss/{name}": value for name, value in terms.items()}, step)
-        self._scalars({"optimiser/learning_rate": rate, "optimiser/gradient_norm": norm}, step)
+        self._scalars({f"{TRAIN_LOSS}/{name}": value for name, value in terms.items()}, step)
+        self._scalars({f"{OPTIMISER}/learning_rate": rate, f"{OPTIMISER}/gradient_norm": norm}, step)
 
     def epoch(self, step: int, entry: Mapping[str, Any], losses: Losses, encoder: Encoder) -> None:
         """Records the measures of an epoch and draws the reconstruction and the codebooks."""
@@ -68,7 +79,7 @@ class Monitor:
         if self._writer is None:
             return
         if losses.example is not None:
-            self._writer.add_figure("valid reconstruction/windows", reconstruction_figure(*losses.example), step)
+            self._writer.add_figure(f"{RECONSTRUCTION}/windows", reconstruction_figure(*losses.example), step)
         for name, vectors in code_vectors(encoder).items():
             self._writer.add_embedding(vectors, tag=name, global_step=step)
 
@@ -77,8 +88,8 @@ class Monitor:
         if self._writer is None:
             return
         scores = {
-            f"result {part}/{name}": value
-            for part in ("valid", "test")
+            f"{group}/{titled(name)}": value
+            for part, group in RESULT.items()
             for name, value in numbers(metrics.get(part, {})).items()
             if name.rpartition("/")[2] in RESULTS and not name.startswith("per_year")
         }
@@ -92,12 +103,17 @@ class Monitor:
 
 def grouped(measures: Mapping[str, Any]) -> dict[str, float]:
     """Returns the measures of the valid days under the groups of curves: those of the forecast stand by themselves."""
-    apart = {part: measures[part] for part in PARTS if part in measures}
-    forecast = {name: value for name, value in measures.items() if name not in apart}
-    curves = {f"valid forecast/{name}": value for name, value in numbers(forecast).items()}
-    for part, values in apart.items():
-        curves |= {f"valid {part}/{name}": value for name, value in numbers(values).items()}
+    curves = {}
+    for name, value in numbers(measures).items():
+        part = name.partition("/")[0]
+        curves[f"{PARTS.get(part, FORECAST)}/{titled(name)}"] = value
     return curves
+
+
+def titled(name: str) -> str:
+    """Returns the title of a measure, without its part: ``codebooks/market/usage`` becomes ``market usage``."""
+    part, _, rest = name.partition("/")
+    return (rest if part in PARTS else name).replace("/", " ")
 
 
 def code_vectors(encoder: Encoder) -> dict[str, Tensor]:

@@ -19,18 +19,19 @@ def numbers(tree: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
 
 
 def choices(settings: Mapping[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:
-    """Returns the settings of an experiment that fit into columns: the class of each part, and what it was given.
+    """Returns the settings of an experiment that fit into columns, as a command line names them: ``optim.epochs``.
 
+    A part is shown by its class and by what it was given.
     Unset ones, lists of parts, and texts of more than `LONGEST` letters are left out.
     """
     flat: dict[str, bool | int | float | str] = {}
     for name, value in settings.items():
         shown = str(value) if isinstance(value, list) and not any(isinstance(one, dict) for one in value) else value
         if isinstance(shown, Mapping):
-            flat |= choices(shown, f"{prefix}{name}/")
+            flat |= choices(shown, f"{prefix}{name}.")
         elif name == CLASS:
             if prefix:
-                flat[prefix.removesuffix("/")] = str(value).rpartition(".")[2]
+                flat[prefix.removesuffix(".")] = str(value).rpartition(".")[2]
         elif isinstance(shown, bool | int | float) or (isinstance(shown, str) and len(shown) <= LONGEST):
             flat[f"{prefix}{name}"] = shown
     return flat

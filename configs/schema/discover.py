@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from configs.schema.names import check_folder_name
 from configs.schema.prepare import Prepare
 from encoders.base import EncoderConfig
 from encoders.schedule import Optim
@@ -22,8 +23,7 @@ class FactorModel:
     """A factor model: PCA or a VAE."""
 
     def __post_init__(self) -> None:
-        if not self.name or "/" in self.name or "\\" in self.name or self.name.startswith("."):
-            raise ValueError(f"FactorModel: name is {self.name!r}; it names a folder, so it holds no path separators")
+        check_folder_name("FactorModel", self.name)
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,7 @@ class Discover:
     """Decides first weights, order of days and every draw."""
 
     def __post_init__(self) -> None:
-        if not self.name or self.name in (".", "..") or "/" in self.name or "\\" in self.name:
-            raise ValueError(f"Discover: name is {self.name!r}; it names a folder, so it holds no path separators")
+        check_folder_name("Discover", self.name)
         names = [model.name for model in self.models]
         if not names or len(set(names)) < len(names):
             raise ValueError(

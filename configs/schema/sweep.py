@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from configs.schema.names import check_folder_name
 from configs.schema.pretrain import Pretrain
 from configs.values import with_fields
 
@@ -117,8 +118,7 @@ class Sweep:
     """Decides which values are tried."""
 
     def __post_init__(self) -> None:
-        if not self.name or self.name in (".", "..") or "/" in self.name or "\\" in self.name:
-            raise ValueError(f"Sweep: name is {self.name!r}; it names a folder, so it holds no path separators")
+        check_folder_name("Sweep", self.name)
         for name, least in (("trials", 1), ("random_trials", 1), ("warmup_epochs", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"Sweep: {name} is {getattr(self, name)}, expected at least {least}")

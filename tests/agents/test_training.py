@@ -168,7 +168,9 @@ def test_a_continued_training_draws_the_same_curves(tmp_path: Path, monkeypatch)
     for name in ("whole", "killed"):
         events = EventAccumulator(str(tmp_path / name / "tensorboard"))
         events.Reload()
-        curves.append([(event.step, event.value) for event in events.Scalars("train episodes/ep_rew_mean")][-2:])
+        curves.append(
+            [(event.step, event.value) for event in events.Scalars("agent 3 episodes (train)/ep_rew_mean")][-2:]
+        )
     assert curves[0] == curves[1]
 
 
@@ -180,16 +182,16 @@ def test_tensorboard_has_curves_figures_and_settings(tmp_path: Path) -> None:
     events.Reload()
     tags = events.Tags()
     for name in (
-        "train episodes/ep_rew_mean",
-        "train loss/value_loss",
-        "valid wealth/agent",
-        "valid trading/turnover",
-        "result valid/wealth of agent",
+        "agent 3 episodes (train)/ep_rew_mean",
+        "agent 4 loss (train)/value_loss",
+        "agent 1 wealth (valid)/agent",
+        "agent 2 trading (valid)/turnover",
+        "agent 8 result (valid)/agent",
     ):
         assert name in tags["scalars"]
     assert len(tags["images"]) == 2
     assert "_hparams_/session_start_info" in events.summary_metadata
-    assert [event.step for event in events.Scalars("valid wealth/agent")] == [64, 128, 192]
+    assert [event.step for event in events.Scalars("agent 1 wealth (valid)/agent")] == [64, 128, 192]
 
 
 def test_fit_end_is_the_last_valid_day(tmp_path: Path) -> None:

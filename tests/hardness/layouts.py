@@ -54,7 +54,7 @@ class Layout:
     encoding: str = "utf-8"
     quoted: bool = False
     columns: tuple[tuple[int, str], ...] = ()
-    stem: str = "AAA"
+    stem: str = "STEM"
     fields: dict[int, str] = field(default_factory=dict)
 
 
@@ -290,7 +290,7 @@ def standing(damaged: Damaged) -> dict[Key, set[float]]:
 
 def _standing(damaged: Damaged, encoding: str) -> dict[Key, set[float]]:
     layout, found = damaged.layout, dict[Key, set[float]]()
-    text = damaged.content.decode(encoding, errors="replace").lstrip("\ufeff")
+    text = damaged.content.decode(encoding, errors="replace").replace("\ufeff", "")
     lines = [line for line in re.split(r"\r\n|\r|\n", text) if line.strip()]
     rows = [next(csv.reader([line.replace("\0", "\ufffd")], delimiter=damaged.delimiter)) for line in lines]
     top = [[cell.strip().strip("'\"").lower() for cell in row] for row in rows[:3]]

@@ -109,7 +109,7 @@ def test_trials_are_runs_that_tensorboard_lists_by_what_varies(whole) -> None:
     for field in ("optim.learning_rate", "encoder.hidden"):
         assert field.encode() in started
     assert b"weight_decay" not in started
-    assert "final/valid/rank_ic" in events.Tags()["scalars"]
+    assert "encoder 8 result (valid)/rank_ic" in events.Tags()["scalars"]
     assert not [name for name in events.Tags()["scalars"] if "test" in name]
 
 
