@@ -20,7 +20,17 @@ from market.storage import write_json, write_text
 S = TypeVar("S")
 
 EXPERIMENT = "experiment"
-_FAULTS = (SyntaxError, NameError, TypeError, ValueError, ImportError, AttributeError, LookupError, OSError)
+_FAULTS = (
+    SyntaxError,
+    NameError,
+    TypeError,
+    ValueError,
+    ImportError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    OSError,
+)
 
 
 def load_python(path: str | Path, *schemas: type[S]) -> S:

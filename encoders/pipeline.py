@@ -1,5 +1,6 @@
 """From a panel to windows, one way for training, extraction and audit; what is measured is what is deployed."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +17,8 @@ from market.labels import Label
 from market.panel import Panel
 from market.scaling import Scaler, Scaling
 from market.splits import PARTS, Split, SplitDays
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +138,8 @@ def prepare(
     if len(panel) < lookback:
         raise ValueError(f"panel has {len(panel)} days, fewer than the look-back of {lookback}; use a longer panel")
     days = split.days(panel.dates, label.span, parts)
+    for line in split.shortfalls(panel.dates, parts):
+        logger.warning("%s", line)
     computed = features.compute(panel)
     pipeline = Pipeline(features, scaling.fit(computed, days.train), lookback)
     store = WindowStore.from_panel(panel, scaled(computed, pipeline.scaler, panel), label.compute(panel), lookback)

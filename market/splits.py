@@ -14,6 +14,7 @@ Days = tuple[str, str]
 """First and last day of a part, both included, as ISO dates."""
 
 PARTS = ("train", "valid", "test")
+SHORTFALL = np.timedelta64(31, "D")
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,22 @@ class Split:
         for k in range(1, len(parts)):
             self._check_purge(k, rows[k - 1].stop - 1, rows[k].start, dates, label_span)
         return SplitDays(*rows)
+
+    def shortfalls(self, dates: DateArray, parts: Sequence[str] = PARTS) -> list[str]:
+        """Returns a line for each of `parts` that begins or ends over a month outside the trading days `dates` ``[T]``.
+
+        That is allowed, but a split that was written for another panel may be left with a few days to learn from.
+        """
+        lines = []
+        for name in parts:
+            first, last = (np.datetime64(day, "D") for day in getattr(self, name))
+            covered = dates[self._rows(name, dates)]
+            if covered[0] - first > SHORTFALL or last - covered[-1] > SHORTFALL:
+                lines.append(
+                    f"split: of {name}, {first} to {last}, there are only the {len(covered)} days from {covered[0]} to "
+                    f"{covered[-1]}"
+                )
+        return lines
 
     def _rows(self, name: str, dates: DateArray) -> slice:
         first, last = getattr(self, name)

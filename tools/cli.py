@@ -54,13 +54,13 @@ def configured(schema: type[S], options: type[R], argv: Sequence[str], configs: 
     summary = (schema.__doc__ or "").split("\n")[0]
     about = f"{summary}\n\n--config PATH names the experiment (here {given}); the rest overrides it."
     defaults = {**_parts(value, command), **dataclasses.asdict(options())}
-    chosen = tyro.cli(command, default=command(**defaults), args=rest, description=about)
+    chosen = tyro.cli(command, prog=_program(), default=command(**defaults), args=rest, description=about)
     return _restored(value, chosen), options(**{name: getattr(chosen, name) for name, _ in choices})
 
 
 def plain(options: type[R], argv: Sequence[str]) -> R:
     """Returns the options of a command that takes no config."""
-    return tyro.cli(options, args=list(argv), description=options.__doc__)
+    return tyro.cli(options, prog=_program(), args=list(argv), description=options.__doc__)
 
 
 def progress(entries: Iterable[S], total: int, title: str) -> Iterator[S]:
@@ -69,6 +69,12 @@ def progress(entries: Iterable[S], total: int, title: str) -> Iterator[S]:
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         yield from bar.track(entries, total=total)
+
+
+def _program() -> str | None:
+    """Returns how this program was started, for messages that say what to type; None where it is not a module."""
+    module = getattr(sys.modules["__main__"], "__spec__", None)
+    return None if module is None else f"python -m {module.name.removesuffix('.__main__')}"
 
 
 def _take_config(argv: list[str]) -> tuple[str | None, list[str]]:

@@ -34,9 +34,10 @@ def main(argv: Sequence[str]) -> None:
     settings, options = configured(Evaluate, Options, with_default(argv), CONFIGS)
     if not options.run:
         raise ValueError("name a trading run with --run, such as workdir/trade/dj30_AAPL_storm_dual_ppo")
-    source = Path(options.run).resolve()  # so that "." has a name too
-    folder = Path(options.workdir) / "evaluate" / source.name
-    study = evaluate({source.name: [source]}, source.name, settings, folder, options.overwrite)
+    source = Path(options.run)
+    name = source.resolve().name  # "." has a name too
+    folder = Path(options.workdir) / "evaluate" / name
+    study = evaluate({name: [source]}, name, settings, folder, options.overwrite)
     for one in study.chapters:
         show(one)
     print(f"wrote {folder / 'report.html'}")

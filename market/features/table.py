@@ -103,9 +103,14 @@ def computable(
             f"it needs {'; '.join(dropped) or 'features in its table'}"
         )
     if dropped:
-        reasons = "; ".join(f"no {missing}: {', '.join(entries)}" for missing, entries in dropped.items())
+        reasons = "; ".join(f"no {missing}: {_few(entries)}" for missing, entries in dropped.items())
         _warn_once(f"{name}: {len(table) - len(kept)} of {len(table)} features dropped ({reasons})")
     return kept, dropped
+
+
+def _few(names: Sequence[str], shown: int = 3) -> str:
+    rest = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {rest} more" if rest > 0 else "")
 
 
 @cache

@@ -133,3 +133,16 @@ def test_walk_forward_steps():
     assert [days.test.start for days in parts] == list(range(122, len(WEEKDAYS), 30))
     with pytest.raises(ValueError, match="step is 0 days"):
         WalkForward(100, 20, 60, step=0)
+
+
+def test_a_split_of_another_panel_says_what_is_left_of_its_parts():
+    split = Split(("2008-04-01", "2019-03-29"), ("2019-04-08", "2021-03-31"), ("2021-04-08", "2024-03-28"))
+    whole = np.arange(np.datetime64("2008-04-03"), np.datetime64("2024-03-20"))
+    assert split.shortfalls(whole) == []
+    train, test = split.shortfalls(
+        whole[(whole >= np.datetime64("2019-01-01")) & (whole < np.datetime64("2021-05-01"))]
+    )
+    assert (
+        train == "split: of train, 2008-04-01 to 2019-03-29, there are only the 88 days from 2019-01-01 to 2019-03-29"
+    )
+    assert "of test" in test
