@@ -181,7 +181,7 @@ class _Run:
         should_stop = self.experiment.should_stop
         if progress.exhausted(self.optim.patience) or should_stop is None:
             return progress.exhausted(self.optim.patience)
-        return should_stop([score(entry["valid"], self.optim.metric) for entry in progress.history])
+        return bool(should_stop([score(entry["valid"], self.optim.metric) for entry in progress.history]))
 
     def learn_epoch(self, progress: Progress, monitor: Monitor) -> None:
         """Takes the batches of an epoch that are not done yet."""
