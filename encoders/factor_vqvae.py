@@ -21,6 +21,8 @@ Differs from the reference, because:
 * its tokens use one or two labels that are not known yet (see above);
 * the first stage forecasts too, from the factors as known today, so that the embedding of an asset learns what its
   features say of the next return, and so that this stage is worth something by itself;
+* the label rebuilt from its token teaches tokens and decoder, but not the extractor: at ten times the weight of the
+  forecast, and with the answer at hand, it would keep it from learning what features foretell;
 * keys, queries and values come from the scalar's hidden layer in one product: a second map before them adds nothing;
 * attention knows distances in days instead of positions, so that a token does not change as its window moves on;
 * tokens are standardised by their running spread in front of the quantiser (`encoders.layers.RunningNorm`).
@@ -37,7 +39,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
-from encoders.layers import NEVER, RunningNorm, masked_mean, unpack
+from encoders.layers import RunningNorm, masked_mean, short_attention, unpack
 from encoders.losses import LabelScale, gaussian_nll, rank_loss
 from encoders.pipeline import TrainingData
 from encoders.quantizers import EMA, FSQ, Affine, Learnable, Quantized, VQTorch
@@ -171,10 +173,9 @@ class ReturnTokens(nn.Module):
         own, query, key, value = rearrange(wide, "s n (four h k) -> four s h n k", four=4, h=self.heads)
         n = labels.shape[1]
         back = self.distance[:n, :n]
-        bias = rearrange(self.bias[back.clamp(min=0)], "n m h -> h n m").masked_fill(back < 0, NEVER)
-        score = (query * query.shape[-1] ** -0.5) @ key.mT + bias
-        mixed = score.softmax(-1).to(value.dtype) @ value
-        token: Tensor = rearrange(own, "s h n k -> s n (h k)") + self.out(rearrange(mixed, "s h n k -> s n (h k)"))
+        bias = rearrange(self.bias[back.clamp(min=0)], "n m h -> h n m")
+        mixed = short_attention(query, key, value, back >= 0, bias)
+        token: Tensor = rearrange(own, "s h n k -> s n (h k)") + self.out(mixed)
         return token.float()
 
 
@@ -255,7 +256,8 @@ class FactorVQVAEEncoder(Encoder):
         there, own = known[mask], self.label_scale.standard(label, known)[mask]
         sentence = self.quantise(torch.cat([seen.labels, own[:, None]], 1), there)
         factors = self.factors_of(sentence)
-        rebuilt, forecast = self.decoder(seen.asset, factors[:, -1], factors[:, -2])
+        (forecast,) = self.decoder(seen.asset, factors[:, -2])
+        (rebuilt,) = self.decoder(seen.asset.detach(), factors[:, -1])  # the token tells all, so features need not
         mean, std = unpack(forecast.mean, mask), unpack(forecast.std, mask).where(mask, 1.0)
         standard = self.label_scale.standard(label, known)
         terms = {
@@ -305,7 +307,7 @@ class FactorVQVAEEncoder(Encoder):
     def quantise(self, labels: Float[Tensor, "S n"], there: Bool[Tensor, " S"] | None) -> Sentence:
         """Returns the codes of labels; `there` is true where the last one is known, None where all are."""
         tokens, exist = rearrange(self.tokens(labels), "s n d -> (s n) d"), None
-        if there is not None:
+        if there is not None and not there.all():  # without a mask nothing is copied
             exist = torch.cat([torch.ones_like(labels[:, 1:], dtype=torch.bool), there[:, None]], 1).flatten()
         found: Quantized = self.quantizer(self.norm(tokens, exist), exist)
         n = labels.shape[1]

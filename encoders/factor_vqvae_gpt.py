@@ -12,7 +12,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from encoders.layers import NEVER, Perceptron
+from encoders.layers import Perceptron, short_attention
 
 
 class MarketMemory(nn.Module):
@@ -28,17 +28,6 @@ class MarketMemory(nn.Module):
         """Returns the memory of every position, ``L + 1`` of them."""
         seen = self.days(self.norm(market))[0].float()
         return torch.cat([self.before.expand(len(seen), 1, -1), seen], 1)
-
-
-def attend(
-    query: Float[Tensor, "S h p k"], key: Float[Tensor, "S h p k"], value: Float[Tensor, "S h p k"], dropout: float
-) -> Float[Tensor, "S p d"]:
-    """Returns causal attention of short sequences by two plain products, heads side by side again."""
-    later = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device).triu(1)
-    score = ((query * query.shape[-1] ** -0.5) @ key.mT).masked_fill(later, NEVER)
-    weight = F.dropout(score.softmax(-1), dropout).to(value.dtype)
-    mixed: Tensor = rearrange(weight @ value, "s h p k -> s p (h k)")
-    return mixed
 
 
 class MarketBlock(nn.Module):
@@ -60,14 +49,14 @@ class MarketBlock(nn.Module):
         self, x: Float[Tensor, "S p w"], memory: Float[Tensor, "B p w"], day: Int[Tensor, " S"]
     ) -> Float[Tensor, "S p w"]:
         """Returns the positions after one layer; `day` tells each asset's row of the memory."""
-        rate = self.dropout.p if self.training else 0.0
+        seen = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
         query, key, value = rearrange(
             self.own(self.norms[0](x)), "s p (three h k) -> three s h p k", three=3, h=self.heads
         )
-        x = x + self.dropout(self.own_out(attend(query, key, value, rate)))
+        x = x + self.dropout(self.own_out(short_attention(query, key, value, seen)))
         query = rearrange(self.ask(self.norms[1](x)), "s p (h k) -> s h p k", h=self.heads)
         key, value = rearrange(self.market(memory), "b p (two h k) -> two b h p k", two=2, h=self.heads)
-        x = x + self.dropout(self.market_out(attend(query, key[day], value[day], rate)))
+        x = x + self.dropout(self.market_out(short_attention(query, key[day], value[day], seen)))
         x = x + self.dropout(self.perceptron(self.norms[2](x)))
         return x
 

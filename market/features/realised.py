@@ -86,8 +86,8 @@ class WithRealisedReturns:
         values[..., :n_base] = base.values
         values[..., n_base] = realised(panel, self.label)
         if self.windows:
-            described = np.stack(list(_described(panel, self.windows)), axis=-1)  # [T, columns]
-            values[..., n_base + 1 :] = np.where(panel.listed[..., None], described[:, None], np.nan)
+            for column, described in enumerate(_described(panel, self.windows), start=n_base + 1):
+                values[..., column] = np.where(panel.listed, described[:, None], np.nan)
         return replace(base, fields=names, values=values, source={**base.source, "features": type(self).__name__})
 
     def _market_names(self) -> tuple[str, ...]:
