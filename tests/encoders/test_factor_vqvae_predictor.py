@@ -20,11 +20,12 @@ from encoders.schedule import Optim
 from encoders.training import Experiment, pretrain
 from encoders.windows import InputShape
 from market.labels import Label
+from tests.encoders import test_factor_vqvae as stage_one
 from tests.encoders.conformance import SetConformance, make_window, trained
 from tests.encoders.test_audit import PROVENANCE
-from tests.encoders.test_factor_vqvae import LABEL, SCALING, SMALL, TINY, TestFactorVQVAE, data_of
+from tests.encoders.test_factor_vqvae import LABEL, SCALING, SMALL, TINY, data_of
 
-SHAPE = TestFactorVQVAE.shape
+SHAPE = stage_one.TestFactorVQVAE.shape
 
 
 @cache
