@@ -51,7 +51,17 @@ def load_python(path: str | Path, *schemas: type[S]) -> S:
     value = names[EXPERIMENT]
     if not isinstance(value, schemas):
         raise ValueError(f"{path}: {EXPERIMENT} is a {type(value).__name__}, this tool takes a {wanted}")
+    _refuse_wrong_types(value, path)
     return value
+
+
+def _refuse_wrong_types(value: Any, path: str | Path) -> None:
+    """Refuses fields that hold what their type does not allow, which Python itself never looks at."""
+    if all(is_ours(type(part).__module__) for part in _parts(value)):
+        try:
+            from_data(to_data(value), type(value), EXPERIMENT)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path}: {error}") from None
 
 
 def load_json(path: str | Path, schema: type[S]) -> S:

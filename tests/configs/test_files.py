@@ -15,6 +15,8 @@ from market.splits import Split
 
 SPLIT = Split(train=("2008-04-01", "2019-03-29"), valid=("2019-04-08", "2021-03-31"), test=("2021-04-08", "2024-03-28"))
 
+LABEL = "from market.labels import Label\n"
+
 
 def written(path: Path, text: str) -> Path:
     path.write_text(text)
@@ -53,6 +55,8 @@ def test_a_missing_config_names_its_neighbour(tmp_path: Path) -> None:
         ("other = 3", "defines no 'experiment'"),
         ("experiment = (", "SyntaxError"),
         ("import no_such_module_at_all", "ModuleNotFoundError"),
+        (f"{LABEL}experiment = Label(horizon=1.5)", "experiment.horizon is 1.5, expected int"),
+        (f"{LABEL}experiment = Label(horizon=True)", "experiment.horizon is True, expected int"),
     ],
 )
 def test_a_wrong_python_config_is_one_line(tmp_path: Path, text: str, message: str) -> None:

@@ -6,7 +6,7 @@ from accelerate.state import AcceleratorState, PartialState
 from configs.files import load_python
 from configs.schema.demo import Demo
 from market.states import MarketStates
-from tools import compare, demo, train
+from tools import ablation, demo, train
 from tools.prepare import prepare
 from tools.stages import extracted_states, pretrained_encoder
 
@@ -124,7 +124,7 @@ def test_pca_states_are_of_the_panel_and_days_of_the_learnt_ones(tmp_path) -> No
     prepare(experiment.prepare, workdir, overwrite=False)
     pretrained_encoder(experiment.pretrain, workdir)
     learnt = MarketStates.load(extracted_states(experiment.pretrain, workdir))
-    path = compare.pca_states(str(workdir / "states" / "tiny" / "states.safetensors"), workdir)
+    path = ablation.pca_states(str(workdir / "states" / "tiny" / "states.safetensors"), workdir)
     linear = MarketStates.load(path)
     assert linear.provenance["encoder"] == "PCAEncoder"
     assert linear.audited
@@ -132,7 +132,7 @@ def test_pca_states_are_of_the_panel_and_days_of_the_learnt_ones(tmp_path) -> No
         assert linear.provenance[part] == learnt.provenance[part]
     assert linear.fit_end == learnt.fit_end
     with pytest.raises(ValueError, match="name PCA states with --pca"):
-        compare.pca_states(str(tmp_path / "states.safetensors"), workdir)
+        ablation.pca_states(str(tmp_path / "states.safetensors"), workdir)
 
 
 def test_a_stage_made_by_another_configuration_is_refused(tmp_path) -> None:
