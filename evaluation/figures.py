@@ -123,7 +123,7 @@ def trading_figure(contest: Contest) -> go.Figure:
                 x=_days(path), y=series, hovertemplate=template, showlegend=row == 1, row=row, col=1, **style
             )
     styled(figure, 420)
-    figure.update_yaxes(title="turnover a day", tickformat=".0%", rangemode="tozero", row=1, col=1)
+    figure.update_yaxes(title="turnover a day", tickformat=".1%", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title="costs paid so far", tickformat=".1%", rangemode="tozero", row=2, col=1)
     return figure
 
