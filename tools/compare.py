@@ -16,11 +16,11 @@ from configs.schema.names import check_folder_name
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
 from market.storage import write_json
-from tools import ablation, compare_agents, compare_encoders
 from tools.cli import plain, run
+from tools.comparison import ablation, forecasts, trading
 from tools.console import show
-from tools.stages import trained_agents
-from tools.trials import METRICS
+from tools.runs.stages import trained_agents
+from tools.runs.trials import METRICS
 
 COMPARISON = "comparison.json"
 
@@ -73,15 +73,15 @@ def main(argv: Sequence[str]) -> None:
             "--reference names an encoder, but no encoders are compared; add them with --configs or --runs"
         )
     if encoders:
-        result["forecasts"] = compare_encoders.compare_encoders(encoders, target, options.reference, options.name)
+        result["forecasts"] = forecasts.compare_encoders(encoders, target, options.reference, options.name)
         _show_encoders(result["forecasts"])
     if agents:
         settings = evaluation_settings(options)
-        found = {one.name: compare_agents.evaluated(one, settings, workdir, options.overwrite) for one in agents}
-        result["trading"] = [row for name, one in found.items() for row in compare_agents.trading_rows(name, one)]
+        found = {one.name: trading.evaluated(one, settings, workdir, options.overwrite) for one in agents}
+        result["trading"] = [row for name, one in found.items() for row in trading.trading_rows(name, one)]
         show("Trading, test days, after costs", result["trading"])
     write_json(target / COMPARISON, result)
-    print(f"wrote {target / (compare_encoders.REPORT if encoders else COMPARISON)}")
+    print(f"wrote {target / (forecasts.REPORT if encoders else COMPARISON)}")
 
 
 def evaluation_settings(options: Options) -> Evaluate:
@@ -98,23 +98,23 @@ def _runs(options: Options, workdir: Path) -> tuple[list[Path], list[Path]]:
     if not experiments and not options.runs:
         raise ValueError("nothing to compare: name configs with --configs or run directories with --runs")
     pretraining = [one for one in experiments if isinstance(one, Pretrain)]
-    trading = [one for one in experiments if isinstance(one, Trade)]
+    trades = [one for one in experiments if isinstance(one, Trade)]
     if options.seeds:
-        trading = [replace(one, seeds=options.seeds) for one in trading]
+        trades = [replace(one, seeds=options.seeds) for one in trades]
     folders = [Path(one) for one in options.runs]
     named = [one for one in folders if (one / METRICS).exists()]  # only pretraining leaves its metrics in its run
-    names = [*(one.name for one in pretraining), *(compare_encoders.base_name(one.name) for one in named)]
-    compare_encoders.refuse_unknown(options.reference, names)  # before hours of training
-    encoders = compare_encoders.trained_encoders(pretraining, options.seeds, workdir) if pretraining else []
-    agents = [trained_agents(one, workdir) for one in trading]
+    names = [*(one.name for one in pretraining), *(forecasts.base_name(one.name) for one in named)]
+    forecasts.refuse_unknown(options.reference, names)  # before hours of training
+    encoders = forecasts.trained_encoders(pretraining, options.seeds, workdir) if pretraining else []
+    agents = [trained_agents(one, workdir) for one in trades]
     return [*encoders, *named], [*agents, *(one for one in folders if one not in named)]
 
 
 def _show_encoders(result: dict[str, Any]) -> None:
     for part in ("valid", "test"):
-        show(f"Forecasts, {part} days", compare_encoders.forecast_rows(result, part))
+        show(f"Forecasts, {part} days", forecasts.forecast_rows(result, part))
     for rule in next(iter(result["encoders"].values()))["trading"]:
-        show(f"Trading on them, {rule}, test days, after costs", compare_encoders.trading_rows(result, rule))
+        show(f"Trading on them, {rule}, test days, after costs", forecasts.trading_rows(result, rule))
 
 
 def _ablate(options: Options) -> None:

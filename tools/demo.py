@@ -10,11 +10,11 @@ from rich.table import Table
 
 from configs.schema.demo import Demo
 from tools import evaluate
-from tools.assessment import show
 from tools.cli import configured, run
 from tools.prepare import prepare
-from tools.stages import extracted_states, pretrained_encoder, trained_agents
-from tools.trials import METRICS
+from tools.runs.assessment import show
+from tools.runs.stages import extracted_states, pretrained_encoder, trained_agents
+from tools.runs.trials import METRICS
 
 CONFIGS = "configs"
 DEFAULT = Path(__file__).parent.parent / CONFIGS / "demo.py"

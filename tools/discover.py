@@ -28,8 +28,8 @@ from market.scaling import AffineScaler
 from market.storage import write_json, write_text
 from tools.cli import configured, progress, run
 from tools.prepare import prepare
-from tools.run_directory import claimed, opened
-from tools.stages import pretrained_encoder
+from tools.runs.directory import claimed, opened
+from tools.runs.stages import pretrained_encoder
 
 RESULT = "metrics.json"
 BLOCK = 256  # days looked at together

@@ -7,11 +7,11 @@ from typing import Any
 
 from configs.schema.evaluate import Evaluate
 from evaluation.report import Chapter, Study
-from tools.assessment import chapter, show, write
 from tools.cli import configured, run
-from tools.run_directory import claimed
-from tools.trained import Trained, open_run
-from tools.trials import METRICS, looks_so_far, other_trials
+from tools.runs.assessment import chapter, show, write
+from tools.runs.directory import claimed
+from tools.runs.trained import Trained, open_run
+from tools.runs.trials import METRICS, looks_so_far, other_trials
 
 CONFIGS = "configs/evaluate"
 DEFAULT = Path(__file__).parent.parent / CONFIGS / "default.py"
@@ -68,7 +68,7 @@ def evaluate(
         names: What to call the runs of a group; by default their algorithms, or the runs where those are alike.
 
     Raises:
-        ValueError: There is one already, or a run cannot be evaluated; see `tools.trained.open_run`.
+        ValueError: There is one already, or a run cannot be evaluated; see `tools.runs.trained.open_run`.
     """
     with claimed(folder):
         looks = looks_so_far(folder)

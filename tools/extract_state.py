@@ -18,7 +18,7 @@ from market.labels import Label
 from market.panel import Panel
 from market.storage import read_header, read_json, write_json
 from tools.cli import plain, progress, run
-from tools.run_directory import claimed
+from tools.runs.directory import claimed
 
 
 @dataclass(frozen=True)

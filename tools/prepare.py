@@ -14,7 +14,7 @@ from market.preparation import prepared, read_membership
 from market.quality import Report
 from market.storage import read_header, write_json
 from tools.cli import configured, run
-from tools.run_directory import claimed
+from tools.runs.directory import claimed
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from encoders.pipeline import prepare
 from encoders.training import Experiment, pretrain
 from market.panel import Panel
 from tools.cli import configured, run
-from tools.forecast_trading import trading_on
-from tools.run_directory import claimed, opened
+from tools.runs.directory import claimed, opened
+from tools.runs.forecast_trading import trading_on
 
 RESULT = "metrics.json"
 PARTS = ("valid", "test")

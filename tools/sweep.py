@@ -37,7 +37,7 @@ from market.storage import write_json
 from tools.cli import configured, run
 from tools.console import show
 from tools.pretrain import RESULT
-from tools.run_directory import claimed, finished, opened
+from tools.runs.directory import claimed, finished, opened
 
 CONFIGS = "configs/sweep"
 SUMMARY, STUDY, BEST = "sweep.json", "trials.sqlite", "best"

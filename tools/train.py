@@ -15,8 +15,8 @@ from configs.schema.trade import Trade
 from configs.values import to_data
 from market.storage import write_json
 from tools.cli import configured, run
-from tools.markets import read, tape_of
-from tools.run_directory import claimed, opened
+from tools.runs.directory import claimed, opened
+from tools.runs.markets import read, tape_of
 
 RESULT = "training.json"
 

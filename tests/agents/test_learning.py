@@ -18,7 +18,7 @@ from evaluation.backtest import Backtest
 from evaluation.rollout import rollout
 from evaluation.significance import Comparison, compare
 from tests.agents.planted import planted
-from tools.markets import shuffled
+from tools.runs.markets import shuffled
 
 LEARNER = PPO(n_steps=16, batch_size=1024, n_epochs=4, learning_rate=3e-3, gamma=0.9)
 REPLAYER = SAC(learning_starts=400, batch_size=64, gradient_steps=2, learning_rate=3e-3, gamma=0.9)

@@ -9,7 +9,7 @@ from tests.hardness.conftest import Stages
 from tests.hardness.victims import made, start
 from tests.tools import trade_runs
 from tools import download, evaluate, extract_state, prepare, pretrain, train
-from tools.run_directory import claimed
+from tools.runs.directory import claimed
 
 MAINS = {
     "download": download.main,

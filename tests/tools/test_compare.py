@@ -9,8 +9,8 @@ from configs.schema.evaluate import Evaluate
 from market.panel import Panel
 from market.states import MarketStates
 from tests.tools import trade_runs
-from tools.ablation import KINDS, variant
 from tools.compare import Options, evaluation_settings, main
+from tools.comparison.ablation import KINDS, variant
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,10 @@ from accelerate.state import AcceleratorState, PartialState
 from configs.files import load_python
 from configs.schema.demo import Demo
 from market.states import MarketStates
-from tools import ablation, demo, train
+from tools import demo, train
+from tools.comparison import ablation
 from tools.prepare import prepare
-from tools.stages import extracted_states, pretrained_encoder
+from tools.runs.stages import extracted_states, pretrained_encoder
 
 CONFIG = """
 from dataclasses import replace

@@ -18,8 +18,8 @@ from market.storage import write_json
 from tests.tools import trade_runs
 from tools import evaluate
 from tools.evaluate import main
-from tools.rollouts import index_backtest
-from tools.trained import open_run
+from tools.runs.rollouts import index_backtest
+from tools.runs.trained import open_run
 
 KEYS = {
     "annual_return", "cumulative_return", "annual_volatility", "sharpe", "sortino", "calmar", "max_drawdown",
@@ -220,7 +220,7 @@ def test_nothing_is_left_half_written(copied, monkeypatch) -> None:
     def failing(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("tools.assessment.report", failing)
+    monkeypatch.setattr("tools.runs.assessment.report", failing)
     with pytest.raises(OSError, match="disk full"):
         evaluate.evaluate(
             {"y": [copied / "trade" / "tiny_one"]}, "y", Evaluate(cost_points=(), hindsight=False), folder

@@ -6,7 +6,7 @@ import pytest
 from agents.baselines import TopKDropN
 from envs import Costs
 from market.panel import Panel
-from tools.forecast_trading import traded, trading_on
+from tools.runs.forecast_trading import traded, trading_on
 
 DAYS, LIMIT_DAY = 8, 3
 RULE = TopKDropN(k=1, n_drop=1, risk_degree=1.0)

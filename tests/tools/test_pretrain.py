@@ -18,7 +18,7 @@ import tools.pretrain as pretrain
 from market.panel import Panel
 from market.sources.synthetic import Synthetic
 from market.states import MarketStates
-from tools.run_directory import claimed
+from tools.runs.directory import claimed
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
@@ -170,7 +170,7 @@ def test_a_folder_has_one_worker_and_a_dead_one_leaves_it_free(tmp_path: Path) -
     script = "\n".join(
         (
             "from pathlib import Path",
-            "from tools.run_directory import claimed",
+            "from tools.runs.directory import claimed",
             f"with claimed(Path({str(folder)!r})):",
             "    print('held', flush=True)",
             "    input()",

@@ -23,7 +23,7 @@ from market.features import Feature, Formulas
 from market.panel import Panel
 from market.splits import Split
 from tests.envs.markets import plain_panel, states_of
-from tools.markets import read, tape_of
+from tools.runs.markets import read, tape_of
 from tools.train import RESULT, main, seed_folder, task_of
 
 ROOT = Path(__file__).parent.parent.parent

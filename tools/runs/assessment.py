@@ -18,7 +18,7 @@ from evaluation.report import Chapter, Study, report
 from evaluation.verdict import finding
 from market.storage import write_json, write_text, written_aside
 from tools.cli import progress
-from tools.rollouts import Market, classical, hindsight, index_backtest, references, rules
+from tools.runs.rollouts import Market, classical, hindsight, index_backtest, references, rules
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ def chapter(
         entrants: Trained runs.
         settings: How to judge.
         known: What else ``metrics.json`` says, such as the prediction measures.
-        tried: `tools.trials.Trials` beside the entrants.
+        tried: `tools.runs.trials.Trials` beside the entrants.
     """
     contest = held(market, entrants, settings)
     metrics = measured(contest, tried.sharpes, settings.seed) | known

@@ -20,9 +20,9 @@ from market.forecasts import FORECASTS, ForecastRecord
 from market.panel import Panel
 from market.storage import read_json, write_text
 from tools.console import within
-from tools.forecast_trading import traded
 from tools.pretrain import RESULT
-from tools.stages import pretrained_encoder
+from tools.runs.forecast_trading import traded
+from tools.runs.stages import pretrained_encoder
 
 SHARED = ("panel", "split", "label", "portfolio", "costs", "price_limit")
 """What runs must have in common for their forecasts to answer the same question."""

@@ -18,9 +18,9 @@ from evaluation.rollout import rollout
 from market.arrays import AnyFloatArray
 from market.labels import Label
 from market.storage import read_json
-from tools.assessment import Entrant
-from tools.markets import Sources, read, tape_of
-from tools.rollouts import Market
+from tools.runs.assessment import Entrant
+from tools.runs.markets import Sources, read, tape_of
+from tools.runs.rollouts import Market
 from tools.train import RESULT, seed_folder
 
 AUDIT = "audit.json"

@@ -19,7 +19,7 @@ from market.features.table import Feature
 from market.storage import read_json
 from tools.console import within
 from tools.evaluate import evaluate
-from tools.stages import extracted_states, pretrained_encoder, trained_agents
+from tools.runs.stages import extracted_states, pretrained_encoder, trained_agents
 
 KINDS: Mapping[str, Mapping[str, Any]] = {
     "learned states": {"observe": "states"},

@@ -10,7 +10,7 @@ from evaluation.formats import number, percent
 from market.storage import read_json
 from tools.console import within
 from tools.evaluate import evaluate
-from tools.trials import METRICS
+from tools.runs.trials import METRICS
 
 
 def evaluated(folder: Path, settings: Evaluate, workdir: Path, overwrite: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
 from market.storage import read_header
 from tools import extract_state, pretrain, train
-from tools.run_directory import claimed, finished, opened
+from tools.runs.directory import claimed, finished, opened
 
 
 def pretrained_encoder(experiment: Pretrain, workdir: Path) -> Path:
