@@ -3,12 +3,17 @@
 Fitted are the assets that trade today, were listed over the whole look-back and moved in it; the others get no weight.
 With fewer than two such assets, before a whole look-back has passed, or where the solver finds no solution (skfolio's
 own ``fallback``), what trades today is held in equal weights. Weights drift between fits.
+
+Covariances are those of the sample. With as many assets as days that one is singular, and is shrunk instead (Ledoit and
+Wolf, 2004, A well-conditioned estimator for large-dimensional covariance matrices).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from skfolio.moments import EmpiricalCovariance, LedoitWolf
 from skfolio.optimization import BaseOptimization, EqualWeighted, MeanRisk, ObjectiveFunction, RiskBudgeting
+from skfolio.prior import BasePrior, EmpiricalPrior
 
 from agents.classical import LongOnlyRule, due, equal_weights, leave_all
 from agents.history import Known
@@ -44,13 +49,19 @@ class _Optimised(LongOnlyRule):
         if fitted.sum() < 2:
             return equal_weights(known.tradable)
         weights = np.zeros(1 + len(fitted))
-        weights[1:][fitted] = self.optimiser().fit(window[:, fitted]).weights_
+        seen = window[:, fitted]
+        weights[1:][fitted] = self.optimiser(moments(*seen.shape)).fit(seen).weights_
         weights[weights < SOLVER_TOLERANCE] = 0.0
         return weights
 
-    def optimiser(self) -> BaseOptimization:
-        """Returns the optimiser to fit."""
+    def optimiser(self, prior: BasePrior) -> BaseOptimization:
+        """Returns the optimiser to fit, which estimates moments by `prior`."""
         return EqualWeighted()
+
+
+def moments(n_days: int, n_assets: int) -> BasePrior:
+    """Returns the estimator of means and covariances for so many days and assets."""
+    return EmpiricalPrior(covariance_estimator=EmpiricalCovariance() if n_assets < n_days else LedoitWolf())
 
 
 @dataclass(frozen=True)
@@ -59,9 +70,9 @@ class MinimumVariance(_Optimised):
 
     name: str = "minimum_variance"
 
-    def optimiser(self) -> BaseOptimization:
+    def optimiser(self, prior: BasePrior) -> BaseOptimization:
         """Returns skfolio's minimiser of the variance."""
-        return MeanRisk(fallback=EqualWeighted())
+        return MeanRisk(prior_estimator=prior, fallback=EqualWeighted())
 
 
 @dataclass(frozen=True)
@@ -70,9 +81,9 @@ class RiskParity(_Optimised):
 
     name: str = "risk_parity"
 
-    def optimiser(self) -> BaseOptimization:
+    def optimiser(self, prior: BasePrior) -> BaseOptimization:
         """Returns skfolio's equal risk budgets."""
-        return RiskBudgeting(fallback=EqualWeighted())
+        return RiskBudgeting(prior_estimator=prior, fallback=EqualWeighted())
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,12 @@ class MeanVariance(_Optimised):
     risk_aversion: float = 5.0
     name: str = "mean_variance"
 
-    def optimiser(self) -> BaseOptimization:
+    def optimiser(self, prior: BasePrior) -> BaseOptimization:
         """Returns skfolio's maximiser of the utility."""
         objective = ObjectiveFunction.MAXIMIZE_UTILITY
-        return MeanRisk(objective_function=objective, risk_aversion=self.risk_aversion, fallback=EqualWeighted())
+        return MeanRisk(
+            objective_function=objective,
+            risk_aversion=self.risk_aversion,
+            prior_estimator=prior,
+            fallback=EqualWeighted(),
+        )

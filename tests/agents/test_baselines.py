@@ -239,6 +239,15 @@ def test_one_asset_alone_is_not_optimised():
     np.testing.assert_allclose(optimised(MinimumVariance(lookback=20), moves), [0, 1 / 3, 1 / 3, 1 / 3])
 
 
+def test_more_assets_than_days_are_optimised_without_a_singular_covariance():
+    spread = np.repeat([0.004, 0.02], 20)
+    moves = np.random.default_rng(1).normal(0, spread, (40, 40))
+    for rule in (MinimumVariance(lookback=21), RiskParity(lookback=21)):  # skfolio's warning would be an error here
+        weights = optimised(rule, moves)
+        assert weights.sum() == pytest.approx(1)
+        assert weights[1:21].sum() > 0.55, "the calm assets carry less variance"
+
+
 def test_what_a_solver_leaves_over_is_no_position():
     moves = np.random.default_rng(0).normal(0, [0.001, 0.05, 0.05, 0.05], (60, 4)) + np.array([[0.001, 0, 0, 0]])
     weights = optimised(MeanVariance(lookback=50, risk_aversion=50), moves)
