@@ -19,8 +19,8 @@ Knowledge-Based Systems.
 Differs from the reference, because:
 
 * its tokens use one or two labels that are not known yet (see above);
-* the first stage forecasts too, from the factors as known today, so that the embedding of an asset learns what its
-  features say of the next return, and so that this stage is worth something by itself;
+* the first stage forecasts too, with a learnt word in place of today's token, so that the embedding of an asset learns
+  what its features say of the next return, and so that this stage is worth something by itself;
 * the label rebuilt from its token teaches tokens and decoder, but not the extractor: at ten times the weight of the
   forecast, and with the answer at hand, it would keep it from learning what features foretell;
 * keys, queries and values come from the scalar's hidden layer in one product: a second map before them adds nothing;
@@ -221,7 +221,7 @@ class Sentence(NamedTuple):
 class FactorVQVAEEncoder(Encoder):
     """A set function over assets, each by itself; see `FactorVQVAE`.
 
-    An asset's state is its embedding and its factors as known today, its codes those of the window's labels, the
+    An asset's state is its embedding and its factors as expected of today, its codes those of the window's labels, the
     market's state the mean over listed assets.
     """
 
@@ -233,6 +233,7 @@ class FactorVQVAEEncoder(Encoder):
         self.norm = RunningNorm(config.dim)
         self.quantizer = config.quantizer.build(config.dim, config.codebook_size)
         self.factors = nn.GRU(config.dim, config.factors, batch_first=True)
+        self.unknown = nn.Parameter(torch.zeros(config.dim))  # stands where the token of today will be
         self.decoder = Decoder(config.hidden, config.factors)
         self.label_scale = LabelScale()
 
@@ -256,7 +257,7 @@ class FactorVQVAEEncoder(Encoder):
         there, own = known[mask], self.label_scale.standard(label, known)[mask]
         sentence = self.quantise(torch.cat([seen.labels, own[:, None]], 1), there)
         factors = self.factors_of(sentence)
-        (forecast,) = self.decoder(seen.asset, factors[:, -2])
+        (forecast,) = self.decoder(seen.asset, self.factors_before(factors[:, -2]))
         (rebuilt,) = self.decoder(seen.asset.detach(), factors[:, -1])  # the token tells all, so features need not
         mean, std = unpack(forecast.mean, mask), unpack(forecast.std, mask).where(mask, 1.0)
         standard = self.label_scale.standard(label, known)
@@ -287,7 +288,7 @@ class FactorVQVAEEncoder(Encoder):
         with evaluating(self):
             seen = self.look(features, mask)
             sentence = self.quantise(seen.labels, None)
-            factors = self.factors_of(sentence)[:, -1].float()
+            factors = self.factors_before(self.factors_of(sentence)[:, -1])
             (forecast,) = self.decoder(seen.asset, factors)
         asset = unpack(torch.cat([seen.asset, factors], -1), mask)
         market = reduce(asset, "b n d -> b d", "sum") / mask.sum(1, keepdim=True).clamp(min=1)
@@ -320,6 +321,18 @@ class FactorVQVAEEncoder(Encoder):
             return sentence.quantised.new_zeros(*sentence.codes.shape, self.config.factors)
         factors: Tensor = self.factors(sentence.quantised)[0]
         return factors
+
+    def factors_before(self, known: Float[Tensor, "S k"]) -> Float[Tensor, "S k"]:
+        """Returns the factors of a day whose label is unknown, after those of the labels that are known.
+
+        The decoder reads factors as the label of their own token: read before that token, they would foretell today's
+        label to be that of the last day that is known.
+        """
+        if not len(known):
+            return known.float()
+        word = self.unknown.expand(len(known), 1, -1)
+        expected: Tensor = self.factors(word, known.float()[None])[0][:, 0].float()
+        return expected
 
     def in_units(self, forecast: Returns, mask: Bool[Tensor, "B N"]) -> Forecast:
         """Returns a forecast in the label's own units, NaN where masked."""

@@ -1,7 +1,4 @@
-"""FactorVQVAE finds a planted signal, and nothing where returns are shuffled in time.
-
-What counts is the second stage; the first one's forecast shares its decoder with the rebuilding of known labels.
-"""
+"""Both stages of FactorVQVAE find a planted signal, and nothing where returns are shuffled in time."""
 
 from dataclasses import replace
 from typing import Any
@@ -55,6 +52,6 @@ def test_both_stages(shuffled: bool) -> None:
         assert used >= 0.5, "codes are not in use"
         if shuffled:
             assert abs(found) < 3 / (Planted.n_test * (Planted.n_assets - 1)) ** 0.5
-    if not shuffled:
-        assert oracle > 0.2
-        assert found > 0.8 * oracle
+        else:
+            assert oracle > 0.2
+            assert found > 0.8 * oracle
