@@ -166,6 +166,7 @@ class FactorVQVAEPredictorEncoder(Encoder):
         self.stage = first.build(shape)
         for part in (self.stage.extractor, self.stage.tokens, self.stage.norm, self.stage.quantizer):
             part.requires_grad_(False)
+        self.stage.unknown.requires_grad_(False)  # what is expected of today takes its place
         self.market = MarketMemory(first.market_features, config.width)
         size = (first.dim, first.codebook_size, first.lookback, config.width, config.depth, config.heads)
         self.gpt = CodeGPT(*size, config.dropout)
