@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -54,6 +55,18 @@ class Encoding(NamedTuple):
     forecast: Forecast
     codes: Mapping[str, Int[Tensor, "..."]]
     reconstruction: Float[Tensor, "B L N P"] | None
+
+    @classmethod
+    def summed(
+        cls,
+        terms: Mapping[str, Tensor],
+        forecast: Forecast,
+        codes: Mapping[str, Int[Tensor, "..."]] | None = None,
+        reconstruction: Float[Tensor, "B L N P"] | None = None,
+    ) -> "Encoding":
+        """Returns the encoding whose loss is the sum of weighted terms that still carry their gradients."""
+        detached = {name: value.detach() for name, value in terms.items()}
+        return cls(torch.stack(list(terms.values())).sum(), detached, forecast, codes or {}, reconstruction)
 
 
 @contextmanager

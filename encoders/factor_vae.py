@@ -229,13 +229,7 @@ class FactorVAEEncoder(Encoder):
                 "kl": config.kl * masked_mean(divergence, known.any(-1, keepdim=True)),
                 "rank": config.rank * rank_loss(prior_returns.mean, label, known),
             }
-        return Encoding(
-            loss=torch.stack(list(terms.values())).sum(),
-            terms={name: value.detach() for name, value in terms.items()},
-            forecast=self._forecast(prior_returns, mask),
-            codes={},
-            reconstruction=None,
-        )
+        return Encoding.summed(terms, self._forecast(prior_returns, mask))
 
     @torch.no_grad()
     def infer(

@@ -267,13 +267,7 @@ class FactorVQVAEEncoder(Encoder):
             "rank": config.rank * rank_loss(mean, label, known),
             **sentence.loss_terms,
         }
-        return Encoding(
-            loss=torch.stack(list(terms.values())).sum(),
-            terms={name: value.detach() for name, value in terms.items()},
-            forecast=self.in_units(forecast, mask),
-            codes={"returns": sentence.codes},
-            reconstruction=None,
-        )
+        return Encoding.summed(terms, self.in_units(forecast, mask), {"returns": sentence.codes})
 
     @torch.no_grad()
     def infer(

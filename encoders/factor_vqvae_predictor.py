@@ -193,13 +193,7 @@ class FactorVQVAEPredictorEncoder(Encoder):
                 "pairs": config.pairs * pairwise_rank_loss(mean, standard, known),
                 "rank": config.rank * rank_loss(mean, label, known),
             }
-        return Encoding(
-            loss=torch.stack(list(terms.values())).sum(),
-            terms={name: value.detach() for name, value in terms.items()},
-            forecast=self.stage.in_units(today.returns, mask),
-            codes={"returns": sentence.codes},
-            reconstruction=None,
-        )
+        return Encoding.summed(terms, self.stage.in_units(today.returns, mask), {"returns": sentence.codes})
 
     @torch.no_grad()
     def infer(

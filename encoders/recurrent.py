@@ -81,13 +81,7 @@ class GRUEncoder(Encoder):
             "likelihood": self.config.likelihood * gaussian_nll(mean, std, standard, known),
             "rank": self.config.rank * rank_loss(mean, window.forward_return, known),
         }
-        return Encoding(
-            loss=torch.stack(list(terms.values())).sum(),
-            terms={name: value.detach() for name, value in terms.items()},
-            forecast=self._forecast(mean, std, window.mask),
-            codes={},
-            reconstruction=None,
-        )
+        return Encoding.summed(terms, self._forecast(mean, std, window.mask))
 
     @torch.no_grad()
     def infer(

@@ -167,12 +167,11 @@ class StormEncoder(Encoder):
         terms |= self._predict_terms(encoded, window.forward_return, mask)
         for name, found in encoded.trunk.found.items():
             terms |= {f"{name}_{term}": value for term, value in found.loss_terms.items()}
-        return Encoding(
-            loss=torch.stack(list(terms.values())).sum(),
-            terms={name: value.detach() for name, value in terms.items()},
-            forecast=self._forecast(encoded.day, mask),
-            codes={name: encoded.trunk.found[name].codes for name in self.codebook_sizes},
-            reconstruction=rebuilt,
+        return Encoding.summed(
+            terms,
+            self._forecast(encoded.day, mask),
+            {name: encoded.trunk.found[name].codes for name in self.codebook_sizes},
+            rebuilt,
         )
 
     @torch.no_grad()

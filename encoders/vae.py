@@ -156,13 +156,7 @@ class VAEEncoder(Encoder):
                 "kl": self.beta * divergence.where(mask.any(-1), 0.0).sum() / mask.sum().clamp(min=1),
                 "forecast": self.config.forecast * gaussian_nll(*tomorrow, standard, known),
             }
-        return Encoding(
-            loss=torch.stack(list(terms.values())).sum(),
-            terms={name: value.detach() for name, value in terms.items()},
-            forecast=self._forecast(tomorrow, mask),
-            codes={},
-            reconstruction=None,
-        )
+        return Encoding.summed(terms, self._forecast(tomorrow, mask))
 
     @torch.no_grad()
     def infer(
