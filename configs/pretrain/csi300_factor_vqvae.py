@@ -9,5 +9,9 @@ from encoders.factor_vqvae_predictor import FactorVQVAEPredictor
 experiment = replace(
     tokens,
     name="csi300_factor_vqvae",
-    encoder=FactorVQVAEPredictor(run="workdir/pretrain/csi300_factor_vqvae_tokens", tokens=FactorVQVAE()),
+    encoder=FactorVQVAEPredictor(
+        run="workdir/pretrain/csi300_factor_vqvae_tokens",
+        tokens=FactorVQVAE(hidden=64, dim=64, codebook_size=128),
+        width=32,
+    ),
 )

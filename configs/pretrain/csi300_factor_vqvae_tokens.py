@@ -1,4 +1,4 @@
-"""FactorVQVAE on China's CSI 300, first stage: a vocabulary of standardised returns; all else as the GRU there."""
+"""FactorVQVAE on China's CSI 300, first stage: a vocabulary of standardised returns; sizes that a CPU can train."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ LABEL = Label(fill="next_close", horizon=1, transform="zscore")
 experiment = replace(
     gru,
     name="csi300_factor_vqvae_tokens",
-    encoder=FactorVQVAE(),
+    encoder=FactorVQVAE(hidden=64, dim=64, codebook_size=128),
     label=LABEL,
     features=WithRealisedReturns(label=LABEL),
     scaling=ByName(
