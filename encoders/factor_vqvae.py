@@ -34,7 +34,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange, reduce
+from einops import einsum, rearrange, reduce
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -109,24 +109,28 @@ class FactorVQVAE:
 
 
 class Rows(NamedTuple):
-    """Windows of the listed assets of a batch, `S` of them, time first, and of the market."""
+    """Windows of the listed assets of a batch, `S` of them, time first."""
 
     features: Float[Tensor, "L S f"]
     realised: Float[Tensor, "S L"]
-    market: Float[Tensor, "B L m"]
 
 
 def rows_of(features: Float[Tensor, "B L N F"], mask: Bool[Tensor, "B N"], n_market: int) -> Rows:
-    """Returns what the columns are for; the market is the mean over listed assets, zero where there are none."""
+    """Returns what assets' own columns are for."""
     B, L, N = features.shape[:3]
     day, asset = mask.nonzero(as_tuple=True)
     step = torch.arange(L, device=mask.device)[:, None]
-    packed = features.reshape(B * L * N, -1)[(day * L + step) * N + asset]  # whole rows, copied once
-    n_base = features.shape[-1] - 1 - n_market
-    there = rearrange(mask, "b n -> b 1 n 1")
-    market = reduce(features[..., n_base + 1 :].where(there, 0.0), "b l n m -> b l m", "sum")
-    count = mask.sum(-1).clamp(min=1)
-    return Rows(packed[..., :n_base], packed[..., n_base].mT, market / rearrange(count, "b -> b 1 1"))
+    row = ((day * L + step) * N + asset).flatten()
+    rows, n_base = features.reshape(B * L * N, -1), features.shape[-1] - 1 - n_market
+    own = rows[:, :n_base].index_select(0, row)  # nothing but these columns is copied
+    return Rows(own.view(L, len(day), n_base), rows[:, n_base].index_select(0, row).view(L, len(day)).mT)
+
+
+def market_of(features: Float[Tensor, "B L N F"], mask: Bool[Tensor, "B N"], n_market: int) -> Float[Tensor, "B L m"]:
+    """Returns the market's columns, a mean over listed assets; zero where there are none."""
+    share = mask / mask.sum(-1, keepdim=True).clamp(min=1)
+    with torch.autocast(features.device.type, enabled=False):
+        return einsum(share, features[..., -n_market:], "b n, b l n m -> b l m")
 
 
 class Extractor(nn.Module):
@@ -134,7 +138,7 @@ class Extractor(nn.Module):
 
     def __init__(self, n_features: int, hidden: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(n_features)
+        self.norm = nn.LayerNorm(n_features, elementwise_affine=False)  # the next map says all that its own would
         self.features = nn.Linear(n_features, hidden)
         self.days = nn.GRU(hidden, hidden)
 
@@ -170,12 +174,12 @@ class ReturnTokens(nn.Module):
     def forward(self, labels: Float[Tensor, "S n"]) -> Float[Tensor, "S n d"]:
         """Returns the tokens of standard labels, of the rows of a window or of these and the last day's own."""
         wide = self.wide(F.gelu(self.inner(labels[..., None])))
-        own, query, key, value = rearrange(wide, "s n (four h k) -> four s h n k", four=4, h=self.heads)
-        n = labels.shape[1]
+        n, dim = labels.shape[1], self.out.in_features
+        query, key, value = rearrange(wide[..., dim:], "s n (three h k) -> three s h n k", three=3, h=self.heads)
         back = self.distance[:n, :n]
         bias = rearrange(self.bias[back.clamp(min=0)], "n m h -> h n m")
         mixed = short_attention(query, key, value, back >= 0, bias)
-        token: Tensor = rearrange(own, "s h n k -> s n (h k)") + self.out(mixed)
+        token: Tensor = wide[..., :dim] + self.out(mixed)
         return token.float()
 
 
@@ -207,7 +211,6 @@ class Seen(NamedTuple):
 
     asset: Float[Tensor, "S H"]
     labels: Float[Tensor, "S L"]
-    market: Float[Tensor, "B L m"]
 
 
 class Sentence(NamedTuple):
@@ -296,8 +299,8 @@ class FactorVQVAEEncoder(Encoder):
         everyone = torch.ones_like(rows.realised, dtype=torch.bool)
         labels = self.label_scale.standard(rows.realised, everyone)
         if not len(labels):  # the recurrent kernels refuse to work for nobody
-            return Seen(features.new_zeros(0, self.config.hidden), labels, rows.market)
-        return Seen(self.extractor(rows.features), labels, rows.market)
+            return Seen(features.new_zeros(0, self.config.hidden), labels)
+        return Seen(self.extractor(rows.features), labels)
 
     def quantise(self, labels: Float[Tensor, "S n"], there: Bool[Tensor, " S"] | None) -> Sentence:
         """Returns the codes of labels; `there` is true where the last one is known, None where all are."""

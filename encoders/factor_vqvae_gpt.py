@@ -46,17 +46,21 @@ class MarketBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, x: Float[Tensor, "S p w"], memory: Float[Tensor, "B p w"], day: Int[Tensor, " S"]
+        self, x: Float[Tensor, "S p w"], memory: Float[Tensor, "B p w"], day: Float[Tensor, "S B"]
     ) -> Float[Tensor, "S p w"]:
-        """Returns the positions after one layer; `day` tells each asset's row of the memory."""
+        """Returns the positions after one layer; `day` is one at each asset's row of the memory and zero elsewhere.
+
+        The product with it copies a row for every asset, and its gradient adds them up, both faster than by index.
+        """
         seen = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
         query, key, value = rearrange(
             self.own(self.norms[0](x)), "s p (three h k) -> three s h p k", three=3, h=self.heads
         )
         x = x + self.dropout(self.own_out(short_attention(query, key, value, seen)))
         query = rearrange(self.ask(self.norms[1](x)), "s p (h k) -> s h p k", h=self.heads)
-        key, value = rearrange(self.market(memory), "b p (two h k) -> two b h p k", two=2, h=self.heads)
-        x = x + self.dropout(self.market_out(short_attention(query, key[day], value[day], seen)))
+        looked_at = rearrange(self.market(memory), "b p (two h k) -> b (two h p k)", two=2, h=self.heads)
+        key, value = rearrange(day @ looked_at, "s (two h p k) -> two s h p k", two=2, h=self.heads, p=memory.shape[1])
+        x = x + self.dropout(self.market_out(short_attention(query, key, value, seen)))
         x = x + self.dropout(self.perceptron(self.norms[2](x)))
         return x
 
@@ -86,8 +90,9 @@ class CodeGPT(nn.Module):
         """Returns what each position makes of the codes before it, ``L + 1`` positions."""
         words = F.embedding(codes, self.word(vectors))  # few vectors, many tokens
         x = torch.cat([self.start.to(words.dtype).expand(len(words), 1, -1), words], 1) + self.position
+        of_day = F.one_hot(day, len(memory)).to(x.dtype)
         for block in self.blocks:
-            x = block(x, memory, day)
+            x = block(x, memory, of_day)
         normed: Tensor = self.norm(x)
         return normed
 

@@ -34,12 +34,13 @@ from torch import Tensor, nn
 
 from encoders.base import Encoder, Encoding, Inference, State, evaluating
 from encoders.checkpoint import Checkpoint
-from encoders.factor_vqvae import FactorVQVAE, Returns, Seen, Sentence
+from encoders.factor_vqvae import FactorVQVAE, Returns, market_of
 from encoders.factor_vqvae_gpt import CodeGPT, MarketMemory, foretold
 from encoders.layers import masked_mean, unpack
 from encoders.losses import gaussian_nll, pairwise_rank_loss, rank_loss
 from encoders.pipeline import TrainingData
-from encoders.windows import InputShape, Window
+from encoders.remembered import Remembered
+from encoders.windows import InputShape, Window, WindowStore
 
 LIKELIEST = 8  # codes whose spread is measured; the rest of a sharp distribution adds nothing
 
@@ -125,11 +126,24 @@ def _same(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
     )
 
 
+class Reading(NamedTuple):
+    """What the frozen first stage says of windows.
+
+    Attributes:
+        asset: Embeddings of the packed assets.
+        codes: Those of the realised labels, and in training of the last day's own; -1 where a label is unknown.
+        market: The market's features, day by day.
+    """
+
+    asset: Float[Tensor, "S H"]
+    codes: Int[Tensor, "S n"]
+    market: Float[Tensor, "B L m"]
+
+
 class Foretold(NamedTuple):
     """What is expected of the packed assets' labels of the last day.
 
     Attributes:
-        seen: What the first stage says of the window.
         memory: What the market's network says of each position.
         hidden: What the transformer says of each position.
         last: The same of the last one, with the asset's embedding.
@@ -137,7 +151,6 @@ class Foretold(NamedTuple):
         returns: The label decoded from it, in standard units.
     """
 
-    seen: Seen
     memory: Float[Tensor, "B p w"]
     hidden: Float[Tensor, "S p w"]
     last: Float[Tensor, "S w"]
@@ -171,6 +184,11 @@ class FactorVQVAEPredictorEncoder(Encoder):
         size = (first.dim, first.codebook_size, first.lookback, config.width, config.depth, config.heads)
         self.gpt = CodeGPT(*size, config.dropout)
         self.asset = nn.Linear(first.hidden, config.width)
+        self._remembered: Remembered | None = None
+
+    def remember(self, windows: WindowStore) -> None:
+        """From now on training reads each of these windows once, by the first stage as it is."""
+        self._remembered = Remembered(windows, self._read_all)
 
     @property
     def codebook_sizes(self) -> Mapping[str, int]:
@@ -182,18 +200,20 @@ class FactorVQVAEPredictorEncoder(Encoder):
         mask, label, config = window.mask, window.forward_return, self.config
         known = mask & label.isfinite()
         standard = self.stage.label_scale.standard(label, known)
-        seen, sentence = self.read(window.features, mask, standard[mask], known[mask])
-        today = self.foretell(seen, known_part(sentence), mask)
+        remembered = self._remembered if self.training else None
+        reading = self._read_all(window) if remembered is None else Reading(*remembered(window.day))
+        codes = reading.codes.long()
+        today = self.foretell(reading._replace(codes=codes[:, :-1]), mask)
         mean, std = unpack(today.returns.mean, mask), unpack(today.returns.std, mask).where(mask, 1.0)
         with torch.autocast(label.device.type, enabled=False):
             terms = {
-                "code": config.code * self.surprise(today, sentence.codes),
+                "code": config.code * self.surprise(today, codes),
                 "error": config.error * masked_mean((mean - standard).square(), known),
                 "likelihood": config.likelihood * gaussian_nll(mean.detach(), std, standard, known),
                 "pairs": config.pairs * pairwise_rank_loss(mean, standard, known),
                 "rank": config.rank * rank_loss(mean, label, known),
             }
-        return Encoding.summed(terms, self.stage.in_units(today.returns, mask), {"returns": sentence.codes})
+        return Encoding.summed(terms, self.stage.in_units(today.returns, mask), {"returns": codes})
 
     @torch.no_grad()
     def infer(
@@ -206,11 +226,11 @@ class FactorVQVAEPredictorEncoder(Encoder):
     ) -> Inference:
         """Returns states and forecast, in evaluation mode whatever the mode the encoder is in."""
         with evaluating(self):
-            seen, sentence = self.read(features, mask, None, None)
-            today = self.foretell(seen, sentence, mask)
-        asset = unpack(torch.cat([seen.asset, today.last, today.expected], -1), mask)
-        state = State(asset, today.memory[:, -1], unpack(sentence.codes + 1, mask) - 1)
-        raw = {"returns": unpack(sentence.quantised, mask)} if tokens else {}
+            reading = self.read(features, mask)
+            today = self.foretell(reading, mask)
+        asset = unpack(torch.cat([reading.asset, today.last, today.expected], -1), mask)
+        state = State(asset, today.memory[:, -1], unpack(reading.codes + 1, mask) - 1)
+        raw = {"returns": unpack(self._words(reading.codes), mask)} if tokens else {}
         return Inference(state, self.stage.in_units(today.returns, mask), raw)
 
     @torch.no_grad()
@@ -244,21 +264,25 @@ class FactorVQVAEPredictorEncoder(Encoder):
                 f"generate: n_days {n_days}, temperature {temperature}, top_k {top_k}; all must be positive"
             )
         with evaluating(self):
-            seen, sentence = self.read(features, mask, None, None)
-            if not len(sentence.codes):
+            reading = self.read(features, mask)
+            if not len(reading.codes):
                 nothing = torch.full((*mask.shape, n_days), torch.nan, device=mask.device)
                 return Scenarios(torch.full_like(nothing, -1, dtype=torch.long), nothing)
-            day, memory, codes = mask.nonzero()[:, 0], self.market(seen.market), sentence.codes
+            day, memory, codes = mask.nonzero()[:, 0], self.market(reading.market), reading.codes
             for _ in range(n_days):
-                logits = self._following(seen, codes, memory, day) / temperature
+                logits = self._following(reading.asset, codes, memory, day) / temperature
                 codes = torch.cat([codes, _drawn(logits, top_k, generator)], 1)
-            factors = self.stage.factors(F.embedding(codes, self._vectors()))[0][:, -n_days:]
-            returns = self.stage.decoder(seen.asset, *factors.unbind(1))
+            factors = self.stage.factors(self._words(codes))[0][:, -n_days:]
+            returns = self.stage.decoder(reading.asset, *factors.unbind(1))
         labels = torch.stack([self.stage.in_units(each, mask).mean for each in returns], -1)
         return Scenarios(unpack(codes[:, -n_days:] + 1, mask) - 1, labels)
 
     def _following(
-        self, seen: Seen, codes: Int[Tensor, "S n"], memory: Float[Tensor, "B p w"], day: Int[Tensor, " S"]
+        self,
+        asset: Float[Tensor, "S H"],
+        codes: Int[Tensor, "S n"],
+        memory: Float[Tensor, "B p w"],
+        day: Int[Tensor, " S"],
     ) -> Float[Tensor, "S C"]:
         # The label that follows n rows belongs to the day of row n - span, and is foretold by what had read that row.
         length = self.config.lookback
@@ -268,32 +292,37 @@ class FactorVQVAEPredictorEncoder(Encoder):
             [memory[:, :1], memory[:, 1 + min(gone, length) :], memory[:, -1:].expand(-1, min(gone, length), -1)], 1
         )
         hidden = self.gpt(codes[:, gone : gone + length], self._vectors(), days, day)[:, min(place, length)].float()
-        following: Tensor = self.gpt.next(hidden + self.asset(seen.asset) if place >= length else hidden).float()
+        following: Tensor = self.gpt.next(hidden + self.asset(asset) if place >= length else hidden).float()
         return following
 
     def read(
         self,
         features: Float[Tensor, "B L N F"],
         mask: Bool[Tensor, "B N"],
-        own: Float[Tensor, " S"] | None,
-        there: Bool[Tensor, " S"] | None,
-    ) -> tuple[Seen, Sentence]:
+        own: Float[Tensor, " S"] | None = None,
+        there: Bool[Tensor, " S"] | None = None,
+    ) -> Reading:
         """Returns what the frozen first stage says of a window, and of its last day's `own` label where it is given."""
         with torch.no_grad(), evaluating(self.stage):
             seen = self.stage.look(features, mask)
             labels = seen.labels if own is None else torch.cat([seen.labels, own[:, None]], 1)
-            return seen, self.stage.quantise(labels, there)
+            market = market_of(features, mask, self.config.tokens.market_features)
+            return Reading(seen.asset, self.stage.quantise(labels, there).codes, market)
 
-    def foretell(self, seen: Seen, sentence: Sentence, mask: Bool[Tensor, "B N"]) -> Foretold:
-        """Returns what is expected of today's labels after the sentence of those that are known."""
-        day, vectors, memory = mask.nonzero()[:, 0], self._vectors(), self.market(seen.market)
-        hidden = self.gpt(sentence.codes, vectors, memory, day)
-        last = hidden[:, -1].float() + self.asset(seen.asset)
+    def _read_all(self, window: Window) -> Reading:
+        known = window.mask & window.forward_return.isfinite()
+        own = self.stage.label_scale.standard(window.forward_return, known)
+        return self.read(window.features, window.mask, own[window.mask], known[window.mask])
+
+    def foretell(self, reading: Reading, mask: Bool[Tensor, "B N"]) -> Foretold:
+        """Returns what is expected of today's labels after the codes of those that are known."""
+        day, vectors, memory = mask.nonzero()[:, 0], self._vectors(), self.market(reading.market)
+        hidden = self.gpt(reading.codes, vectors, memory, day)
+        last = hidden[:, -1].float() + self.asset(reading.asset)
         with torch.autocast(last.device.type, enabled=False):
             chance = self.gpt.next(last).softmax(-1)
             expected = chance @ vectors
-        returns = self._decode(seen, sentence, chance, expected)
-        return Foretold(seen, memory, hidden, last, expected, returns)
+        return Foretold(memory, hidden, last, expected, self._decode(reading, chance, expected))
 
     def surprise(self, today: Foretold, codes: Int[Tensor, "S n"]) -> Float[Tensor, ""]:
         """Returns the mean cross-entropy of the codes that were foretold, in units of a uniform guess's."""
@@ -310,30 +339,29 @@ class FactorVQVAEPredictorEncoder(Encoder):
             vectors: Tensor = self.stage.quantizer.lookup(codes)
         return vectors
 
-    def _decode(
-        self, seen: Seen, sentence: Sentence, chance: Float[Tensor, "S C"], expected: Float[Tensor, "S d"]
-    ) -> Returns:
+    def _words(self, codes: Int[Tensor, "*s"]) -> Float[Tensor, "*s d"]:
+        return F.embedding(codes, self._vectors())
+
+    def _decode(self, reading: Reading, chance: Float[Tensor, "S C"], expected: Float[Tensor, "S d"]) -> Returns:
         returns: Returns
         if not len(expected):
-            (returns,) = self.stage.decoder(seen.asset, expected.new_zeros(0, self.config.tokens.factors))
+            (returns,) = self.stage.decoder(reading.asset, expected.new_zeros(0, self.config.tokens.factors))
             return returns
-        _, state = self.stage.factors(sentence.quantised)
-        (returns,) = self.stage.decoder(seen.asset, self.stage.factors(expected[:, None], state)[0][:, 0])
+        _, state = self.stage.factors(self._words(reading.codes))
+        after = self.stage.factors(expected[:, None], state)[0][:, 0]
         with torch.no_grad():
             likely, codes = chance.detach().topk(min(LIKELIEST, chance.shape[1]))
-            words = rearrange(F.embedding(codes, self._vectors()), "s c d -> (s c) 1 d")
-            n = codes.shape[1]
-            after = self.stage.factors(words, repeat(state, "1 s k -> 1 (s c) k", c=n))[0][:, 0]
-            (each,) = self.stage.decoder(repeat(seen.asset, "s h -> (s c) h", c=n), after)
-            weight, value = likely / likely.sum(-1, keepdim=True), rearrange(each.mean, "(s c) -> s c", c=n)
+            words, states = (
+                rearrange(self._words(codes), "s c d -> (s c) 1 d"),
+                repeat(state, "1 s k -> 1 (s c) k", c=codes.shape[1]),
+            )
+            each = rearrange(self.stage.factors(words, states)[0], "(s c) 1 k -> c s k", c=codes.shape[1])
+        returns, *others = self.stage.decoder(reading.asset, after, *each)
+        with torch.no_grad():
+            weight, value = likely / likely.sum(-1, keepdim=True), torch.stack([other.mean for other in others], -1)
             middle = (weight * value).sum(-1, keepdim=True)
             spread = (weight * (value - middle).square()).sum(-1)
         return returns._replace(std=(returns.std.square() + spread).sqrt())
-
-
-def known_part(sentence: Sentence) -> Sentence:
-    """Returns a sentence without its last word."""
-    return sentence._replace(quantised=sentence.quantised[:, :-1], codes=sentence.codes[:, :-1])
 
 
 def _drawn(logits: Float[Tensor, "S C"], top_k: int | None, generator: torch.Generator) -> Int[Tensor, "S 1"]:

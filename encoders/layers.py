@@ -78,15 +78,44 @@ def short_attention(
 
     Scores are cut off where their exponential would overflow, so that no maximum has to be taken off, and the sum of
     the weights comes out of the same product as the mean. Over 21 items in bf16 on a processor, forward and backward
-    take a fifth less than with a softmax and a ninth of the fused kernel. What is not visible weighs exactly zero.
+    take half of what they do with a softmax and a twelfth of the fused kernel. What is not visible weighs exactly zero.
     """
-    score = (query * query.shape[-1] ** -0.5) @ key.mT
-    if bias is not None:
-        score = score + bias
-    weight = score.clamp(-STEEPEST, STEEPEST).exp().to(value.dtype) * visible
-    both = (weight @ torch.cat([value, torch.ones_like(value[..., :1])], -1)).float()
-    mixed: Tensor = rearrange(both[..., :-1] / both[..., -1:], "r h s k -> r s (h k)")
+    mixed: Tensor = _ShortAttention.apply(query, key, value, visible, bias)  # type: ignore[no-untyped-call]
     return mixed
+
+
+class _ShortAttention(torch.autograd.Function):
+    # One buffer of scores becomes that of the weights; backward turns its gradient back in one pass. Each weighted sum
+    # has one more column, the sum of the weights itself: `both` is [R h s k+1]. A score beyond STEEPEST still learns.
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, visible: Tensor, bias: Tensor | None) -> Tensor:
+        (rows, heads, items, width), key = query.shape, key.contiguous()
+        query = query * width**-0.5
+        weight = query @ key.mT
+        if bias is not None:
+            weight += bias
+        weight.clamp_(-STEEPEST, STEEPEST).exp_().mul_(visible.to(weight.dtype))
+        valued = value.new_ones(*value.shape[:-1], width + 1)
+        valued[..., :-1] = value
+        both = weight @ valued
+        mixed = both.new_empty(rows, items, heads, width)
+        torch.div(both[..., :-1], both[..., -1:], out=mixed.transpose(1, 2))
+        ctx.save_for_backward(query, key, valued, weight, both[..., -1:], mixed)
+        ctx.biased = bias is not None
+        return mixed.flatten(2)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, valued, weight, total, mixed = ctx.saved_tensors
+        grad, width = grads[0].to(weight.dtype).view(mixed.shape), query.shape[-1]
+        both, inverse = query.new_empty(*query.shape[:-1], width + 1), total.reciprocal()
+        torch.mul(grad.transpose(1, 2), inverse, out=both[..., :-1])
+        both[..., -1] = -(grad * mixed).sum(-1).transpose(1, 2) * inverse[..., 0]
+        score = (both @ valued.mT).mul_(weight)
+        of_value = (weight.mT @ both)[..., :-1]
+        of_bias = score.sum(0) if ctx.biased else None
+        return (score @ key) * width**-0.5, score.mT @ query, of_value, None, of_bias
 
 
 class SelfAttention(nn.Module):

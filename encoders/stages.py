@@ -4,6 +4,7 @@ from typing import Protocol, runtime_checkable
 
 from encoders.base import Encoder, EncoderConfig
 from encoders.pipeline import TrainingData
+from encoders.windows import WindowStore
 
 
 @runtime_checkable
@@ -16,6 +17,15 @@ class Staged(EncoderConfig, Protocol):
         Raises:
             ValueError: The data do not fit, with what differs.
         """
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """An encoder with a frozen part, which reads each training day once a run instead of once an epoch."""
+
+    def remember(self, windows: WindowStore) -> None:
+        """Takes notice of what training is on, when all weights are those that it starts or goes on from."""
         ...
 
 

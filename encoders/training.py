@@ -27,7 +27,7 @@ from encoders.outcome import Backtest, Outcome
 from encoders.pipeline import TrainingData
 from encoders.resume import Learner, Progress, load_state, save_state
 from encoders.schedule import Optim, epoch_batches, seed_step
-from encoders.stages import Staged
+from encoders.stages import Remembering, Staged
 from encoders.validation import Judge, Losses, codebook_health
 from market.arrays import IntArray
 from market.storage import write_text
@@ -84,6 +84,8 @@ def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
         return _fit(experiment, experiment.encoder, Path(directory))
     run = _Run(experiment, Path(directory))
     progress, optim = run.resume(), experiment.optim
+    if isinstance(run.encoder, Remembering):
+        run.encoder.remember(run.store)
     step = progress.epoch * run.n_batches + progress.batch
     with Monitor(run.directory / "tensorboard", optim.epochs * run.n_batches, step, run.first) as monitor:
         while progress.epoch < optim.epochs and not run.over(progress):

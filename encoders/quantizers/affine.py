@@ -18,11 +18,10 @@ Differs from its implementation (https://github.com/minyoungg/vqtorch), because:
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from encoders.quantizers.base import Quantized, Quantizer, mean_square
+from encoders.quantizers.base import Quantized, Quantizer, assigned
 from encoders.quantizers.codebook import CodebookQuantizer, nearest
 from encoders.ranks import summed_over_ranks
 
@@ -91,12 +90,12 @@ class AffineQuantizer(CodebookQuantizer):
         counts = torch.bincount(codes, minlength=self.codebook_size)
         if self.training:
             self.used += summed_over_ranks(counts)
-        found = F.embedding(codes, vectors)
+        found = assigned(tokens, vectors, codes, config.nu)
         terms = {
-            "commitment": (1.0 - config.beta) * mean_square(tokens - found.detach()),
-            "codebook": config.beta * mean_square(tokens.detach() - found),
+            "commitment": (1.0 - config.beta) * found.tokens_apart,
+            "codebook": config.beta * found.codes_apart,
         }
-        return Quantized(synchronised(tokens, found, config.nu), codes, terms, counts)
+        return Quantized(found.quantised, codes, terms, counts)
 
     @torch.no_grad()
     def maintain(self, tokens: Float[Tensor, "n d"]) -> None:
@@ -114,9 +113,3 @@ class AffineQuantizer(CodebookQuantizer):
         scale = 1.0 + rate * self.scale.detach()
         scale = torch.where(scale.abs() < SMALLEST, SMALLEST, scale)
         self.codebook.data[which] = (vectors - rate * self.shift.detach()) / scale
-
-
-def synchronised(tokens: Float[Tensor, "n d"], found: Float[Tensor, "n d"], nu: float) -> Float[Tensor, "n d"]:
-    """Returns exactly `found`, with the gradient for the tokens and `nu` times the same for the codes."""
-    through = found.detach() + (tokens - tokens.detach())
-    return through + nu * (found - found.detach()) if nu > 0 else through

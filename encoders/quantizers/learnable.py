@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from encoders.quantizers.base import Quantized, Quantizer, mean_square, straight_through
+from encoders.quantizers.base import Quantized, Quantizer, assigned
 from encoders.quantizers.codebook import AveragedUse
 
 
@@ -57,18 +57,17 @@ class LearnableQuantizer(AveragedUse):
             self.maintain(tokens)
         distance = distances(tokens.detach(), self.codebook)
         codes = distance.argmin(-1)
-        nearest = self.lookup(codes)
         counts = torch.bincount(codes, minlength=self.codebook_size)
         if self.training:
             self.count(counts)
-        config = self.config
+        found, config = assigned(tokens, self.codebook, codes), self.config
         terms = {
-            "commitment": config.commitment * mean_square(tokens - nearest.detach()),
-            "codebook": mean_square(tokens.detach() - nearest),
+            "commitment": config.commitment * found.tokens_apart,
+            "codebook": found.codes_apart,
             "orthogonality": config.orthogonality * orthogonality(self.codebook),
             "diversity": config.diversity * diversity(distance, config.temperature),
         }
-        return Quantized(straight_through(tokens, nearest), codes, terms, counts)
+        return Quantized(found.quantised, codes, terms, counts)
 
 
 def orthogonality(codebook: Float[Tensor, "C d"]) -> Float[Tensor, ""]:
@@ -88,5 +87,5 @@ def diversity(distance: Float[Tensor, "n C"], temperature: float) -> Float[Tenso
 
     It moves codes towards where tokens are, not tokens to where they would be hard to tell apart.
     """
-    assigned = (distance / -temperature).softmax(-1).sum(0) / max(len(distance), 1)
-    return (assigned * assigned.clamp(min=1e-12).log()).sum() / math.log(distance.shape[1])
+    share = (distance / -temperature).softmax(-1).sum(0) / max(len(distance), 1)
+    return (share * share.clamp(min=1e-12).log()).sum() / math.log(distance.shape[1])

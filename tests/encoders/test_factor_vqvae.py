@@ -11,7 +11,7 @@ from torch import Tensor
 
 from encoders.audit import Audit, Training
 from encoders.extraction import AuditError, Extraction, extract
-from encoders.factor_vqvae import FactorVQVAE, FactorVQVAEEncoder, ReturnTokens, rows_of
+from encoders.factor_vqvae import FactorVQVAE, FactorVQVAEEncoder, ReturnTokens, market_of, rows_of
 from encoders.pipeline import FrozenEncoder, TrainingData, prepare
 from encoders.quantizers import Affine
 from encoders.schedule import Optim
@@ -89,7 +89,9 @@ def test_losses_depend_on_the_label_and_forecasts_on_realised_ones(encoder: Fact
 def test_the_market_is_the_mean_of_what_is_listed() -> None:
     window = make_window(SMALL, TestFactorVQVAE.shape)
     rows = rows_of(window.features, window.mask, 2)
-    torch.testing.assert_close(rows.market[0], window.features[0][:, window.mask[0], 6:].mean(1))
+    market = market_of(window.features, window.mask, 2)
+    torch.testing.assert_close(market[0], window.features[0][:, window.mask[0], 6:].mean(1))
+    assert not market_of(window.features, window.mask & False, 2).any()
     torch.testing.assert_close(rows.realised[1], window.features[0, :, 2, 5])
     assert rows.features.shape == (8, int(window.mask.sum()), 5)
 
