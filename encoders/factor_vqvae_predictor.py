@@ -21,7 +21,7 @@ Differs from the reference, because:
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,6 +79,10 @@ class FactorVQVAEPredictor:
     def lookback(self) -> int:
         """Days of history that a window holds: those of the first stage."""
         return self.tokens.lookback
+
+    def of_seed(self, seed: int) -> "FactorVQVAEPredictor":
+        """Returns the same on the first stage's run of a seed: seeds of one first stage alone would vary too little."""
+        return replace(self, run=f"{self.run}_seed_{seed}")
 
     def build(self, shape: InputShape) -> "FactorVQVAEPredictorEncoder":
         """Returns a new encoder for data of this shape, its first stage untrained until `begin`.

@@ -21,6 +21,15 @@ class Staged(EncoderConfig, Protocol):
 
 
 @runtime_checkable
+class LaterStage(EncoderConfig, Protocol):
+    """A configuration that names the run of an earlier stage."""
+
+    def of_seed(self, seed: int) -> EncoderConfig:
+        """Returns the same on that run's twin of a seed, ``<run>_seed_<seed>``."""
+        ...
+
+
+@runtime_checkable
 class Remembering(Protocol):
     """An encoder with a frozen part, which reads each training day once a run instead of once an epoch."""
 

@@ -102,7 +102,7 @@ class AveragedUse(CodebookQuantizer):
 def nearest(tokens: Float[Tensor, "n d"], vectors: Float[Tensor, "C d"]) -> Int[Tensor, " n"]:
     """Returns the code nearest to each token: ``argmin |x - e|^2 = argmin |e|^2 - 2 x e``."""
     own = vectors.square().sum(-1)
-    parts = tokens.split(SEARCHED_AT_ONCE)
+    parts = torch.split(tokens, SEARCHED_AT_ONCE)
     return torch.cat([torch.addmm(own, part, vectors.mT, alpha=-2.0).argmin(-1) for part in parts])
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from encoders.quantizers import Affine, AffineQuantizer, VQTorch
+from encoders.quantizers.base import assigned, mean_square, straight_through
 
 
 def close(one: Tensor, other: Tensor) -> None:
@@ -44,6 +45,26 @@ def test_the_task_moves_tokens_codes_and_the_map() -> None:
     close(quantizer.codebook.grad, 1.5 * vectors)
     close(quantizer.scale.grad, torch.tensor([2.0 * 10.0]))  # affine_lr x sum of e x gradient, e is (0, 1)
     close(quantizer.shift.grad, torch.tensor([2.0 * 16.0]))
+
+
+def test_assignment_is_what_plain_tensors_would_do() -> None:
+    torch.manual_seed(0)
+    tokens, vectors = torch.randn(30, 4, dtype=torch.double), torch.randn(6, 4, dtype=torch.double)
+    leaves = (tokens.requires_grad_(), vectors.requires_grad_())
+    codes, task = torch.randint(5, (30,)), torch.randn(30, 4, dtype=torch.double)  # nobody chose the last code
+    one = assigned(tokens, vectors, codes, 2.0)
+    found = vectors[codes]
+    through = straight_through(tokens, found) + 2.0 * (found - found.detach())
+    other = (through, mean_square(tokens - found.detach()), mean_square(tokens.detach() - found))
+    gradients = []
+    for quantised, tokens_apart, codes_apart in (one, other):
+        loss = (quantised * task).sum() + 0.3 * tokens_apart + 0.7 * codes_apart
+        gradients.append(torch.autograd.grad(loss, leaves))
+    for mine, plain in zip((*one, *gradients[0]), (*other, *gradients[1]), strict=True):
+        torch.testing.assert_close(mine, plain)
+    assert one.quantised.equal(found)
+    nothing = assigned(tokens[:0], vectors, codes[:0])
+    assert nothing.tokens_apart == 0
 
 
 def test_without_synchronisation_the_task_leaves_the_codes_alone() -> None:

@@ -205,6 +205,46 @@ def test_a_checkpoint_needs_the_first_run_no_more(run: Path, tmp_path: Path) -> 
     assert extract(frozen, data.panel, tmp_path / "states.safetensors", how).passed
 
 
+def test_training_on_remembered_days_is_training(encoder: FactorVQVAEPredictorEncoder) -> None:
+    data = data_of()
+    config = Ready(tokens=TINY, width=16, depth=1, heads=2)
+    torch.manual_seed(0)
+    fresh = FactorVQVAEPredictor.build(config, data.store.shape).train()
+    fresh.stage.quantizer.initialised.fill_(True)  # type: ignore[operator]
+    days = torch.from_numpy(data.train_days[:12])
+    plain = fresh(data.store.gather(days))
+    fresh.remember(data.store)
+    for _ in range(2):
+        remembered = fresh(data.store.gather(days.flip(0)))
+        torch.testing.assert_close(remembered.loss, plain.loss)
+        assert remembered.codes["returns"].numel() == plain.codes["returns"].numel()
+    fresh.stage.extractor.features.weight.data.mul_(3.0)  # of a stage that is not frozen, memories are wrong
+    torch.testing.assert_close(fresh(data.store.gather(days)).loss, plain.loss)
+    assert not torch.allclose(fresh.eval()(data.store.gather(days)).loss, plain.loss)  # valid days are not remembered
+
+
+def test_an_interrupted_run_remembers_the_same(run: Path, tmp_path: Path) -> None:
+    experiment = Experiment(replace(SECOND, run=str(run)), data_of(), Optim(epochs=2, batch_size=8, save_every=5))
+    pretrain(experiment, tmp_path / "whole")
+
+    class KilledError(Exception):
+        pass
+
+    steps = iter(range(10**6))
+
+    def kill(_: object) -> bool:
+        if next(steps) == 1:  # before the second epoch
+            raise KilledError
+        return False
+
+    with pytest.raises(KilledError):
+        pretrain(replace(experiment, should_stop=kill), tmp_path / "killed")
+    pretrain(experiment, tmp_path / "killed")
+    one, other = (Checkpoint.load(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
+    for name, value in one.weights.items():
+        assert torch.as_tensor(value).equal(torch.as_tensor(other.weights[name])), name
+
+
 def test_a_first_stage_that_does_not_fit_is_refused(run: Path, tmp_path: Path) -> None:
     data = data_of()
 

@@ -16,6 +16,7 @@ from encoders.layers import (
     masked_softmax,
     mix,
     pack,
+    short_attention,
     unpack,
 )
 
@@ -142,3 +143,36 @@ class TestRunningNorm:
         for scale in torch.logspace(0, -2, 400):
             out = norm(scale * tokens)
         assert (out.std(0) > 0.4).all()
+
+
+@pytest.mark.parametrize("biased", [False, True])
+def test_short_attention_is_a_softmax_and_so_is_its_gradient(biased: bool):
+    torch.manual_seed(0)
+    visible = torch.ones(5, 5, dtype=torch.bool).tril()
+    tensors = [torch.randn(3, 2, 5, 4, dtype=torch.double, requires_grad=True) for _ in range(3)]
+    tensors += [torch.randn(2, 5, 5, dtype=torch.double, requires_grad=True)] if biased else []
+    task = torch.randn(3, 5, 8, dtype=torch.double)
+
+    def plain(query, key, value, bias=None):
+        score = query @ key.mT / 2.0 + (0.0 if bias is None else bias)
+        return (score.masked_fill(~visible, -torch.inf).softmax(-1) @ value).transpose(1, 2).flatten(2)
+
+    found = short_attention(*tensors[:3], visible, *tensors[3:])
+    expected = plain(*tensors)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)  # the division is in single precision
+    gradients = [torch.autograd.grad((each * task).sum(), tensors) for each in (found, expected)]
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_short_attention_in_half_precision_and_of_steep_scores():
+    torch.manual_seed(0)
+    visible = torch.ones(21, 21, dtype=torch.bool).tril()
+    query, key, value = torch.randn(3, 50, 4, 21, 8)
+    exact = short_attention(query, key, value, visible)
+    rounded = short_attention(*(each.bfloat16() for each in (query, key, value)), visible)
+    assert rounded.dtype == torch.bfloat16
+    torch.testing.assert_close(rounded.float(), exact, rtol=0.05, atol=0.03)
+    steep = short_attention(1e4 * query, 1e4 * key, value, visible)
+    assert steep.isfinite().all()
+    close(steep[:, 0], value[:, :, 0].flatten(1))  # the first item sees itself alone

@@ -8,7 +8,7 @@ import pytest
 from accelerate.state import AcceleratorState, PartialState
 
 from agents.baselines import TopKDropN
-from configs.files import source_text
+from configs.files import load_python, source_text
 from configs.schema.pretrain import Pretrain
 from encoders.linear import Ridge
 from encoders.recurrent import GRU
@@ -23,6 +23,7 @@ from market.sources.synthetic import Synthetic
 from market.splits import Split
 from tests.browser import browser, opened, undrawn_figures
 from tools.compare import main
+from tools.comparison.forecasts import seeded
 
 
 @pytest.fixture(autouse=True)
@@ -155,3 +156,10 @@ def test_mistakes_are_one_line(workdir, tmp_path) -> None:
     old.with_suffix(".gone").rename(old)
     with pytest.raises(ValueError, match="no encoder is called 'tiny_ridge'; there are none"):
         main(["--reference", "tiny_ridge", "--runs", str(tmp_path), "--workdir", str(workdir)])
+
+
+def test_a_second_stage_follows_the_first_ones_run_of_its_seed() -> None:
+    first = load_python("configs/pretrain/csi300_factor_vqvae_tokens.py", Pretrain)
+    second = load_python("configs/pretrain/csi300_factor_vqvae.py", Pretrain)
+    named = [one.encoder.run for one in seeded(second, (0, 3))]
+    assert named == [f"workdir/pretrain/{one.name}" for one in seeded(first, (0, 3))]

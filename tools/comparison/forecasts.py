@@ -12,6 +12,7 @@ from agents.baselines import LongShortQuantiles
 from configs.files import load_json
 from configs.schema.pretrain import Pretrain
 from configs.values import to_data
+from encoders.stages import LaterStage
 from evaluation.forecasters import Forecaster, Trained, measured
 from evaluation.forecasters_report import report
 from evaluation.formats import number, percent
@@ -45,8 +46,13 @@ def trained_encoders(experiments: Sequence[Pretrain], seeds: Sequence[int], work
 
 
 def seeded(experiment: Pretrain, seeds: Sequence[int]) -> list[Pretrain]:
-    """Returns the run of each seed."""
-    return [replace(experiment, name=f"{experiment.name}_seed_{seed}", seed=seed) for seed in seeds]
+    """Returns the run of each seed; a second stage follows the first stage's run of the same seed."""
+    runs = []
+    for seed in seeds:
+        encoder = experiment.encoder
+        encoder = encoder.of_seed(seed) if isinstance(encoder, LaterStage) else encoder
+        runs.append(replace(experiment, name=f"{experiment.name}_seed_{seed}", seed=seed, encoder=encoder))
+    return runs
 
 
 def compare_encoders(folders: Sequence[Path], target: Path, reference: str | None, title: str) -> dict[str, Any]:
