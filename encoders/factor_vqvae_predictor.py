@@ -34,8 +34,9 @@ from torch import Tensor, nn
 
 from encoders.base import Encoder, Encoding, Inference, State, evaluating
 from encoders.checkpoint import Checkpoint
-from encoders.factor_vqvae import FactorVQVAE, Returns, market_of
+from encoders.factor_vqvae import FactorVQVAE
 from encoders.factor_vqvae_gpt import CodeGPT, MarketMemory, foretold
+from encoders.factor_vqvae_networks import Returns, market_of
 from encoders.layers import masked_mean, unpack
 from encoders.losses import gaussian_nll, pairwise_rank_loss, rank_loss
 from encoders.pipeline import TrainingData
@@ -162,13 +163,6 @@ class Foretold(NamedTuple):
     returns: Returns
 
 
-class Scenarios(NamedTuple):
-    """Sampled futures: codes of the days to come, -1 where masked, and their labels, NaN where masked."""
-
-    codes: Int[Tensor, "B N n"]
-    labels: Float[Tensor, "B N n"]
-
-
 class FactorVQVAEPredictorEncoder(Encoder):
     """A set function over assets; see `FactorVQVAEPredictor`.
 
@@ -234,70 +228,8 @@ class FactorVQVAEPredictorEncoder(Encoder):
             today = self.foretell(reading, mask)
         asset = unpack(torch.cat([reading.asset, today.last, today.expected], -1), mask)
         state = State(asset, today.memory[:, -1], unpack(reading.codes + 1, mask) - 1)
-        raw = {"returns": unpack(self._words(reading.codes), mask)} if tokens else {}
+        raw = {"returns": unpack(self.words(reading.codes), mask)} if tokens else {}
         return Inference(state, self.stage.in_units(today.returns, mask), raw)
-
-    @torch.no_grad()
-    def generate(
-        self,
-        features: Float[Tensor, "B L N F"],
-        mask: Bool[Tensor, "B N"],
-        n_days: int,
-        generator: torch.Generator,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-    ) -> Scenarios:
-        """Samples the labels that become known on the days to come; equal for equal states of `generator`.
-
-        Each is drawn from what is known on its own day, of which the draws before it are part. Embeddings and market
-        stay those of today.
-
-        Args:
-            features: Windows, scaled.
-            mask: True where the asset was listed.
-            n_days: Days to come.
-            generator: Where randomness comes from.
-            temperature: Below one keeps to likely codes, above one strays.
-            top_k: Draw among so many likeliest codes; None among all.
-
-        Raises:
-            ValueError: `n_days`, `temperature` or `top_k` is not positive.
-        """
-        if n_days < 1 or temperature <= 0 or (top_k is not None and top_k < 1):
-            raise ValueError(
-                f"generate: n_days {n_days}, temperature {temperature}, top_k {top_k}; all must be positive"
-            )
-        with evaluating(self):
-            reading = self.read(features, mask)
-            if not len(reading.codes):
-                nothing = torch.full((*mask.shape, n_days), torch.nan, device=mask.device)
-                return Scenarios(torch.full_like(nothing, -1, dtype=torch.long), nothing)
-            day, memory, codes = mask.nonzero()[:, 0], self.market(reading.market), reading.codes
-            for _ in range(n_days):
-                logits = self._following(reading.asset, codes, memory, day) / temperature
-                codes = torch.cat([codes, _drawn(logits, top_k, generator)], 1)
-            factors = self.stage.factors(self._words(codes))[0][:, -n_days:]
-            returns = self.stage.decoder(reading.asset, *factors.unbind(1))
-        labels = torch.stack([self.stage.in_units(each, mask).mean for each in returns], -1)
-        return Scenarios(unpack(codes[:, -n_days:] + 1, mask) - 1, labels)
-
-    def _following(
-        self,
-        asset: Float[Tensor, "S H"],
-        codes: Int[Tensor, "S n"],
-        memory: Float[Tensor, "B p w"],
-        day: Int[Tensor, " S"],
-    ) -> Float[Tensor, "S C"]:
-        # The label that follows n rows belongs to the day of row n - span, and is foretold by what had read that row.
-        length = self.config.lookback
-        place = codes.shape[1] + 1 - self.config.tokens.span
-        gone = max(0, place - length)  # rows that the window has moved on; the market of new days is that of today
-        days = torch.cat(
-            [memory[:, :1], memory[:, 1 + min(gone, length) :], memory[:, -1:].expand(-1, min(gone, length), -1)], 1
-        )
-        hidden = self.gpt(codes[:, gone : gone + length], self._vectors(), days, day)[:, min(place, length)].float()
-        following: Tensor = self.gpt.next(hidden + self.asset(asset) if place >= length else hidden).float()
-        return following
 
     def read(
         self,
@@ -320,7 +252,7 @@ class FactorVQVAEPredictorEncoder(Encoder):
 
     def foretell(self, reading: Reading, mask: Bool[Tensor, "B N"]) -> Foretold:
         """Returns what is expected of today's labels after the codes of those that are known."""
-        day, vectors, memory = mask.nonzero()[:, 0], self._vectors(), self.market(reading.market)
+        day, vectors, memory = mask.nonzero()[:, 0], self.vectors(), self.market(reading.market)
         hidden = self.gpt(reading.codes, vectors, memory, day)
         last = hidden[:, -1].float() + self.asset(reading.asset)
         with torch.autocast(last.device.type, enabled=False):
@@ -337,26 +269,28 @@ class FactorVQVAEPredictorEncoder(Encoder):
             return logits.sum()
         return F.cross_entropy(logits, target[known]) / math.log(logits.shape[1])
 
-    def _vectors(self) -> Float[Tensor, "C d"]:
+    def vectors(self) -> Float[Tensor, "C d"]:
+        """Returns the vector of every code; they do not learn."""
         codes = torch.arange(self.config.tokens.codebook_size, device=self.gpt.start.device)
         with torch.no_grad():
             vectors: Tensor = self.stage.quantizer.lookup(codes)
         return vectors
 
-    def _words(self, codes: Int[Tensor, "*s"]) -> Float[Tensor, "*s d"]:
-        return F.embedding(codes, self._vectors())
+    def words(self, codes: Int[Tensor, "*s"]) -> Float[Tensor, "*s d"]:
+        """Returns the vectors of codes that are known."""
+        return F.embedding(codes, self.vectors())
 
     def _decode(self, reading: Reading, chance: Float[Tensor, "S C"], expected: Float[Tensor, "S d"]) -> Returns:
         returns: Returns
         if not len(expected):
             (returns,) = self.stage.decoder(reading.asset, expected.new_zeros(0, self.config.tokens.factors))
             return returns
-        _, state = self.stage.factors(self._words(reading.codes))
+        _, state = self.stage.factors(self.words(reading.codes))
         after = self.stage.factors(expected[:, None], state)[0][:, 0]
         with torch.no_grad():
             likely, codes = chance.detach().topk(min(LIKELIEST, chance.shape[1]))
             words, states = (
-                rearrange(self._words(codes), "s c d -> (s c) 1 d"),
+                rearrange(self.words(codes), "s c d -> (s c) 1 d"),
                 repeat(state, "1 s k -> 1 (s c) k", c=codes.shape[1]),
             )
             each = rearrange(self.stage.factors(words, states)[0], "(s c) 1 k -> c s k", c=codes.shape[1])
@@ -366,10 +300,3 @@ class FactorVQVAEPredictorEncoder(Encoder):
             middle = (weight * value).sum(-1, keepdim=True)
             spread = (weight * (value - middle).square()).sum(-1)
         return returns._replace(std=(returns.std.square() + spread).sqrt())
-
-
-def _drawn(logits: Float[Tensor, "S C"], top_k: int | None, generator: torch.Generator) -> Int[Tensor, "S 1"]:
-    if top_k is not None and top_k < logits.shape[1]:
-        least = logits.topk(top_k).values[:, -1:]
-        logits = logits.masked_fill(logits < least, -torch.inf)
-    return torch.multinomial(logits.softmax(-1), 1, generator=generator)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from encoders.audit import Audit, Training
 from encoders.extraction import AuditError, Extraction, extract
-from encoders.factor_vqvae import FactorVQVAE, FactorVQVAEEncoder, ReturnTokens, market_of, rows_of
+from encoders.factor_vqvae import FactorVQVAE, FactorVQVAEEncoder
+from encoders.factor_vqvae_networks import ReturnTokens, market_of, rows_of
 from encoders.pipeline import FrozenEncoder, TrainingData, prepare
 from encoders.quantizers import Affine
 from encoders.schedule import Optim

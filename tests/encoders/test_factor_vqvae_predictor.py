@@ -15,6 +15,7 @@ from encoders.checkpoint import Checkpoint
 from encoders.extraction import Extraction, extract
 from encoders.factor_vqvae_gpt import CodeGPT, MarketMemory, foretold
 from encoders.factor_vqvae_predictor import FactorVQVAEPredictor, FactorVQVAEPredictorEncoder
+from encoders.factor_vqvae_scenarios import scenarios
 from encoders.losses import pairwise_rank_loss
 from encoders.schedule import Optim
 from encoders.training import Experiment, pretrain
@@ -157,7 +158,7 @@ def test_scenarios_are_those_of_their_generator(encoder: FactorVQVAEPredictorEnc
 
     def draw(seed: int, **how: float) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(seed)
-        return encoder.generate(window.features, window.mask, 11, generator, **how)  # type: ignore[arg-type]
+        return scenarios(encoder, window.features, window.mask, 11, generator, **how)  # type: ignore[arg-type]
 
     state = torch.get_rng_state()
     codes, labels = draw(0)
@@ -172,7 +173,7 @@ def test_scenarios_are_those_of_their_generator(encoder: FactorVQVAEPredictorEnc
     assert len(draw(0, temperature=100.0)[0].unique()) > len(draw(0, top_k=2)[0].unique())
     with pytest.raises(ValueError, match=r"temperature 0\.0"):
         draw(0, temperature=0.0)
-    nobody = encoder.generate(window.features, window.mask & False, 2, torch.Generator())
+    nobody = scenarios(encoder, window.features, window.mask & False, 2, torch.Generator())
     assert (nobody.codes == -1).all()
 
 
