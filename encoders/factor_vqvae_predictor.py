@@ -1,8 +1,8 @@
 """FactorVQVAE, second stage: a transformer foretells today's token, and the token's factors forecast the return.
 
 The first stage (`encoders.factor_vqvae`, which says when a token is known) comes from a run of its own. Its extractor,
-tokens and codebook stay as they are; only its decoder learns on. Its weights are part of this encoder's, so a
-checkpoint of this stage needs neither that run nor its folder.
+tokens, codebook and factors stay as they are, so training reads them once a day and run; only its decoder learns on.
+Its weights are part of this encoder's: a checkpoint of this stage needs neither that run nor its folder.
 
 The forecast is decoded from the *expected* code, ``sum_c p_c e_c``, through which errors and ranks teach the
 transformer; its deviation adds the spread over the likeliest codes to what the decoder leaves over.
@@ -13,6 +13,8 @@ Knowledge-Based Systems.
 Differs from the reference, because:
 
 * its tokens use labels that are not known yet, and so does what is foretold (`encoders.factor_vqvae_gpt.foretold`);
+* all of its decoder learns on, here only the maps from an asset to its own return and exposures: the network from codes
+  to factors, too, says the same every epoch, and on the synthetic market forecasts are no worse for it;
 * it decodes the likeliest code, whose choice has no gradient, so that only the cross-entropy reaches its transformer;
 * its rank loss compares days of one stock; here stocks of one day;
 * the embedding of the asset joins the last position, so that the choice of a code knows today's features;
@@ -20,7 +22,7 @@ Differs from the reference, because:
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -137,11 +139,13 @@ class Reading(NamedTuple):
     Attributes:
         asset: Embeddings of the packed assets.
         codes: Those of the realised labels, and in training of the last day's own; -1 where a label is unknown.
+        factors: As the realised labels leave them.
         market: The market's features, day by day.
     """
 
     asset: Float[Tensor, "S H"]
     codes: Int[Tensor, "S n"]
+    factors: Float[Tensor, "S k"]
     market: Float[Tensor, "B L m"]
 
 
@@ -175,9 +179,8 @@ class FactorVQVAEPredictorEncoder(Encoder):
         self.config = config
         first = config.tokens
         self.stage = first.build(shape)
-        for part in (self.stage.extractor, self.stage.tokens, self.stage.norm, self.stage.quantizer):
-            part.requires_grad_(False)
-        self.stage.unknown.requires_grad_(False)  # what is expected of today takes its place
+        self.stage.requires_grad_(False)
+        self.stage.decoder.requires_grad_(True)
         self.market = MarketMemory(first.market_features, config.width)
         size = (first.dim, first.codebook_size, first.lookback, config.width, config.depth, config.heads)
         self.gpt = CodeGPT(*size, config.dropout)
@@ -186,7 +189,7 @@ class FactorVQVAEPredictorEncoder(Encoder):
 
     def remember(self, windows: WindowStore) -> None:
         """From now on training reads each of these windows once, by the first stage as it is."""
-        self._remembered = Remembered(windows, self._read_all)
+        self._remembered = Remembered(windows, lambda window: _narrow(self._read_all(window)))
 
     @property
     def codebook_sizes(self) -> Mapping[str, int]:
@@ -199,19 +202,18 @@ class FactorVQVAEPredictorEncoder(Encoder):
         known = mask & label.isfinite()
         standard = self.stage.label_scale.standard(label, known)
         remembered = self._remembered if self.training else None
-        reading = self._read_all(window) if remembered is None else Reading(*remembered(window.day))
-        codes = reading.codes.long()
-        today = self.foretell(reading._replace(codes=codes[:, :-1]), mask)
+        reading = self._read_all(window) if remembered is None else _wide(remembered(window.day))
+        today = self.foretell(reading._replace(codes=reading.codes[:, :-1]), mask)
         mean, std = unpack(today.returns.mean, mask), unpack(today.returns.std, mask).where(mask, 1.0)
         with torch.autocast(label.device.type, enabled=False):
             terms = {
-                "code": config.code * self.surprise(today, codes),
+                "code": config.code * self.surprise(today, reading.codes),
                 "error": config.error * masked_mean((mean - standard).square(), known),
                 "likelihood": config.likelihood * gaussian_nll(mean.detach(), std, standard, known),
                 "pairs": config.pairs * pairwise_rank_loss(mean, standard, known),
                 "rank": config.rank * rank_loss(mean, label, known),
             }
-        return Encoding.summed(terms, self.stage.in_units(today.returns, mask), {"returns": codes})
+        return Encoding.summed(terms, self.stage.in_units(today.returns, mask), {"returns": reading.codes})
 
     @torch.no_grad()
     def infer(
@@ -242,8 +244,9 @@ class FactorVQVAEPredictorEncoder(Encoder):
         with torch.no_grad(), evaluating(self.stage):
             seen = self.stage.look(features, mask)
             labels = seen.labels if own is None else torch.cat([seen.labels, own[:, None]], 1)
+            codes = self.stage.quantise(labels, there).codes
             market = market_of(features, mask, self.config.tokens.market_features)
-            return Reading(seen.asset, self.stage.quantise(labels, there).codes, market)
+            return Reading(seen.asset, codes, self._factors(codes[:, : self.config.lookback]), market)
 
     def _read_all(self, window: Window) -> Reading:
         known = window.mask & window.forward_return.isfinite()
@@ -280,23 +283,38 @@ class FactorVQVAEPredictorEncoder(Encoder):
         """Returns the vectors of codes that are known."""
         return F.embedding(codes, self.vectors())
 
+    def _factors(self, codes: Int[Tensor, "S n"]) -> Float[Tensor, "S k"]:
+        if not len(codes):
+            return self.gpt.start.new_zeros(0, self.config.tokens.factors)
+        factors: Tensor = self.stage.factors(self.words(codes))[1][0].float()
+        return factors
+
     def _decode(self, reading: Reading, chance: Float[Tensor, "S C"], expected: Float[Tensor, "S d"]) -> Returns:
         returns: Returns
         if not len(expected):
             (returns,) = self.stage.decoder(reading.asset, expected.new_zeros(0, self.config.tokens.factors))
             return returns
-        _, state = self.stage.factors(self.words(reading.codes))
-        after = self.stage.factors(expected[:, None], state)[0][:, 0]
+        after = self.stage.factors(expected[:, None], reading.factors[None])[0][:, 0]
         with torch.no_grad():
             likely, codes = chance.detach().topk(min(LIKELIEST, chance.shape[1]))
-            words, states = (
-                rearrange(self.words(codes), "s c d -> (s c) 1 d"),
-                repeat(state, "1 s k -> 1 (s c) k", c=codes.shape[1]),
-            )
-            each = rearrange(self.stage.factors(words, states)[0], "(s c) 1 k -> c s k", c=codes.shape[1])
+            words = rearrange(self.words(codes), "s c d -> (s c) 1 d")
+            before = repeat(reading.factors, "s k -> 1 (s c) k", c=codes.shape[1])
+            each = rearrange(self.stage.factors(words, before)[0], "(s c) 1 k -> c s k", c=codes.shape[1])
         returns, *others = self.stage.decoder(reading.asset, after, *each)
         with torch.no_grad():
             weight, value = likely / likely.sum(-1, keepdim=True), torch.stack([other.mean for other in others], -1)
             middle = (weight * value).sum(-1, keepdim=True)
             spread = (weight * (value - middle).square()).sum(-1)
         return returns._replace(std=(returns.std.square() + spread).sqrt())
+
+
+def _narrow(reading: Reading) -> Reading:
+    # Recurrent networks answered in the precision of autocast: nothing is lost.
+    kind = reading.asset.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+    return reading._replace(asset=reading.asset.to(dtype), codes=reading.codes.int(), factors=reading.factors.to(dtype))
+
+
+def _wide(narrow: Iterable[Tensor]) -> Reading:
+    reading = Reading(*narrow)
+    return reading._replace(asset=reading.asset.float(), codes=reading.codes.long(), factors=reading.factors.float())
