@@ -1,6 +1,6 @@
 """FactorVAE and FactorVQVAE: days a second that training takes in, at the sizes of the public implementations.
 
-    python -m benchmarks encoders [--assets 300] [--batch 8] [--threads 2] [--steps 10] [--precision bf16]
+    python -m benchmarks encoders [--assets 300] [--batch 8] [--threads 2] [--processes 2] [--steps 10]
 
 A step is all that training does for a batch of days: gather the windows, the losses, their gradient, clipping, AdamW.
 The fastest of several is told, since other work on a machine can only slow one down, and so is what it takes of the
@@ -12,13 +12,19 @@ stage reads its frozen first stage once a run (`encoders.remembered`); that firs
 """
 
 import dataclasses
+import multiprocessing
+import tempfile
 import time
+from multiprocessing.queues import SimpleQueue
 from typing import Literal
 
 import torch
 import tyro
 from rich.console import Console
 from rich.table import Table
+from torch import distributed
+from torch.multiprocessing import spawn
+from torch.nn.parallel import DistributedDataParallel
 
 from encoders.base import Encoder, EncoderConfig
 from encoders.factor_vae import FactorVAE
@@ -27,6 +33,9 @@ from encoders.factor_vqvae_predictor import FactorVQVAEPredictor
 from encoders.launch import native_precision
 from encoders.stages import Remembering
 from encoders.windows import WindowStore
+
+Spent = tuple[float, float]
+"""Wall-clock and processor seconds."""
 
 LOOKBACK, N_FEATURES, N_DAYS = 20, 158, 120
 SMALL = FactorVQVAE(hidden=64, dim=64, codebook_size=128)
@@ -49,7 +58,9 @@ class Options:
     batch: int = 8
     """Days of a step."""
     threads: int = 2
-    """Threads of the processor."""
+    """Threads of the processor, of all processes together."""
+    processes: int = 1
+    """Processes that share the days of a step and average their gradients, as under torchrun."""
     steps: int = 10
     """Steps after the first."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -59,22 +70,36 @@ class Options:
 def main(argv: list[str] | None = None) -> None:
     """Prints the table."""
     options = tyro.cli(Options, args=argv, prog="python -m benchmarks encoders")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(options.threads)
+    if options.batch % options.processes or options.threads % options.processes:
+        raise SystemExit("encoders: --processes must divide --batch and --threads; change one of them")
     table = Table("encoder", "days / s", "days / cpu s", "goal, days / s", "reference, days / s")
     for name, (config, goal, reference) in CASES.items():
         wall, processor = measured(config, options)
         table.add_row(name, f"{options.batch / wall:.0f}", f"{options.batch / processor:.0f}", goal, reference)
     table.caption = (
         f"N = {options.assets}, T = {LOOKBACK}, F = {N_FEATURES}, {options.batch} days a step, "
-        f"{precision(options)}, {options.threads} threads, torch {torch.__version__}"
+        f"{precision(options)}, {options.threads} threads in {options.processes} processes, torch {torch.__version__}"
     )
     Console().print(table)
-    torch.set_num_threads(threads)
 
 
-def measured(config: EncoderConfig, options: Options) -> tuple[float, float]:
+def measured(config: EncoderConfig, options: Options) -> Spent:
     """Returns wall-clock and processor seconds of a training step."""
+    with tempfile.TemporaryDirectory() as folder:
+        results = multiprocessing.get_context("spawn").SimpleQueue()
+        spawn(_process, (config, options, f"file://{folder}/meeting", results), nprocs=options.processes)
+        spent = [results.get() for _ in range(options.processes)]
+    return max(wall for wall, _ in spent), sum(processor for _, processor in spent)
+
+
+def _process(rank: int, config: EncoderConfig, options: Options, meeting: str, results: SimpleQueue[Spent]) -> None:
+    torch.set_num_threads(options.threads // options.processes)
+    distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=options.processes)
+    results.put(_step(config, options))
+    distributed.destroy_process_group()
+
+
+def _step(config: EncoderConfig, options: Options) -> Spent:
     torch.manual_seed(0)
     market_features = 1 + SMALL.market_features if isinstance(config, FactorVQVAE | FactorVQVAEPredictor) else 0
     store = _store(options.assets, N_FEATURES + market_features)
@@ -82,13 +107,15 @@ def measured(config: EncoderConfig, options: Options) -> tuple[float, float]:
     if isinstance(encoder, Remembering):
         _read_all_days(encoder, store, options)
     optimizer = torch.optim.AdamW(encoder.parameter_groups(1e-4, 0.05), fused=True)
-    workspace = store.workspace(options.batch)
+    model = DistributedDataParallel(encoder) if options.processes > 1 else encoder
+    share = options.batch // options.processes
+    workspace = store.workspace(share)
     best = (float("inf"), float("inf"))
     for step in range(options.steps + 1):
-        days = torch.randperm(N_DAYS - LOOKBACK)[: options.batch] + LOOKBACK
+        days = torch.randperm(N_DAYS - LOOKBACK)[:share] + LOOKBACK
         wall, processor = time.perf_counter(), time.process_time()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision(options) == "bf16"):
-            loss = encoder(store.gather(days, workspace)).loss
+            loss = model(store.gather(days, workspace)).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
         optimizer.step()
