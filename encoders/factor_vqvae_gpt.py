@@ -30,53 +30,99 @@ class MarketMemory(nn.Module):
         return torch.cat([self.before.expand(len(seen), 1, -1), seen], 1)
 
 
-class MarketBlock(nn.Module):
-    """One pre-norm layer: causal self-attention, causal attention to the market, a perceptron; all residual."""
+class OwnAttention(nn.Module):
+    """Causal self-attention among the positions of each asset."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
-        self.own = nn.Linear(width, 3 * width)
-        self.own_out = nn.Linear(width, width)
+        self.norm = nn.LayerNorm(width)
+        self.projection = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Float[Tensor, "S p w"]) -> Float[Tensor, "S p w"]:
+        """Returns what each position takes from those before it and from itself."""
+        projected = self.projection(self.norm(x))
+        query, key, value = rearrange(projected, "s p (three h k) -> three s h p k", three=3, h=self.heads)
+        mixed: Tensor = self.out(short_attention(query, key, value, _causal(x)))
+        return mixed
+
+
+class MarketAttention(nn.Module):
+    """Causal attention of each asset's positions to the market's memory."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width)
         self.ask = nn.Linear(width, width)
         self.market = nn.Linear(width, 2 * width)
-        self.market_out = nn.Linear(width, width)
+        self.out = nn.Linear(width, width)
+
+    def forward(
+        self, x: Float[Tensor, "S p w"], memory: Float[Tensor, "B p w"], day: Float[Tensor, "S B"]
+    ) -> Float[Tensor, "S p w"]:
+        """Returns what each position takes; `day` is one at an asset's row of the memory and zero elsewhere.
+
+        The product with it copies a row for every asset, and its gradient adds them up, both faster than by index.
+        """
+        query = rearrange(self.ask(self.norm(x)), "s p (h k) -> s h p k", h=self.heads)
+        looked_at = rearrange(self.market(memory), "b p (two h k) -> b (two h p k)", two=2, h=self.heads)
+        of_asset = day @ looked_at
+        key, value = rearrange(of_asset, "s (two h p k) -> two s h p k", two=2, h=self.heads, p=memory.shape[1])
+        mixed: Tensor = self.out(short_attention(query, key, value, _causal(x)))
+        return mixed
+
+
+class GPTLayer(nn.Module):
+    """One pre-norm layer: self-attention, in some layers attention to the market, a perceptron; all residual."""
+
+    def __init__(self, width: int, heads: int, dropout: float, market: bool) -> None:
+        super().__init__()
+        self.own = OwnAttention(width, heads)
+        self.market = MarketAttention(width, heads) if market else None
+        self.norm = nn.LayerNorm(width)
         self.perceptron = Perceptron(width)
         self.dropout = nn.Dropout(dropout)
 
     def forward(
         self, x: Float[Tensor, "S p w"], memory: Float[Tensor, "B p w"], day: Float[Tensor, "S B"]
     ) -> Float[Tensor, "S p w"]:
-        """Returns the positions after one layer; `day` is one at each asset's row of the memory and zero elsewhere.
-
-        The product with it copies a row for every asset, and its gradient adds them up, both faster than by index.
-        """
-        seen = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
-        query, key, value = rearrange(
-            self.own(self.norms[0](x)), "s p (three h k) -> three s h p k", three=3, h=self.heads
-        )
-        x = x + self.dropout(self.own_out(short_attention(query, key, value, seen)))
-        query = rearrange(self.ask(self.norms[1](x)), "s p (h k) -> s h p k", h=self.heads)
-        looked_at = rearrange(self.market(memory), "b p (two h k) -> b (two h p k)", two=2, h=self.heads)
-        key, value = rearrange(day @ looked_at, "s (two h p k) -> two s h p k", two=2, h=self.heads, p=memory.shape[1])
-        x = x + self.dropout(self.market_out(short_attention(query, key, value, seen)))
-        x = x + self.dropout(self.perceptron(self.norms[2](x)))
+        """Returns the positions after one layer."""
+        x = x + self.dropout(self.own(x))
+        if self.market is not None:
+            x = x + self.dropout(self.market(x, memory, day))
+        x = x + self.dropout(self.perceptron(self.norm(x)))
         return x
+
+
+def _causal(x: Float[Tensor, "S p w"]) -> Bool[Tensor, "p p"]:
+    return torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
 
 
 class CodeGPT(nn.Module):
     """What follows a sequence of codes, in a market.
 
-    Codes enter as their vectors, which do not learn here; a code that is unknown does not exist for this class.
+    Codes enter as their vectors, which do not learn here; a code that is unknown does not exist for this class. The
+    first `market_layers` layers look at the market.
     """
 
-    def __init__(self, dim: int, n_codes: int, length: int, width: int, depth: int, heads: int, dropout: float) -> None:
+    def __init__(
+        self,
+        dim: int,
+        n_codes: int,
+        length: int,
+        width: int,
+        depth: int,
+        heads: int,
+        dropout: float = 0.0,
+        market_layers: int = 1,
+    ) -> None:
         super().__init__()
         self.word = nn.Linear(dim, width)
         self.start = nn.Parameter(torch.randn(width) * 0.02)
         self.position = nn.Parameter(torch.randn(length + 1, width) * 0.02)
-        self.blocks = nn.ModuleList(MarketBlock(width, heads, dropout) for _ in range(depth))
+        self.layers = nn.ModuleList(GPTLayer(width, heads, dropout, layer < market_layers) for layer in range(depth))
         self.norm = nn.LayerNorm(width)
         self.next = nn.Linear(width, n_codes)
 
@@ -91,8 +137,8 @@ class CodeGPT(nn.Module):
         words = F.embedding(codes, self.word(vectors))  # few vectors, many tokens
         x = torch.cat([self.start.to(words.dtype).expand(len(words), 1, -1), words], 1) + self.position
         of_day = F.one_hot(day, len(memory)).to(x.dtype)
-        for block in self.blocks:
-            x = block(x, memory, of_day)
+        for layer in self.layers:
+            x = layer(x, memory, of_day)
         normed: Tensor = self.norm(x)
         return normed
 

@@ -58,6 +58,7 @@ class FactorVQVAEPredictor:
         width: Width of the transformer.
         depth: Layers of it.
         heads: Heads of its attention.
+        market_layers: Layers, from the first on, that look at the market.
         dropout: Share dropped in training.
         code: Weight of the cross-entropy of the codes to come.
         error: Weight of the squared error of the label decoded from the expected code.
@@ -71,6 +72,7 @@ class FactorVQVAEPredictor:
     width: int = 64
     depth: int = 4
     heads: int = 4
+    market_layers: int = 1
     dropout: float = 0.0
     code: float = 1.0
     error: float = 1.0
@@ -95,6 +97,10 @@ class FactorVQVAEPredictor:
         """
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is no multiple of the heads, {self.heads}; change either")
+        if not 1 <= self.market_layers <= self.depth:
+            raise ValueError(
+                f"market_layers is {self.market_layers} of depth {self.depth}; expected at least 1 and at most all"
+            )
         if self.tokens.market_features < 1:
             raise ValueError(
                 "encoder.tokens.market_features is 0, but the transformer looks at the market; add windows"
@@ -183,7 +189,7 @@ class FactorVQVAEPredictorEncoder(Encoder):
         self.stage.decoder.requires_grad_(True)
         self.market = MarketMemory(first.market_features, config.width)
         size = (first.dim, first.codebook_size, first.lookback, config.width, config.depth, config.heads)
-        self.gpt = CodeGPT(*size, config.dropout)
+        self.gpt = CodeGPT(*size, config.dropout, config.market_layers)
         self.asset = nn.Linear(first.hidden, config.width)
         self._remembered: Remembered | None = None
 

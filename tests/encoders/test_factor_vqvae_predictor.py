@@ -76,7 +76,12 @@ def gradient(encoder: FactorVQVAEPredictorEncoder, **weights: float) -> dict[str
 @pytest.mark.parametrize("term", ["pairs", "rank", "error"])
 def test_ranks_and_errors_reach_the_transformer(encoder: FactorVQVAEPredictorEncoder, term: str) -> None:
     found = gradient(encoder, **{term: 1.0})
-    for name in ("gpt.blocks.0.own.weight", "gpt.word.weight", "gpt.next.weight", "market.days.weight_ih_l0"):
+    for name in (
+        "gpt.layers.0.own.projection.weight",
+        "gpt.word.weight",
+        "gpt.next.weight",
+        "market.days.weight_ih_l0",
+    ):
         grad = found[name]
         assert grad is not None
         assert grad.any(), f"{term} does not reach {name}"
@@ -117,9 +122,10 @@ def test_pairs_are_those_of_one_day() -> None:
     assert pairwise_rank_loss(forecast, label, label.isfinite()) == 0
 
 
-def test_no_position_knows_a_later_token_or_market() -> None:
+@pytest.mark.parametrize("layers", [1, 2])
+def test_no_position_knows_a_later_token_or_market(layers: int) -> None:
     torch.manual_seed(0)
-    gpt, memory = CodeGPT(8, 5, 6, 16, 2, 2, 0.0).eval(), MarketMemory(3, 16)
+    gpt, memory = CodeGPT(8, 5, 6, 16, 2, 2, market_layers=layers).eval(), MarketMemory(3, 16)
     codes, vectors, market, day = (
         torch.randint(5, (4, 6)),
         torch.randn(5, 8),
@@ -265,3 +271,17 @@ def test_a_first_stage_that_does_not_fit_is_refused(run: Path, tmp_path: Path) -
     other = data_of(label=Label("next_open", 1))
     with pytest.raises(ValueError, match="label"):
         named.begin(named.build(other.store.shape), other)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"heads": 3}, "width 16 is no multiple of the heads, 3"),
+        ({"market_layers": 0}, "market_layers is 0 of depth 2"),
+        ({"market_layers": 3}, "market_layers is 3 of depth 2"),
+        ({"tokens": replace(SMALL, market_features=0)}, "market_features is 0, but the transformer looks"),
+    ],
+)
+def test_a_size_that_does_not_fit_is_refused(change: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(CONFIG, **change).build(SHAPE)  # type: ignore[arg-type]
