@@ -14,12 +14,12 @@ from encoders.audit import Audit, Training
 from encoders.checkpoint import Checkpoint
 from encoders.extraction import Extraction, extract
 from encoders.factor_vqvae_gpt import CodeGPT, MarketMemory, foretold
-from encoders.factor_vqvae_predictor import FactorVQVAEPredictor, FactorVQVAEPredictorEncoder
+from encoders.factor_vqvae_predictor import FactorVQVAEPredictor, FactorVQVAEPredictorEncoder, Reading
 from encoders.factor_vqvae_scenarios import scenarios
 from encoders.losses import pairwise_rank_loss
 from encoders.schedule import Optim
 from encoders.training import Experiment, pretrain
-from encoders.windows import InputShape
+from encoders.windows import InputShape, Window
 from market.labels import Label
 from tests.encoders import test_factor_vqvae as stage_one
 from tests.encoders.conformance import SetConformance, make_window, trained
@@ -228,6 +228,23 @@ def test_training_on_remembered_days_is_training(encoder: FactorVQVAEPredictorEn
     fresh.stage.extractor.features.weight.data.mul_(3.0)  # of a stage that is not frozen, memories are wrong
     torch.testing.assert_close(fresh(data.store.gather(days)).loss, plain.loss)
     assert not torch.allclose(fresh.eval()(data.store.gather(days)).loss, plain.loss)  # valid days are not remembered
+
+
+def test_a_run_reads_each_training_day_once(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    read = FactorVQVAEPredictorEncoder._read_all
+
+    def counted(self: FactorVQVAEPredictorEncoder, window: Window) -> Reading:
+        if self.training:
+            asked.extend(window.day.tolist())
+        return read(self, window)
+
+    monkeypatch.setattr(FactorVQVAEPredictorEncoder, "_read_all", counted)
+    data = data_of()
+    pretrain(Experiment(replace(SECOND, run=str(run)), data, Optim(epochs=3, batch_size=8)), tmp_path)
+    assert len(asked) == len(set(asked))
+    assert set(asked) <= set(data.train_days.tolist())
+    assert len(asked) > len(data.train_days) - 8  # all but what three incomplete batches left out
 
 
 def test_an_interrupted_run_remembers_the_same(run: Path, tmp_path: Path) -> None:
