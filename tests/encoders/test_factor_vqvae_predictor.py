@@ -17,6 +17,7 @@ from encoders.factor_vqvae_gpt import CodeGPT, MarketMemory, foretold
 from encoders.factor_vqvae_predictor import FactorVQVAEPredictor, FactorVQVAEPredictorEncoder, Reading
 from encoders.factor_vqvae_scenarios import scenarios
 from encoders.losses import pairwise_rank_loss
+from encoders.pipeline import prepare
 from encoders.schedule import Optim
 from encoders.training import Experiment, pretrain
 from encoders.windows import InputShape, Window
@@ -25,6 +26,7 @@ from tests.encoders import test_factor_vqvae as stage_one
 from tests.encoders.conformance import SetConformance, make_window, trained
 from tests.encoders.test_audit import PROVENANCE
 from tests.encoders.test_factor_vqvae import LABEL, SCALING, SMALL, TINY, data_of
+from tests.encoders.tiny import SPLIT, bars
 
 SHAPE = stage_one.TestFactorVQVAE.shape
 
@@ -159,6 +161,30 @@ def test_what_is_foretold_is_never_known(span: int) -> None:
     assert foretold(codes, span)[2].tolist() == [[True] * (6 - span + 1) + [False]]
 
 
+def test_the_deviation_is_that_of_the_decoder_and_of_the_likeliest_codes(encoder: FactorVQVAEPredictorEncoder) -> None:
+    window, stage = make_window(CONFIG, SHAPE), encoder.stage
+    encoder.eval()
+    with torch.no_grad():
+        reading = encoder.read(window.features, window.mask)
+        today = encoder.foretell(reading, window.mask)
+        chance = encoder.gpt.next(today.last).softmax(-1)
+        for row in range(0, len(chance), 5):
+            asset, factors = reading.asset[row : row + 1], reading.factors[None, row : row + 1]
+            codes = chance[row].argsort(descending=True)[:8]
+
+            def decoded(word: Tensor, asset: Tensor = asset, factors: Tensor = factors) -> tuple[float, float]:
+                (found,) = stage.decoder(asset, stage.factors(word[None, None], factors)[0][:, 0])
+                return float(found.mean), float(found.std)
+
+            means = np.array([decoded(encoder.words(code))[0] for code in codes])
+            weight = (chance[row, codes] / chance[row, codes].sum()).numpy()
+            spread = (weight * (means - (weight * means).sum()) ** 2).sum()
+            mean, std = decoded(chance[row] @ encoder.vectors())
+            assert spread > 0
+            np.testing.assert_allclose(today.returns.mean[row], mean, rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(today.returns.std[row], np.sqrt(std**2 + spread), rtol=1e-4)
+
+
 def test_scenarios_are_those_of_their_generator(encoder: FactorVQVAEPredictorEncoder) -> None:
     window = make_window(CONFIG, SHAPE)
 
@@ -177,6 +203,12 @@ def test_scenarios_are_those_of_their_generator(encoder: FactorVQVAEPredictorEnc
     assert draw(0, top_k=1)[0].equal(draw(1, top_k=1)[0])
     assert draw(0, temperature=1e-4)[0].equal(draw(0, top_k=1)[0])
     assert len(draw(0, temperature=100.0)[0].unique()) > len(draw(0, top_k=2)[0].unique())
+    greedy = draw(0, top_k=1)[0][window.mask]
+    with torch.no_grad():
+        today = encoder.foretell(encoder.read(window.features, window.mask), window.mask)
+        likeliest = encoder.gpt.next(today.last).argmax(-1)
+    assert greedy[:, SMALL.span - 1].equal(likeliest), "today's own label is known `span` days on"
+    assert (greedy != greedy[:, :1]).any(), "what was drawn is not read on the next day"
     with pytest.raises(ValueError, match=r"temperature 0\.0"):
         draw(0, temperature=0.0)
     nobody = scenarios(encoder, window.features, window.mask & False, 2, torch.Generator())
@@ -285,6 +317,10 @@ def test_a_first_stage_that_does_not_fit_is_refused(run: Path, tmp_path: Path) -
         begin(named, days=replace(data.days, valid=slice(data.days.valid.start, data.days.valid.stop - 8)))
     with pytest.raises(ValueError, match=r"quantizer\.codebook has"):
         begin(replace(named, tokens=replace(TINY, codebook_size=32)))
+    shorter = replace(SPLIT, train=("2020-01-20", SPLIT.train[1]))
+    later = prepare(bars(), data.pipeline.features, SCALING, 8, LABEL, shorter)
+    with pytest.raises(ValueError, match="another scaling of the features, or fitted it on other days"):
+        named.begin(named.build(later.store.shape), later)
     other = data_of(label=Label("next_open", 1))
     with pytest.raises(ValueError, match="label"):
         named.begin(named.build(other.store.shape), other)
