@@ -59,6 +59,21 @@ def test_bars_are_possible_and_events_happen(halted_bars):
     assert np.isnan(flat).all() if halted_bars == "absent" else (panel["high"][halted] == panel["low"][halted]).all()
 
 
+def test_a_halt_lasts_five_days_on_average():
+    rare = Events(listings=0, delistings=0, halts=0.001, splits=0)  # so rare that they hardly ever meet
+    panel = Synthetic(stocks=400, days=3000, events=rare).generate().panel
+    resting = np.pad(panel.listed & ~panel.tradable, ((1, 1), (0, 0)))
+    starts = (resting[1:] & ~resting[:-1]).sum()
+    assert starts > 1000
+    assert abs(resting.sum() / starts - 5.0) < 0.4
+
+
+def test_noise_alone_earns_nothing():
+    wild = Dynamics(volatility=0.05, autocorrelation=0)
+    close = Synthetic(stocks=200, days=3000, signal=0, dynamics=wild, events=NO_EVENTS).generate().close
+    assert abs((close[1:] / close[:-1] - 1).mean()) < 6e-4  # log returns of the same mean would earn half a variance
+
+
 def test_volume_follows_moves(small):
     panel = small.panel
     moves = np.abs(np.diff(np.log(panel["close"]), axis=0))
@@ -68,7 +83,7 @@ def test_volume_follows_moves(small):
 
 
 def test_splits_undone_by_adj_close(small):
-    raw = replace(SMALL, events=replace(MANY, adjusted=False)).generate()
+    raw = replace(SMALL, events=replace(MANY, adjusted=False, splits=0.1)).generate()
     panel, adjusted = raw.panel, small.panel
     assert panel.fields[-1] == "adj_close"
     np.testing.assert_allclose(panel["adj_close"], adjusted["close"], rtol=1e-12)
@@ -77,7 +92,7 @@ def test_splits_undone_by_adj_close(small):
     jumps = (factor[:-1] / factor[1:])[np.isfinite(factor[:-1] / factor[1:])].round(6)
     assert set(jumps) > {1.0, 2.0, 3.0}
     assert (jumps % 1 == 0).all()
-    np.testing.assert_allclose(factor[-1][np.isfinite(factor[-1])], 1)
+    np.testing.assert_allclose(factor[-1][np.isfinite(factor[-1])], 1)  # also of stocks that are split on that day
 
 
 def test_factors_have_the_stated_volatility_and_autocorrelation():

@@ -158,6 +158,14 @@ def test_mistakes_are_one_line(workdir, tmp_path) -> None:
         main(["--reference", "tiny_ridge", "--runs", str(tmp_path), "--workdir", str(workdir)])
 
 
+def test_forecasts_of_transformed_labels_are_judged_on_returns(workdir) -> None:
+    ranked = ridge(workdir, name="ranked", label=Label(transform="rank"))
+    main(command(workdir, ranked, more=["--name", "ranked"]))
+    found = json.loads((workdir / "evaluate" / "ranked" / "comparison.json").read_text())["forecasts"]
+    metrics = json.loads((workdir / "pretrain" / "ranked" / "metrics.json").read_text())
+    assert found["encoders"]["ranked"]["test"]["ic"] == metrics["test"]["ic"] != metrics["test"]["rank_ic"]
+
+
 def test_a_second_stage_follows_the_first_ones_run_of_its_seed() -> None:
     first = load_python("configs/pretrain/csi300_factor_vqvae_tokens.py", Pretrain)
     second = load_python("configs/pretrain/csi300_factor_vqvae.py", Pretrain)
