@@ -83,7 +83,7 @@ def test_volume_follows_moves(small):
 
 
 def test_splits_undone_by_adj_close(small):
-    raw = replace(SMALL, events=replace(MANY, adjusted=False, splits=0.1)).generate()
+    raw = replace(SMALL, events=replace(MANY, adjusted=False)).generate()
     panel, adjusted = raw.panel, small.panel
     assert panel.fields[-1] == "adj_close"
     np.testing.assert_allclose(panel["adj_close"], adjusted["close"], rtol=1e-12)
@@ -92,7 +92,15 @@ def test_splits_undone_by_adj_close(small):
     jumps = (factor[:-1] / factor[1:])[np.isfinite(factor[:-1] / factor[1:])].round(6)
     assert set(jumps) > {1.0, 2.0, 3.0}
     assert (jumps % 1 == 0).all()
-    np.testing.assert_allclose(factor[-1][np.isfinite(factor[-1])], 1)  # also of stocks that are split on that day
+    np.testing.assert_allclose(factor[-1][np.isfinite(factor[-1])], 1)
+
+
+def test_the_price_of_a_split_day_is_that_of_the_new_shares():
+    daily = Events(listings=0, delistings=0, halts=0, splits=1.0, adjusted=False)
+    panel = Synthetic(stocks=5, days=4, events=daily).generate().panel
+    factor = panel["close"] / panel["adj_close"]
+    np.testing.assert_allclose(factor[-1], 1)
+    assert (factor[:-1] / factor[1:] >= 1.999).all()
 
 
 def test_factors_have_the_stated_volatility_and_autocorrelation():
