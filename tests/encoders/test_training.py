@@ -18,6 +18,7 @@ from accelerate.state import AcceleratorState, PartialState
 import encoders.training as training
 from encoders.checkpoint import Checkpoint
 from encoders.launch import launched, lost_threads, refuse_lost_processes
+from encoders.resume import Progress
 from encoders.schedule import Optim, epoch_batches
 from encoders.training import Experiment, averaged, pretrain
 from evaluation.prediction import prediction_metrics
@@ -355,3 +356,15 @@ def test_a_run_that_has_had_enough_stops_and_a_continued_one_asks_again(tmp_path
     asked.clear()
     pretrain(told, tmp_path)
     assert asked == [found]
+
+
+def test_progress_sums_batches_and_keeps_the_first_of_equals() -> None:
+    progress = Progress()
+    progress.add({"total": 1.0, "rank": 0.5})
+    progress.add({"total": 3.0, "rank": 0.25})
+    assert (progress.batch, progress.sums) == (2, {"total": 4.0, "rank": 0.75})
+    values = (None, 0.1, 0.1, None, 0.2)
+    for value, better in zip(values, (True, True, False, False, True), strict=True):
+        assert progress.improves(value) == better
+        progress.finish_epoch({})
+    assert (progress.best_epoch, progress.best_value, progress.sums) == (4, 0.2, {})
