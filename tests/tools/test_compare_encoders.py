@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from market.sources.synthetic import Synthetic
 from market.splits import Split
 from tests.browser import browser, opened, undrawn_figures
 from tools.compare import main
+from tools.comparison import forecasts
 from tools.comparison.forecasts import seeded
 
 
@@ -164,6 +166,21 @@ def test_forecasts_of_transformed_labels_are_judged_on_returns(workdir) -> None:
     found = json.loads((workdir / "evaluate" / "ranked" / "comparison.json").read_text())["forecasts"]
     metrics = json.loads((workdir / "pretrain" / "ranked" / "metrics.json").read_text())
     assert found["encoders"]["ranked"]["test"]["ic"] == metrics["test"]["ic"] != metrics["test"]["rank_ic"]
+
+
+def test_first_stages_are_trained_first_and_the_table_keeps_its_order(monkeypatch) -> None:
+    names = ("factor_vqvae", "factor_vqvae_tokens", "gru")
+    configs = [load_python(f"configs/pretrain/csi300_{name}.py", Pretrain) for name in names]
+    trained: list[str] = []
+
+    def record(experiment: Pretrain, workdir: Path) -> Path:
+        trained.append(experiment.name)
+        return workdir / experiment.name
+
+    monkeypatch.setattr(forecasts, "pretrained_encoder", record)
+    folders = forecasts.trained_encoders(configs, (), Path("w"))
+    assert folders == [Path("w") / f"csi300_{name}" for name in names]
+    assert trained == ["csi300_factor_vqvae_tokens", "csi300_gru", "csi300_factor_vqvae"]
 
 
 def test_a_second_stage_follows_the_first_ones_run_of_its_seed() -> None:

@@ -35,14 +35,18 @@ def trained_encoders(experiments: Sequence[Pretrain], seeds: Sequence[int], work
     """Trains every encoder with every seed unless that is done, and returns the directories of the runs.
 
     Each seed of ``name`` is an ordinary run ``name_seed_0``, ... Without seeds each config runs as it stands. Finished
-    runs are left alone; an interrupted one continues.
+    runs are left alone; an interrupted one continues. First stages are trained before the second ones that name them.
 
     Raises:
         ValueError: The experiments do not ask the same question, or a directory holds a run of another configuration.
     """
     refuse_other_questions(experiments)
     runs = [one for experiment in experiments for one in (seeded(experiment, seeds) if seeds else [experiment])]
-    return [pretrained_encoder(one, workdir) for one in runs]
+    folders = {
+        one.name: pretrained_encoder(one, workdir)
+        for one in sorted(runs, key=lambda run: isinstance(run.encoder, LaterStage))
+    }
+    return [folders[one.name] for one in runs]
 
 
 def seeded(experiment: Pretrain, seeds: Sequence[int]) -> list[Pretrain]:
