@@ -14,7 +14,7 @@ from evaluation.formats import called, number, percent, with_interval
 from evaluation.tables import interval
 from market.pages import Page, styled, table
 
-COEFFICIENTS = (("ic", "IC", 4), ("icir", "ICIR", 3), ("rank_ic", "rank IC", 4), ("rank_icir", "rank ICIR", 3))
+OTHERS = (("rank_icir", "rank ICIR", 3), ("ic", "IC", 4), ("icir", "ICIR", 3))
 
 
 def report(
@@ -33,6 +33,7 @@ def report(
     page.markup(f'<div class="verdict"><ul>{sentences}</ul></div>')
     for part in ("test", "valid"):
         page.heading(f"Forecasts, {part} days")
+        page.text(_extent(result, part), quiet=True)
         page.markup(forecast_table(result, part))
     page.heading("Rank coefficient added up over the test days")
     page.figure(growth_figure(forecasters))
@@ -71,24 +72,24 @@ def verdicts(result: Mapping[str, Any]) -> list[str]:
 
 
 def forecast_table(result: Mapping[str, Any], part: str) -> str:
-    """Returns the coefficients of each encoder, the interval over days first and that over seeds below it."""
-    columns = ["encoder", "seeds", *(words for _, words, _ in COEFFICIENTS), "t (Newey-West)", "days", "assets"]
+    """Returns the coefficients of each encoder; of the rank IC the interval over days, and that over seeds below it."""
     paired = result["reference"] is not None
-    if paired:
-        columns += [f"rank IC less that of {called(result['reference'])}", "p"]
+    beside = [f"less that of {called(result['reference'])}", "p"] if paired else []
     rows = []
     for name, one in result["encoders"].items():
         found = one[part]
-        cells = [
-            number(found[key], digits)
-            + _interval(found.get(f"{key}_ci"), digits, "days")
-            + _interval(found[f"{key}_seeds_ci"], digits, "seeds")
-            for key, _, digits in COEFFICIENTS
-        ]
-        row = [html.escape(called(name)), str(one["n_seeds"]), *cells, number(found["rank_ic_t"])]
-        row += [f"{found['n_days']:,}", f"{found['n_assets']:,}"]
-        rows.append(row + (_against(found["against"], 4) if paired else []))
-    return table(columns, rows, _kinds(result))
+        skill = number(found["rank_ic"], 4) + _interval(found["rank_ic_ci"], 4, "days")
+        row = [html.escape(called(name)), str(one["n_seeds"]), skill + _interval(found["rank_ic_seeds_ci"], 4, "seeds")]
+        row += _against(found["against"], 4) if paired else []
+        rows.append([*row, number(found["rank_ic_t"]), *(number(found[key], digits) for key, _, digits in OTHERS)])
+    others = (words for _, words, _ in OTHERS)
+    return table(["encoder", "seeds", "rank IC", *beside, "t (Newey-West)", *others], rows, _kinds(result))
+
+
+def _extent(result: Mapping[str, Any], part: str) -> str:
+    assets = sorted({one[part]["n_assets"] for one in result["encoders"].values()})
+    days = max(one[part]["n_days"] for one in result["encoders"].values())
+    return f"{days:,} days, {assets[0]:,}{f' to {assets[-1]:,}' if len(assets) > 1 else ''} assets."
 
 
 def trading_table(result: Mapping[str, Any], rule: str) -> str:
