@@ -81,11 +81,12 @@ class ReturnTokens(nn.Module):
         """Returns the tokens of standard labels, of the rows of a window or of these and the last day's own."""
         wide = self.wide(F.gelu(self.inner(labels[..., None])))
         n, dim = labels.shape[1], self.out.in_features
-        query, key, value = rearrange(wide[..., dim:], "s n (three h k) -> three s h n k", three=3, h=self.heads)
+        own, others = wide.split((dim, 3 * dim), -1)
+        query, key, value = rearrange(others, "s n (three h k) -> three s h n k", three=3, h=self.heads)
         back = self.distance[:n, :n]
         bias = rearrange(self.bias[back.clamp(min=0)], "n m h -> h n m")
         mixed = short_attention(query, key, value, back >= 0, bias)
-        token: Tensor = wide[..., :dim] + self.out(mixed)
+        token: Tensor = own + self.out(mixed)
         return token.float()
 
 

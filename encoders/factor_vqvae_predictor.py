@@ -272,11 +272,10 @@ class FactorVQVAEPredictorEncoder(Encoder):
     def surprise(self, today: Foretold, codes: Int[Tensor, "S n"]) -> Float[Tensor, ""]:
         """Returns the mean cross-entropy of the codes that were foretold, in units of a uniform guess's."""
         positions, target, known = foretold(codes, self.config.tokens.span)
-        asked = torch.cat([today.hidden[:, positions[:-1]].float(), today.last[:, None]], 1)
-        logits: Tensor = self.gpt.next(asked[known])
-        if not len(logits):
-            return logits.sum()
-        return F.cross_entropy(logits, target[known]) / math.log(logits.shape[1])
+        asked = torch.cat([today.hidden[:, : len(positions) - 1].float(), today.last[:, None]], 1)
+        logits: Tensor = rearrange(self.gpt.next(asked), "s q c -> (s q) c")
+        surprise = F.cross_entropy(logits, target.flatten(), ignore_index=-1, reduction="sum")
+        return surprise / known.sum().clamp(min=1) / math.log(logits.shape[1])
 
     def vectors(self) -> Float[Tensor, "C d"]:
         """Returns the vector of every code; they do not learn."""
