@@ -154,6 +154,16 @@ def test_tampered_trees_are_refused_in_one_line(how: str) -> None:
 
 
 @pytest.mark.parametrize("config", [Ridge(), LightGBM(boosting=SMALL)], ids=["ridge", "trees"])
+def test_returns_shuffled_in_time_teach_nothing(config: ClosedForm, tmp_path: Path) -> None:
+    data = tiny_data(lookback=1)
+    order = np.random.default_rng(0).permutation(len(data.panel))
+    store = replace(data.store, forward_return=data.store.forward_return[torch.from_numpy(order)])
+    shuffled = replace(data, store=store, returns=data.returns[order])
+    metrics = pretrain(Experiment(config, shuffled, Optim(batch_size=16)), tmp_path)
+    assert abs(metrics["test"]["rank_ic"]) < 4 / np.sqrt(5 * metrics["test"]["n_days"])
+
+
+@pytest.mark.parametrize("config", [Ridge(), LightGBM(boosting=SMALL)], ids=["ridge", "trees"])
 def test_a_run_leaves_what_every_run_leaves(config: ClosedForm, tmp_path: Path) -> None:
     """The checkpoint is what was fitted and judged, its states pass the audit, a second run writes the same."""
     data = tiny_data(lookback=1)

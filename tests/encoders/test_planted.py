@@ -1,15 +1,19 @@
 """Encoders without codebooks find a planted signal, and nothing where returns are shuffled in time."""
 
+from dataclasses import replace
+
 import pytest
 
 from encoders.base import EncoderConfig
 from encoders.factor_vae import FactorVAE
+from encoders.quantizers import Continuous
 from encoders.recurrent import GRU
-from tests.encoders.test_storm import Planted, learn
+from tests.encoders.test_storm import TINY, Planted, learn
 
 CONFIGS = {
     "gru": GRU(lookback=8, hidden=32),
     "factor_vae": FactorVAE(lookback=8, hidden=32, portfolios=12, factors=8, rank=1.0),
+    "continuous storm": replace(TINY, quantizer=Continuous(), codebook_size=0),
     "factor_vae of the paper": FactorVAE(lookback=8, hidden=32, portfolios=12, factors=8),
 }
 
