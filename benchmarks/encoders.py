@@ -94,9 +94,11 @@ def measured(config: EncoderConfig, options: Options) -> Spent:
 
 def _process(rank: int, config: EncoderConfig, options: Options, meeting: str, results: SimpleQueue[Spent]) -> None:
     torch.set_num_threads(options.threads // options.processes)
-    distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=options.processes)
+    if options.processes > 1:
+        distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=options.processes)
     results.put(_step(config, options))
-    distributed.destroy_process_group()
+    if options.processes > 1:
+        distributed.destroy_process_group()
 
 
 def _step(config: EncoderConfig, options: Options) -> Spent:

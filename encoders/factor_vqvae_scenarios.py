@@ -1,8 +1,9 @@
 """Futures that FactorVQVAE's second stage can imagine: codes drawn day after day, and the labels they stand for.
 
-frozen = load_encoder("workdir/pretrain/csi300_factor_vqvae/model.safetensors")
-drawn = scenarios(frozen.encoder, window.features, window.mask, 20, torch.Generator().manual_seed(0), top_k=16)
-drawn.labels  # [days, assets, 20]
+frozen = Checkpoint.load(path).restore(experiment.encoder, experiment.features, experiment.scaling)
+window = frozen.store(panel).gather(days)
+draw = torch.Generator().manual_seed(0)
+labels = scenarios(frozen.encoder, window.features, window.mask, 20, draw, top_k=16).labels  # [days, assets, 20]
 """
 
 from typing import NamedTuple

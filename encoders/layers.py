@@ -77,8 +77,9 @@ def short_attention(
     """Returns dot-product attention of short sequences, heads side by side again; every item sees at least one.
 
     Scores are cut off where their exponential would overflow, so that no maximum has to be taken off, and the sum of
-    the weights comes out of the same product as the mean. Over 21 items in bf16 on a processor, forward and backward
-    take half of what they do with a softmax and a twelfth of the fused kernel. What is not visible weighs exactly zero.
+    the weights comes out of the same product as the mean. Over 21 items in bf16 on a processor, heads 8 to 16 wide,
+    forward and backward take half of what they do with a softmax and a quarter to a tenth of the fused kernel; with
+    wider ones about as long as with a softmax. What is not visible weighs exactly zero.
     """
     mixed: Tensor = _ShortAttention.apply(query, key, value, visible, bias)  # type: ignore[no-untyped-call]
     return mixed

@@ -89,8 +89,8 @@ def assigned(
 ) -> Assigned:
     """Puts each token's code in its place; `nu` times the gradient of what follows reaches the codes too.
 
-    It equals ``straight_through`` and two ``mean_square`` and ``nu * (found - found.detach())``, gradients and all, but
-    passes over the tokens a third as often.
+    It equals ``straight_through`` and two ``mean_square`` and ``nu * (found - found.detach())``, gradients and all, in
+    two fifths of the time.
     """
     return Assigned(*_Assign.apply(tokens, vectors, codes, nu))  # type: ignore[no-untyped-call]  # torch's is untyped
 

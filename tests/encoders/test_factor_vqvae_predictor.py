@@ -100,6 +100,29 @@ def test_the_first_stage_stays_as_it_is_but_for_its_decoder(encoder: FactorVQVAE
             assert value.equal(before[name]), f"training moved {name}"
 
 
+def test_the_first_layers_look_at_the_market() -> None:
+    for market_layers in (1, 2, 3):
+        layers = CodeGPT(8, 5, 6, 16, 3, 2, market_layers=market_layers).layers
+        assert [layer.market is not None for layer in layers] == [place < market_layers for place in range(3)]
+
+
+def test_surprise_is_a_mean_over_the_codes_that_become_known(encoder: FactorVQVAEPredictorEncoder) -> None:
+    window = make_window(CONFIG, SHAPE)
+    encoder.eval()
+    with torch.no_grad():
+        reading = encoder._read_all(window)
+        today = encoder.foretell(reading._replace(codes=reading.codes[:, :-1]), window.mask)
+        found = encoder.surprise(today, reading.codes)
+        positions, target, known = foretold(reading.codes, SMALL.span)
+        assert not known.all()
+        hidden = today.hidden.clone()
+        hidden[:, -1] = today.last
+        chance = encoder.gpt.next(hidden[:, positions]).softmax(-1)[known]
+        expected = -chance[torch.arange(len(chance)), target[known]].log().mean() / np.log(SMALL.codebook_size)
+        assert encoder.surprise(today, torch.full_like(reading.codes, -1)) == 0
+    torch.testing.assert_close(found, expected)
+
+
 def test_pairs_by_hand_and_what_they_ignore() -> None:
     forecast, label = torch.tensor([[1.0, 2.0, 4.0, 9.0]]), torch.tensor([[3.0, 1.0, 2.0, torch.nan]])
     known = label.isfinite()
