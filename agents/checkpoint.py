@@ -10,11 +10,11 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
 
-from agents.building import AgentConfig
-from agents.lookup import StateTable
+from agents.algorithms.base import AgentConfig
+from agents.networks.extractors import StateTable
 from envs import BatchMarket, Tape
 from market.arrays import AnyArray
-from market.storage import read_arrays, write_arrays, write_json
+from market.storage.array_file import read_arrays, write_arrays, write_json
 
 KIND, VERSION = "policy", 1
 POLICY, RECORD = "policy.safetensors", "agent.json"

@@ -12,7 +12,7 @@ from market.panel import Panel
 from market.states import MarketStates
 
 
-class Known(NamedTuple):
+class Past(NamedTuple):
     """The past, seen from the close of one day.
 
     Attributes:
@@ -70,12 +70,12 @@ class History:
             array.flags.writeable = False
         return History(first, len(tape), tape.assets, *arrays)
 
-    def at(self, day: int) -> Known:
+    def at(self, day: int) -> Past:
         """Returns what is known after the close of `day`, a row of the tape."""
         if not 0 <= day < self.days:
             raise ValueError(f"day {day} is outside the {self.days} days of the history's tape; use the tape it is of")
         today = self.first + day
-        return Known(
+        return Past(
             day, self.returns[: today + 1], self.tradable[today], self.forecast_mean[today], self.forecast_std[today]
         )
 

@@ -28,13 +28,13 @@ from stable_baselines3 import PPO as SB3PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from agents.callbacks import HISTORY, Schedule
-from agents.configs import PPO, SAC
-from agents.lookup import StateTable
-from agents.training import Task, train_agent, with_scaled_rewards
+from agents.algorithms.on_policy import PPO, SAC
+from agents.networks.extractors import StateTable
+from agents.training.callbacks import HISTORY, TrainingConfig
+from agents.training.loop import Task, train_agent, with_scaled_rewards
 from benchmarks.envs import COSTS, WIDTH, load, random_panel, random_states
 from envs import BatchMarket, Costs, Episodes, LogGrowth, LongOnly, SellHoldBuy, Tape
-from envs.actions import Action
+from envs.actions.portfolio import Action
 from envs.observations import View
 from market.panel import BARS, Panel
 
@@ -205,7 +205,7 @@ def show_learning() -> None:
         task = Task(train, valid, PORTFOLIO, LogGrowth(), Costs(fee_rate=5e-4), 252, n_envs, True)
         with TemporaryDirectory() as folder:
             started = time.process_time()
-            train_agent(agent, task, Schedule(total, total // 10, None), 0, Path(folder), {})
+            train_agent(agent, task, TrainingConfig(total, total // 10, None), 0, Path(folder), {})
             seconds = time.process_time() - started
             history = pd.read_json(Path(folder) / HISTORY, lines=True)
         curves[f"{name} ({seconds:.0f} s)"] = dict(zip(history["step"], history["growth"], strict=True))

@@ -8,7 +8,7 @@ processor over all threads: ``days / cpu s`` times the threads is what a quiet m
 reference column holds public implementations on two cores of the machine that the goals were set on.
 
 FactorVQVAE stands here with the paper's sizes, which are the defaults, and with those of `configs.pretrain`. Its second
-stage reads its frozen first stage once a run (`encoders.remembered`); that first time is not part of its steps.
+stage reads its frozen first stage once a run (`encoders.factor_vqvae.frozen_cache`); that first time is not part of its steps.
 """
 
 import dataclasses
@@ -28,10 +28,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from encoders.base import Encoder, EncoderConfig
 from encoders.factor_vae import FactorVAE
-from encoders.factor_vqvae import FactorVQVAE
-from encoders.factor_vqvae_predictor import FactorVQVAEPredictor
-from encoders.launch import native_precision
-from encoders.stages import Remembering
+from encoders.factor_vqvae.predictor import FactorVQVAEPredictor
+from encoders.factor_vqvae.tokenizer import FactorVQVAE
+from encoders.training.hooks import FrozenCacheHook
+from encoders.training.launch import native_precision
 from encoders.windows import WindowStore
 
 Spent = tuple[float, float]
@@ -106,7 +106,7 @@ def _step(config: EncoderConfig, options: Options) -> Spent:
     market_features = 1 + SMALL.market_features if isinstance(config, FactorVQVAE | FactorVQVAEPredictor) else 0
     store = _store(options.assets, N_FEATURES + market_features)
     encoder = config.build(store.shape)
-    if isinstance(encoder, Remembering):
+    if isinstance(encoder, FrozenCacheHook):
         _read_all_days(encoder, store, options)
     optimizer = torch.optim.AdamW(encoder.parameter_groups(1e-4, 0.05), fused=True)
     model = DistributedDataParallel(encoder) if options.processes > 1 else encoder
@@ -134,8 +134,8 @@ def precision(options: Options) -> str:
 
 
 def _read_all_days(encoder: Encoder, store: WindowStore, options: Options) -> None:
-    assert isinstance(encoder, Remembering)
-    encoder.remember(store)
+    assert isinstance(encoder, FrozenCacheHook)
+    encoder.use_windows(store)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision(options) == "bf16"):
         for days in torch.arange(LOOKBACK, N_DAYS).split(options.batch):
             encoder(store.gather(days))

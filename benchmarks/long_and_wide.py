@@ -24,17 +24,17 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from agents.baselines import TopKDropN
-from agents.callbacks import Schedule
-from agents.configs import PPO
+from agents.algorithms.on_policy import PPO
+from agents.baselines.simple import TopKDropN
+from agents.training.callbacks import TrainingConfig
 from configs.files import source_text
 from configs.schema.prepare import Prepare
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
 from encoders.factor_vae import FactorVAE
-from encoders.schedule import Optim
+from encoders.training.optim import Optim
 from envs import LongOnly
-from market.sources.synthetic import Synthetic
+from market.sources.synthetic.source import Synthetic
 from market.splits import Split
 
 NAME = "long_and_wide"
@@ -159,7 +159,7 @@ def experiments(options: Options, workdir: Path) -> tuple[Prepare, Pretrain, Tra
         agent=replace(PPO(), n_steps=32, batch_size=512),
         action=LongOnly(bound=1, scale=6),
         n_envs=16,
-        schedule=Schedule(total_steps=options.steps, validate_every=max(1, options.steps // 2)),
+        schedule=TrainingConfig(total_steps=options.steps, validate_every=max(1, options.steps // 2)),
         seeds=(0,),
     )
     return prepare, pretrain, trade

@@ -22,7 +22,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from encoders.storm import Storm
+from encoders.storm.model import Storm
 from encoders.windows import WindowStore
 
 N_FEATURES, N_CALENDAR, LOOKBACK = 149, 3, 64

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from configs.values import PACKAGES, from_data, is_ours, to_data
-from market.storage import write_json, write_text
+from market.storage.array_file import write_json, write_text
 
 S = TypeVar("S")
 

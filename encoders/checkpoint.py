@@ -8,14 +8,14 @@ from typing import Any
 from torch import Tensor
 
 from encoders.base import Encoder, EncoderConfig
-from encoders.pipeline import FrozenEncoder, Pipeline, TrainingData
-from encoders.resume import to_arrays, to_tensors
+from encoders.data import FrozenEncoder, Pipeline, TrainingData
+from encoders.training.resume import to_arrays, to_tensors
 from encoders.windows import InputShape
 from market.arrays import AnyArray
 from market.features import FeatureSet
 from market.panel import Panel
-from market.scaling import Scaling
-from market.storage import read_arrays, write_arrays
+from market.scaling.scalers import Scaling
+from market.storage.array_file import read_arrays, write_arrays
 
 KIND, VERSION = "model", 1
 EXTRA_STATE = "_extra_state"  # torch's name for what `Module.get_extra_state` returns

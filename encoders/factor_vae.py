@@ -161,7 +161,7 @@ class Prior(nn.Module):
         return Normal(mean, F.softplus(width) + STD_FLOOR)
 
 
-class Decoder(nn.Module):
+class FactorVAEDecoder(nn.Module):
     """Returns from factors: what is an asset's own, and how far it follows each factor (eq. 9-12)."""
 
     def __init__(self, config: FactorVAE) -> None:
@@ -176,7 +176,7 @@ class Decoder(nn.Module):
         return Normal(own.mean[..., 0], own.std[..., 0]), self.exposure(asset)
 
 
-class Day(NamedTuple):
+class FactorVAEOutput(NamedTuple):
     """What is known of a day before any label, in standard units."""
 
     asset: Float[Tensor, "B N H"]
@@ -204,7 +204,7 @@ class FactorVAEEncoder(Encoder):
         self.embedding = Embedding(shape.n_features, config.hidden)
         self.posterior = Posterior(config)
         self.prior = Prior(config)
-        self.decoder = Decoder(config)
+        self.decoder = FactorVAEDecoder(config)
         self.label_scale = LabelScale()
 
     @property
@@ -260,11 +260,11 @@ class FactorVAEEncoder(Encoder):
         loadings = scale * day.exposure * rearrange(day.prior.std, "b k -> b 1 k")
         return Covariance(specific, loadings.where(rearrange(mask, "b n -> b n 1"), 0.0))
 
-    def _look(self, features: Float[Tensor, "B L N F"], mask: Bool[Tensor, "B N"]) -> Day:
+    def _look(self, features: Float[Tensor, "B L N F"], mask: Bool[Tensor, "B N"]) -> FactorVAEOutput:
         asset = self.embedding(features, mask)
         with torch.autocast(features.device.type, enabled=False):
             own, exposure = self.decoder(asset)
-            return Day(asset, own, exposure, self.prior(asset, mask))
+            return FactorVAEOutput(asset, own, exposure, self.prior(asset, mask))
 
     def _forecast(self, returns: Normal, mask: Bool[Tensor, "B N"]) -> Forecast:
         mean, std = self.label_scale.restore(returns.mean.detach(), returns.std.detach())

@@ -12,7 +12,7 @@ from einops import einsum, rearrange, reduce
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
-from encoders.ranks import summed_over_ranks
+from encoders.distributed import summed_over_ranks
 
 NEVER = -1e9
 """Score of a masked item: a finite number, so that a row without any item has no NaN in its gradient."""
@@ -43,7 +43,7 @@ def unpack(packed: Shaped[Tensor, "S *rest"], mask: Bool[Tensor, "B N"]) -> Shap
     return places.index_put((mask.nonzero()[:, 0], mask.nonzero()[:, 1]), packed)
 
 
-def mix(
+def attention(
     query: Float[Tensor, "R h s k"],
     key: Float[Tensor, "R h t k"],
     value: Float[Tensor, "R h t k"],
@@ -136,12 +136,12 @@ class SelfAttention(nn.Module):
         visible = None
         if mask is not None:  # a row without items attends to all of them, and is thrown away by the caller
             visible = rearrange(mask | ~mask.any(-1, keepdim=True), "r s -> r 1 1 s")
-        mixed = mix(query, key, value, visible)
+        mixed = attention(query, key, value, visible)
         out: Tensor = self.out(rearrange(mixed, "r h s k -> r s (h k)"))
         return out
 
 
-class _Perceptron(torch.autograd.Function):
+class _FeedForwardFunction(torch.autograd.Function):
     # Keeps the wide layer once, before its activation, and activates it again in backward: a third of a transformer's
     # memory for a hundredth of its arithmetic. Under autocast the wide layer is bf16, and so is backward.
 
@@ -161,7 +161,7 @@ class _Perceptron(torch.autograd.Function):
         return grad_x, grad_wide.mT @ x, grad_wide.sum(0), grad_w2, grad.sum(0)
 
 
-class Perceptron(nn.Module):
+class FeedForward(nn.Module):
     """Two linear layers with a GELU between them, four times as wide inside."""
 
     def __init__(self, dim: int) -> None:
@@ -172,11 +172,11 @@ class Perceptron(nn.Module):
     def forward(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
         """Returns the items, each transformed alone."""
         weights = (self.wide.weight, self.wide.bias, self.out.weight, self.out.bias)
-        out: Tensor = _Perceptron.apply(x, *weights)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
+        out: Tensor = _FeedForwardFunction.apply(x, *weights)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
         return out
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """One pre-norm transformer layer: attention, then a perceptron of four times the width, both residual."""
 
     def __init__(self, dim: int, heads: int, dropout: float) -> None:
@@ -184,7 +184,7 @@ class Block(nn.Module):
         self.attention_norm = nn.LayerNorm(dim)
         self.attention = SelfAttention(dim, heads)
         self.perceptron_norm = nn.LayerNorm(dim)
-        self.perceptron = Perceptron(dim)
+        self.perceptron = FeedForward(dim)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "R S d"], mask: Bool[Tensor, "R S"] | None = None) -> Float[Tensor, "R S d"]:
@@ -204,7 +204,7 @@ class Transformer(nn.Module):
 
     def __init__(self, dim: int, depth: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Block(dim, heads, dropout) for _ in range(depth))
+        self.blocks = nn.ModuleList(TransformerBlock(dim, heads, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, x: Float[Tensor, "R S d"], mask: Bool[Tensor, "R S"] | None = None) -> Float[Tensor, "R S d"]:

@@ -10,8 +10,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from encoders.distributed import summed_over_ranks
 from encoders.layers import masked_mean
-from encoders.ranks import summed_over_ranks
 
 LABEL_CLIP = 5.0
 """Standard deviations beyond which a label no longer moves a likelihood: returns have tails that a Gaussian lacks."""

@@ -5,11 +5,11 @@ Importing this package registers ``FactorGym/Portfolio-v0`` and ``FactorGym/Sing
 
 from gymnasium.envs.registration import register
 
-from envs.actions import LongOnly, LongShort, TargetWeights, Templates
+from envs.actions.portfolio import LongOnly, LongShort, TargetWeights, Templates
+from envs.actions.single_asset import Position, SellHoldBuy, TargetLevels
 from envs.batch import BatchMarket
 from envs.costs import Costs
 from envs.episodes import Episodes
-from envs.positions import Position, SellHoldBuy, TargetLevels
 from envs.rewards import (
     DifferentialSharpe,
     DrawdownPenalty,

@@ -18,8 +18,8 @@ import math
 import numba
 import numpy as np
 
-from envs.book import RUIN_WEALTH, Book, Legs, Terms
-from envs.legs import AVAILABLE, BUY, LEAVES_AFTER, LEAVES_BEFORE, SELL, StatusArray
+from envs.account_types import RUIN_WEALTH, CostTerms, DayResult, MarketArrays
+from envs.execution import AVAILABLE, BUY, LEAVES_AFTER, LEAVES_BEFORE, SELL, StatusArray
 from market.arrays import BoolArray, FeatureArray, FloatArray, IntArray
 
 _NOTHING = 1e-12  # a weight too small to share anything in proportion to
@@ -123,7 +123,9 @@ def _freeze_wrong_ways(
 
 
 @numba.njit(cache=True, forceinline=True)
-def _scale(w: FloatArray, h: FloatArray, room: float, open_weight: float, terms: Terms, impact: FloatArray) -> float:
+def _scale(
+    w: FloatArray, h: FloatArray, room: float, open_weight: float, terms: CostTerms, impact: FloatArray
+) -> float:
     if terms.impact > 0:
         return solve_with_impact(w, h, room, open_weight, terms.buy, terms.sell, impact)
     return solve_proportional(w, h, room, open_weight, terms.buy, terms.sell)
@@ -131,7 +133,7 @@ def _scale(w: FloatArray, h: FloatArray, room: float, open_weight: float, terms:
 
 @numba.njit(cache=True, forceinline=True)
 def _solve(
-    w: FloatArray, h: FloatArray, room: float, open_weight: float, terms: Terms, impact: FloatArray
+    w: FloatArray, h: FloatArray, room: float, open_weight: float, terms: CostTerms, impact: FloatArray
 ) -> tuple[float, bool]:
     """Returns the scale of the open targets, and whether cash takes the rest instead of its share.
 
@@ -172,7 +174,7 @@ def _leave_alone(w: FloatArray, h: FloatArray, kept: FloatArray, status: StatusA
 
 @numba.njit(cache=True)
 def _constrain(
-    w: FloatArray, h: FloatArray, kept: FloatArray, cash: float, room: float, status: StatusArray, terms: Terms,
+    w: FloatArray, h: FloatArray, kept: FloatArray, cash: float, room: float, status: StatusArray, terms: CostTerms,
     impact: FloatArray,
 ) -> tuple[float, float, bool]:  # fmt: skip
     """Applies what may be traded; returns the target cash, the scale of the open targets, and whether cash is the rest.
@@ -198,7 +200,9 @@ def _constrain(
 
 
 @numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
-def _drift(b: int, t: int, account: FloatArray, before: FloatArray, terms: Terms, h: FloatArray) -> tuple[float, float]:
+def _drift(
+    b: int, t: int, account: FloatArray, before: FloatArray, terms: CostTerms, h: FloatArray
+) -> tuple[float, float]:
     """Writes the asset values at the fill to `h`, in units of the wealth before; returns the cash and the total."""
     cash, invested, short = account[b, 0] * (1.0 + terms.cash_before), 0.0, 0.0
     if terms.borrow_before > 0:
@@ -214,7 +218,14 @@ def _drift(b: int, t: int, account: FloatArray, before: FloatArray, terms: Terms
 
 @numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
 def _after_trade(
-    s: float, rest: bool, cash: float, terms: Terms, impact: FloatArray, w: FloatArray, h: FloatArray, kept: FloatArray
+    s: float,
+    rest: bool,
+    cash: float,
+    terms: CostTerms,
+    impact: FloatArray,
+    w: FloatArray,
+    h: FloatArray,
+    kept: FloatArray,
 ) -> tuple[float, float]:
     """Returns the cash and the wealth after the trade, in units of wealth at the fill."""
     invested, cost = 0.0, 0.0
@@ -244,7 +255,7 @@ def _write_trade(
 
 @numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
 def _close(
-    b: int, t: int, s: float, cash: float, terms: Terms, w: FloatArray, kept: FloatArray, after: FloatArray,
+    b: int, t: int, s: float, cash: float, terms: CostTerms, w: FloatArray, kept: FloatArray, after: FloatArray,
     account: FloatArray,
 ) -> tuple[float, float]:  # fmt: skip
     """Writes the account's values at the close, in units of wealth at the fill; returns their sum and their size."""
@@ -266,7 +277,7 @@ def _close(
 
 
 @numba.njit(cache=True)
-def _ruin(b: int, account: FloatArray, book: Book) -> None:
+def _ruin(b: int, account: FloatArray, book: DayResult) -> None:
     """Closes the account: what is left is cash, and no trade is reported."""
     account[b, :] = 0.0
     account[b, 0] = 1.0
@@ -278,7 +289,7 @@ def _ruin(b: int, account: FloatArray, book: Book) -> None:
 
 @numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
 def _prepare(
-    b: int, t: int, total: float, wealth: float, terms: Terms, targets: FloatArray, impact_scale: FloatArray,
+    b: int, t: int, total: float, wealth: float, terms: CostTerms, targets: FloatArray, impact_scale: FloatArray,
     w: FloatArray, h: FloatArray, kept: FloatArray, impact: FloatArray,
 ) -> None:  # fmt: skip
     """Turns the values at the fill into weights; fetches the targets and what impact will cost."""
@@ -294,7 +305,7 @@ def _prepare(
 
 @numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
 def _trade(
-    t: int, cash: float, target_cash: float, hold: bool, terms: Terms, all_status: StatusArray, free: BoolArray,
+    t: int, cash: float, target_cash: float, hold: bool, terms: CostTerms, all_status: StatusArray, free: BoolArray,
     w: FloatArray, h: FloatArray, kept: FloatArray, impact: FloatArray,
 ) -> tuple[float, float, float]:  # fmt: skip
     """Returns the scale of the targets, and the cash and the wealth after the trade in units of wealth at the fill."""
@@ -331,9 +342,9 @@ def book_day(
     wealth: FloatArray,
     targets: FloatArray,
     hold: BoolArray,
-    legs: Legs,
-    terms: Terms,
-    book: Book,
+    legs: MarketArrays,
+    terms: CostTerms,
+    book: DayResult,
 ) -> None:
     """Books one day of B accounts in place.
 

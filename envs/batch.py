@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from gymnasium.error import ResetNeeded
 
+from envs.account_types import CostTerms, DayResult, MarketArrays
 from envs.accounting import book_day
-from envs.actions import Action, LongOnly, checked_actions
-from envs.book import Book, Legs, Terms
+from envs.actions.portfolio import Action, LongOnly, checked_actions
 from envs.costs import Costs
-from envs.episodes import Clock, Episodes, check_options
+from envs.episodes import EpisodeCursor, Episodes, check_options
 from envs.observations import Observation, Observer, View
-from envs.rewards import LogGrowth, Outcome, Reward
+from envs.rewards import LogGrowth, Reward, StepResult
 from envs.tape import Tape
 from market.arrays import AnyArray, BoolArray, FloatArray, IntArray
 
@@ -69,7 +69,7 @@ class BatchMarket:
         self.action_space = action.space(tape.n_assets)
         self._observer = Observer(tape, observation, one_asset)
         self.observation_space = self._observer.space
-        self.clock = Clock(tape, episodes, n_envs, seed)
+        self.clock = EpisodeCursor(tape, episodes, n_envs, seed)
         self.wealth: FloatArray = np.ones(n_envs)
         self._legs, self._terms = _legs(tape, costs), _terms(tape, costs, action)
         self._first = episodes.initial_weights(tape, episodes.weights)
@@ -119,10 +119,10 @@ class BatchMarket:
         if self._finished.any():
             raise ResetNeeded("the episode is over or has not begun; call reset() before step()")
         day, clock = self.clock.day, self.clock
-        self.action.weigh(checked, self.tape.status, day, self._targets, self._hold)
-        book = Book.empty(self.n_envs, self.tape.n_assets)
+        self.action.to_weights(checked, self.tape.status, day, self._targets, self._hold)
+        book = DayResult.empty(self.n_envs, self.tape.n_assets)
         book_day(day, self._account, self.wealth, self._targets, self._hold, self._legs, self._terms, book)
-        outcome = Outcome(
+        outcome = StepResult(
             log_growth=book.log_growth,
             growth=book.growth,
             log_benchmark=self._log_benchmark[day],
@@ -180,7 +180,7 @@ class BatchMarket:
             "date": self.tape.dates[self.clock.day[rows]],
         }
 
-    def _info(self, book: Book) -> Info:
+    def _info(self, book: DayResult) -> Info:
         return {
             "weights": book.weights,
             "trades": book.trades,
@@ -191,7 +191,7 @@ class BatchMarket:
             "date": self.tape.dates[self.clock.day],
         }
 
-    def _finish(self, over: BoolArray, book: Book, info: Info) -> None:
+    def _finish(self, over: BoolArray, book: DayResult, info: Info) -> None:
         if not self.autoreset:
             self._finished |= over
             return
@@ -211,19 +211,19 @@ class BatchMarket:
         self._finished[rows] = False
 
 
-def _legs(tape: Tape, costs: Costs) -> Legs:
+def _legs(tape: Tape, costs: Costs) -> MarketArrays:
     scale = np.zeros((0, 0))
     if costs.impact > 0:
         if tape.impact_scale is None:
             raise ValueError("costs: impact needs volumes, which the tape's panel lacks; add them or set impact=0")
         scale = np.asarray(tape.impact_scale)
-    return Legs(tape.before, tape.after, tape.status, tape.free, scale)
+    return MarketArrays(tape.before, tape.after, tape.status, tape.free, scale)
 
 
-def _terms(tape: Tape, costs: Costs, action: Action) -> Terms:
+def _terms(tape: Tape, costs: Costs, action: Action) -> CostTerms:
     """Interest and borrowing are paid once a day, on the leg that ends the trading day, by whoever holds it."""
     holds_before = tape.fill == "next_close"
-    return Terms(
+    return CostTerms(
         buy=costs.buy_rate,
         sell=costs.sell_rate,
         impact=costs.impact * math.sqrt(costs.capital),

@@ -81,7 +81,7 @@ class Episodes:
         return self.days if isinstance(self.days, tuple) else (self.days, self.days)
 
 
-class Clock:
+class EpisodeCursor:
     """The days of B episodes and the generators they are drawn with.
 
     Episode ``k`` of a batch seeded with ``s`` draws from its own generator seeded with ``s + k``, so it takes the path

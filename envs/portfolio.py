@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from envs.actions import Action, LongOnly
+from envs.actions.portfolio import Action, LongOnly
 from envs.batch import BatchMarket
 from envs.costs import Costs
+from envs.env import SingleEnv
 from envs.episodes import Episodes
 from envs.observations import View
 from envs.rewards import LogGrowth, Reward
-from envs.single import SingleEnv
 from envs.tape import Tape
 
 
@@ -49,7 +49,7 @@ class PortfolioEnv(SingleEnv):
     ## Arguments
     - ``tape``: the `Tape` to replay.
     - ``costs``: `Costs`, none by default.
-    - ``action``, ``reward``: objects of `envs.actions` and `envs.rewards`.
+    - ``action``, ``reward``: objects of `envs.actions.portfolio` and `envs.rewards`.
     - ``observation``: ``full``, ``flat`` or ``compact``.
     - ``episode_days``: steps of an episode from a random start, a pair to draw the length too, or None for the whole
       tape.

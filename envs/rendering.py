@@ -17,7 +17,7 @@ DPI = 80
 LARGEST = 8  # assets with a colour of their own
 
 
-class Record:
+class EpisodeHistory:
     """What has happened since the reset, as far as it is drawn.
 
     Attributes:
@@ -42,7 +42,7 @@ class Record:
         self.weights.append(info["weights"])
 
 
-class Screen:
+class Canvas:
     """Draws a record, into an image or into a window.
 
     The image is drawn by matplotlib's Agg canvas without touching its global state; only the window uses pyplot.
@@ -52,7 +52,7 @@ class Screen:
         self._window: Any = None
         self._figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained") if mode == "rgb_array" else None
 
-    def image(self, record: Record) -> Image:
+    def image(self, record: EpisodeHistory) -> Image:
         """Returns the drawing as ``[height, width, 3]`` uint8."""
         figure = self._figure if self._figure is not None else Figure(figsize=SIZE, dpi=DPI, layout="constrained")
         canvas = FigureCanvasAgg(figure)
@@ -60,7 +60,7 @@ class Screen:
         canvas.draw()  # type: ignore[no-untyped-call]
         return np.array(canvas.buffer_rgba())[:, :, :3]  # type: ignore[no-untyped-call]
 
-    def show(self, record: Record) -> None:
+    def show(self, record: EpisodeHistory) -> None:
         """Draws into a window, which opens on the first call where there is a display."""
         from matplotlib import pyplot
 
@@ -81,7 +81,7 @@ class Screen:
             self._window = None
 
 
-def draw(figure: Any, record: Record) -> None:
+def draw(figure: Any, record: EpisodeHistory) -> None:
     """Draws three panels on `figure`: wealth and benchmark, weights, drawdown."""
     figure.clear()
     top, middle, bottom = figure.subplots(3, 1, sharex=True, gridspec_kw={"height_ratios": (3, 2, 1)})

@@ -13,7 +13,7 @@ import numpy as np
 from market.arrays import FloatArray
 
 
-class Outcome(NamedTuple):
+class StepResult(NamedTuple):
     """What a step did, ``[B]`` each: log growth and growth of wealth, log growth of the benchmark, wealth, turnover."""
 
     log_growth: FloatArray
@@ -31,7 +31,7 @@ class Reward(Protocol):
         """Returns the memory ``[B, K]`` of episodes that begin with `wealth` ``[B]``."""
         ...
 
-    def __call__(self, outcome: Outcome, memory: FloatArray) -> FloatArray:
+    def __call__(self, outcome: StepResult, memory: FloatArray) -> FloatArray:
         """Returns the rewards ``[B]`` and brings `memory` up to date in place."""
         ...
 
@@ -48,7 +48,7 @@ class _Forgetful:
 class LogGrowth(_Forgetful):
     """``log(V_new / V_old)``; the rewards of an episode sum to the log of its final over its initial wealth."""
 
-    def __call__(self, outcome: Outcome, memory: FloatArray) -> FloatArray:
+    def __call__(self, outcome: StepResult, memory: FloatArray) -> FloatArray:
         """Returns the log growth of wealth."""
         return outcome.log_growth
 
@@ -57,7 +57,7 @@ class LogGrowth(_Forgetful):
 class SimpleReturn(_Forgetful):
     """``V_new / V_old - 1``."""
 
-    def __call__(self, outcome: Outcome, memory: FloatArray) -> FloatArray:
+    def __call__(self, outcome: StepResult, memory: FloatArray) -> FloatArray:
         """Returns the simple return of the account."""
         return outcome.growth - 1.0
 
@@ -66,7 +66,7 @@ class SimpleReturn(_Forgetful):
 class ExcessGrowth(_Forgetful):
     """Log growth of wealth over log growth of the tape's benchmark."""
 
-    def __call__(self, outcome: Outcome, memory: FloatArray) -> FloatArray:
+    def __call__(self, outcome: StepResult, memory: FloatArray) -> FloatArray:
         """Returns the difference of the log growths."""
         return outcome.log_growth - outcome.log_benchmark
 
@@ -94,7 +94,7 @@ class DifferentialSharpe:
         """Returns the two moving averages, both zero."""
         return np.zeros((len(wealth), 2))
 
-    def __call__(self, outcome: Outcome, memory: FloatArray) -> FloatArray:
+    def __call__(self, outcome: StepResult, memory: FloatArray) -> FloatArray:
         """Returns the differential Sharpe ratio."""
         returns = outcome.growth - 1.0
         mean, square = memory[:, 0].copy(), memory[:, 1].copy()
@@ -121,7 +121,7 @@ class DrawdownPenalty:
         """Returns the highest wealth so far, followed by the base reward's memory."""
         return np.concatenate([wealth[:, None], self.base.memory(wealth)], axis=1)
 
-    def __call__(self, outcome: Outcome, memory: FloatArray) -> FloatArray:
+    def __call__(self, outcome: StepResult, memory: FloatArray) -> FloatArray:
         """Returns the base reward less the penalty."""
         memory[:, 0] = np.maximum(memory[:, 0], outcome.wealth)
         drawdown = 1.0 - outcome.wealth / memory[:, 0]
@@ -142,7 +142,7 @@ class TurnoverPenalty:
         """Returns the base reward's memory."""
         return self.base.memory(wealth)
 
-    def __call__(self, outcome: Outcome, memory: FloatArray) -> FloatArray:
+    def __call__(self, outcome: StepResult, memory: FloatArray) -> FloatArray:
         """Returns the base reward less the penalty."""
         return self.base(outcome, memory) - self.weight * outcome.turnover
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from envs.actions import Action
+from envs.actions.portfolio import Action
+from envs.actions.single_asset import SellHoldBuy
 from envs.batch import BatchMarket
 from envs.costs import Costs
+from envs.env import SingleEnv
 from envs.episodes import Episodes
 from envs.observations import View
-from envs.positions import SellHoldBuy
 from envs.rewards import LogGrowth, Reward
-from envs.single import SingleEnv
 from envs.tape import Tape
 
 

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from envs.legs import FREE, StatusArray, compute_legs, impact_scale
-from envs.sight import Sight, see
+from envs.execution import FREE, StatusArray, compute_fill_returns, impact_scale
+from envs.observables import Observables, observables_of
 from market.arrays import BoolArray, DateArray, FeatureArray, FloatArray
 from market.fills import Fill, check_fill, default_fill
 from market.panel import Panel
@@ -30,7 +30,7 @@ class Tape:
         before: ``[T, N]`` return from the close of ``t`` to the fill, earned by the old weights.
         after: ``[T, N]`` return from the fill to the close of ``t + 1``, earned by the new weights.
         price: ``[T, N]`` price at the fill, NaN where there is none.
-        status: ``[T, N]`` bits of `envs.legs`: may be bought, may be sold, may carry weight, is paid out.
+        status: ``[T, N]`` bits of `envs.execution`: may be bought, may be sold, may carry weight, is paid out.
         free: ``[T]``, true where every asset may be bought and sold.
         listed: ``[T, N]``.
         tradable: ``[T, N]``.
@@ -142,9 +142,9 @@ class Tape:
             raise ValueError(f"tape: delisting_return is {delisting_return}, expected at least -1")
         if states is not None:
             _check_states(states, fill, allow_unaudited)
-        sight = see(panel, states, features)
+        sight = observables_of(panel, states, features)
         rows = _rows(panel, sight, start, stop)
-        legs = compute_legs(panel, fill, price_limit, delisting_return)
+        legs = compute_fill_returns(panel, fill, price_limit, delisting_return)
         scale = impact_scale(panel)
         frames, market_frames = sight.window(rows, lookback)
         return Tape(
@@ -215,7 +215,7 @@ def _check_states(states: MarketStates, fill: Fill, allow_unaudited: bool) -> No
         raise ValueError(f"tape: fill is '{fill}' but the states were made for '{made_for}'; pass fill='{made_for}'")
 
 
-def _rows(panel: Panel, sight: Sight, start: str | None, stop: str | None) -> slice:
+def _rows(panel: Panel, sight: Observables, start: str | None, stop: str | None) -> slice:
     asked = panel.rows(start, stop)
     rows = slice(max(asked.start, sight.rows.start), min(asked.stop, sight.rows.stop))
     for day, row, edge in ((start, asked.start, rows.start), (stop, asked.stop, rows.stop)):

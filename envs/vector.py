@@ -7,12 +7,12 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from envs.actions import Action, LongOnly
+from envs.actions.portfolio import Action, LongOnly
+from envs.actions.single_asset import SellHoldBuy
 from envs.batch import BatchMarket, Info
 from envs.costs import Costs
 from envs.episodes import Episodes
 from envs.observations import View
-from envs.positions import SellHoldBuy
 from envs.rewards import LogGrowth, Reward
 from envs.single_stock import single_asset
 from envs.tape import Tape

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from market.arrays import AnyArray, DateArray, FloatArray
-from market.storage import METADATA_KEY, written_aside
+from market.storage.array_file import METADATA_KEY, atomic_write
 
 VERSION = 1
 SERIES = ("returns", "turnover", "costs")
@@ -122,7 +122,7 @@ class Backtest:
             columns |= {f"{label}:{asset}": grid[:, k] for k, asset in enumerate(self.assets)}
         header = {"kind": "backtest", "version": VERSION, "name": self.name, "assets": list(self.assets)}
         table = pa.table(columns).replace_schema_metadata({METADATA_KEY: json.dumps(header)})
-        with written_aside(path) as aside:
+        with atomic_write(path) as aside:
             pq.write_table(table, aside, compression="zstd")
 
     @staticmethod

@@ -32,7 +32,7 @@ PARTS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class ReferenceFactors:
     """Factors to compare with, on the days of the study: names, ``[T, J]``, and ``[N, J]`` loadings if known."""
 
     names: tuple[str, ...]
@@ -41,7 +41,7 @@ class Known:
 
 
 @dataclass(frozen=True, eq=False)
-class Modelled:
+class ModelResult:
     """One model of the study.
 
     Attributes:
@@ -90,8 +90,8 @@ class FactorStudy:
     assets: tuple[str, ...]
     returns: FloatArray
     parts: Mapping[str, slice]
-    models: tuple[Modelled, ...]
-    known: Known | None = None
+    models: tuple[ModelResult, ...]
+    known: ReferenceFactors | None = None
     threshold: float = 0.8
     config: str = field(default="", repr=False)
 
@@ -111,7 +111,7 @@ class FactorStudy:
         scaled: FloatArray = (returns - mean) / spread
         return scaled
 
-    def match(self, model: Modelled, part: str = "test") -> Match:
+    def match(self, model: ModelResult, part: str = "test") -> Match:
         """Returns which factors of a model stand for the known ones, paired and turned on the days of a part."""
         assert self.known is not None
         rows = self.parts[part]
@@ -152,7 +152,7 @@ def measured(study: FactorStudy) -> dict[str, Any]:
     }
 
 
-def _model(study: FactorStudy, model: Modelled, truth: Mapping[str, FloatArray]) -> dict[str, Any]:
+def _model(study: FactorStudy, model: ModelResult, truth: Mapping[str, FloatArray]) -> dict[str, Any]:
     train, test = study.parts["train"], study.parts["test"]
     standard, rebuilt = study.standard(study.returns), study.standard(model.rebuilt)
     explained = explained_variance(
@@ -175,7 +175,7 @@ def _model(study: FactorStudy, model: Modelled, truth: Mapping[str, FloatArray])
     )
 
 
-def _matching(study: FactorStudy, model: Modelled, known: Known) -> dict[str, Any]:
+def _matching(study: FactorStudy, model: ModelResult, known: ReferenceFactors) -> dict[str, Any]:
     """How well known factors were found, on test days; ``found`` counts those at the threshold or above.
 
     ``direct`` forgives order and sign; ``rotated`` also the axes and ``regressed`` any linear map, both of them
@@ -199,7 +199,7 @@ def _matching(study: FactorStudy, model: Modelled, known: Known) -> dict[str, An
     }
 
 
-def _invented(model: Modelled, truth: Mapping[str, FloatArray]) -> dict[str, Any]:
+def _invented(model: ModelResult, truth: Mapping[str, FloatArray]) -> dict[str, Any]:
     own = correlation_matrix(model.drawn)
     distances = {part: correlation_distance(own, matrix) for part, matrix in truth.items()}
     return {**_tails(model.drawn), "correlation_distance": distances, "n_days": len(model.drawn)}

@@ -129,14 +129,14 @@ class Sample(NamedTuple):
     returns: AnyFloatArray
 
 
-class Explained(NamedTuple):
+class ExplainedVariance(NamedTuple):
     """Shares of the variance of returns: by each factor alone, ``[K]``, and by all of them together."""
 
     each: FloatArray
     together: float
 
 
-def explained_variance(fit: Sample, judged: Sample) -> Explained:
+def explained_variance(fit: Sample, judged: Sample) -> ExplainedVariance:
     """Returns what a regression of each asset on factors, fitted on some days, explains on others.
 
     The share is one less the squared error over that of the mean of the fitted days, pooled over assets and days. On
@@ -144,7 +144,7 @@ def explained_variance(fit: Sample, judged: Sample) -> Explained:
     """
     K = fit.factors.shape[1]
     each = np.array([_explained(fit, judged, slice(k, k + 1)) for k in range(K)])
-    return Explained(each, _explained(fit, judged, slice(None)))
+    return ExplainedVariance(each, _explained(fit, judged, slice(None)))
 
 
 class Reconstruction(NamedTuple):

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 
 from evaluation.performance import DAYS_PER_YEAR
 from evaluation.prediction import daily_rank_ic, prediction_metrics, quantile_returns
+from evaluation.reports.html import styled
 from market.arrays import AnyFloatArray, BoolArray, CodeArray, DateArray, FloatArray
-from market.pages import styled
 
 ACCENT, SECOND = "#2f74c0", "#c8553d"
 ROLLING = 63
@@ -19,7 +19,7 @@ QUANTILES = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class ForecastEvaluation:
     """A forecast and what came true, day by day.
 
     Attributes:
@@ -64,7 +64,7 @@ class Judged:
         return [np.bincount(slot, minlength=size).astype(np.float64) for slot in slots]
 
 
-def ic_figure(judged: Judged) -> go.Figure:
+def ic_figure(judged: ForecastEvaluation) -> go.Figure:
     """Returns the rank coefficient of each day as the mean of a quarter, with valid and test told apart."""
     figure = go.Figure()
     for name, colour in (("valid", SECOND), ("test", ACCENT)):
@@ -83,7 +83,7 @@ def ic_figure(judged: Judged) -> go.Figure:
     return figure
 
 
-def quantiles_figure(judged: Judged) -> go.Figure:
+def quantiles_figure(judged: ForecastEvaluation) -> go.Figure:
     """Returns what the assets of each forecast quantile earned over the average asset on test days, a year."""
     rows = judged.parts["test"]
     count = min(QUANTILES, judged.mean.shape[1])
@@ -106,7 +106,7 @@ def quantiles_figure(judged: Judged) -> go.Figure:
     return figure
 
 
-def codes_figure(judged: Judged) -> go.Figure:
+def codes_figure(judged: ForecastEvaluation) -> go.Figure:
     """Returns the share of the test days' tokens that each code took, most used first, one line a slot."""
     figure = go.Figure()
     for k, count in enumerate(judged.code_counts()):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 
-def called(name: str) -> str:
+def display_name(name: str) -> str:
     """Returns a policy's name as one writes it in a sentence."""
     return name.replace("_", " ")
 

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import gymnasium
 import numpy as np
 
-from envs.single import SingleEnv
+from envs.env import SingleEnv
 from envs.tape import Tape
 from evaluation.backtest import Backtest
 from market.arrays import AnyArray, FloatArray

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation.formats import called, number, percent, with_interval
+from evaluation.formats import display_name, number, percent, with_interval
 
 CONFIDENT = 0.95
 SIGNIFICANT = 0.05
@@ -32,7 +32,7 @@ MEANING = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class Verdict:
     """What can be said of one agent.
 
     Attributes:
@@ -46,11 +46,11 @@ class Finding:
     sentences: tuple[str, ...]
 
 
-def finding(metrics: Mapping[str, Any], agent: str) -> Finding:
+def reach_verdict(metrics: Mapping[str, Any], agent: str) -> Verdict:
     """Returns what the content of ``metrics.json`` says of `agent`; see the rules above.
 
     Args:
-        metrics: What `evaluation.contest.measured` returned, and where known ``test`` (prediction measures), ``audit``,
+        metrics: What `evaluation.policy_comparison.measured` returned, and where known ``test`` (prediction measures), ``audit``,
             ``fit_end``, ``always_listed`` and ``looks``.
         agent: Name under ``comparisons``.
     """
@@ -59,7 +59,7 @@ def finding(metrics: Mapping[str, Any], agent: str) -> Finding:
     word = _word(metrics, own, against)
     sentences = [_growth(metrics, agent, own), *(_against(metrics, agent, name) for name in against)]
     sentences += [_seeds(own), _trials(metrics, own, against), _years(metrics, agent), _costs(metrics, agent)]
-    return Finding(word, MEANING[word], tuple(sentence for sentence in sentences if sentence))
+    return Verdict(word, MEANING[word], tuple(sentence for sentence in sentences if sentence))
 
 
 def limits(metrics: Mapping[str, Any]) -> tuple[str, ...]:
@@ -98,18 +98,20 @@ def _doubts(metrics: Mapping[str, Any], own: Mapping[str, Any], against: Mapping
         test = metrics["superior_predictive_ability"][name]
         p_value = None if test is None else test["consistent"]
         if p_value is None or p_value > SIGNIFICANT:
-            doubts.append(f"the best of all policies against {called(name)} could be luck (p = {number(p_value)})")
+            doubts.append(
+                f"the best of all policies against {display_name(name)} could be luck (p = {number(p_value)})"
+            )
     return doubts
 
 
 def _growth(metrics: Mapping[str, Any], agent: str, own: Mapping[str, Any]) -> str:
     others = [
-        f"{called(name)} ended at {metrics['performance'][name]['final_wealth']:.2f}"
+        f"{display_name(name)} ended at {metrics['performance'][name]['final_wealth']:.2f}"
         for name in metrics["comparisons"][agent]
     ]
     sharpe, loss = with_interval(own["sharpe"], own["sharpe_ci"]), percent(-own["max_drawdown"], 0)
     return (
-        f"Over {own['n_days']:,} trading days, after costs, {called(agent)} turned 1.00 into {own['final_wealth']:.2f} "
+        f"Over {own['n_days']:,} trading days, after costs, {display_name(agent)} turned 1.00 into {own['final_wealth']:.2f} "
         f"({percent(own['annual_return'])} a year, Sharpe ratio {sharpe}, deepest loss {loss})"
         + (f"; {', '.join(others)}." if others else ".")
     )
@@ -118,16 +120,18 @@ def _growth(metrics: Mapping[str, Any], agent: str, own: Mapping[str, Any]) -> s
 def _against(metrics: Mapping[str, Any], agent: str, name: str) -> str:
     found = metrics["comparisons"][agent][name]["sharpe"]
     if found["ci"] is None:
-        return f"There is no interval for the difference from {called(name)}: too few days, or nothing to compare."
+        return (
+            f"There is no interval for the difference from {display_name(name)}: too few days, or nothing to compare."
+        )
     measured = f"difference of Sharpe ratios {with_interval(found['difference'], found['ci'])}"
     decided = outcome(metrics, agent, name)
     if decided == "beats":
-        return f"It did better than {called(name)} for the risk taken: {measured}, which excludes zero."
+        return f"It did better than {display_name(name)} for the risk taken: {measured}, which excludes zero."
     if decided == "loses":
-        return f"It did worse than {called(name)} for the risk taken: {measured}, which excludes zero."
+        return f"It did worse than {display_name(name)} for the risk taken: {measured}, which excludes zero."
     if found["ci"][0] > 0:
-        return f"It did better than {called(name)} ({measured}), but its seeds disagree too much to rely on that."
-    return f"It cannot be told apart from {called(name)}: {measured}, which includes zero."
+        return f"It did better than {display_name(name)} ({measured}), but its seeds disagree too much to rely on that."
+    return f"It cannot be told apart from {display_name(name)}: {measured}, which includes zero."
 
 
 def _seeds(own: Mapping[str, Any]) -> str:
@@ -161,7 +165,7 @@ def _years(metrics: Mapping[str, Any], agent: str) -> str:
     for name in metrics["comparisons"][agent]:
         theirs = {row["year"]: row["return"] for row in metrics["per_year"][name]}
         better = sum(own[year] > theirs[year] for year in own)
-        counts.append(f"than {called(name)} in {better} of {len(own)}")
+        counts.append(f"than {display_name(name)} in {better} of {len(own)}")
     return f"By calendar year it earned more {', '.join(counts)}." if counts and len(own) > 1 else ""
 
 
@@ -178,13 +182,11 @@ def _costs(metrics: Mapping[str, Any], agent: str) -> str:
     ]
     costs = list(table[agent])
     if not ahead:
-        return f"Its Sharpe ratio is below that of {called(name)} at every cost tried, even at {costs[0]} basis points."
+        return f"Its Sharpe ratio is below that of {display_name(name)} at every cost tried, even at {costs[0]} basis points."
     if len(ahead) == len(costs):
-        return (
-            f"Its Sharpe ratio stays above that of {called(name)} at every cost tried, up to {costs[-1]} basis points."
-        )
+        return f"Its Sharpe ratio stays above that of {display_name(name)} at every cost tried, up to {costs[-1]} basis points."
     listed = " and ".join(filter(None, (", ".join(ahead[:-1]), ahead[-1])))
-    return f"Its Sharpe ratio is above that of {called(name)} only at costs of {listed} basis points."
+    return f"Its Sharpe ratio is above that of {display_name(name)} only at costs of {listed} basis points."
 
 
 def _forecast(test: Mapping[str, Any] | None) -> str:

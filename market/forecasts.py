@@ -9,7 +9,7 @@ import numpy as np
 
 from market.arrays import BoolArray, DateArray, FeatureArray, FloatArray
 from market.panel import Panel
-from market.storage import header_dates, header_names, read_arrays, write_arrays
+from market.storage.array_file import header_dates, header_names, read_arrays, write_arrays
 
 KIND, VERSION = "forecasts", 1
 FORECASTS = "forecasts.safetensors"

@@ -11,7 +11,7 @@ import pandas as pd
 from market.arrays import AnyArray, AnyFloatArray, BoolArray, DateArray, check_dates, check_distinct
 from market.calendar import parse_day
 from market.frames import BARS, PRICES, frame_parts
-from market.storage import fingerprint, header_dates, header_names, header_object, read_arrays, write_arrays
+from market.storage.array_file import fingerprint, header_dates, header_names, header_object, read_arrays, write_arrays
 
 __all__ = ["BARS", "PRICES", "VERSION", "Panel", "panel_header"]
 

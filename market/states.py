@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from market.arrays import AnyArray, BoolArray, CodeArray, DateArray, FeatureArray, check_dates, check_distinct
-from market.storage import header_dates, header_day, header_names, read_arrays, write_arrays
+from market.storage.array_file import header_dates, header_day, header_names, read_arrays, write_arrays
 
 VERSION = 1
 PROVENANCE = ("encoder", "checkpoint_sha256", "panel_fingerprint", "split", "fill", "horizon", "audit")

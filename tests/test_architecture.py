@@ -55,7 +55,7 @@ def test_imports_point_one_way(package: str) -> None:
         ("envs", "import torch"),
         ("envs", "from encoders.base import State"),
         ("agents", "from encoders import base"),
-        ("evaluation", "from agents.baselines import Cash"),
+        ("evaluation", "from agents.baselines.simple import Cash"),
         ("market", "def f():\n    import tools.cli"),
         ("encoders", "from evaluation.performance import sharpe"),
     ],

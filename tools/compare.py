@@ -15,7 +15,7 @@ from configs.schema.evaluate import Evaluate
 from configs.schema.names import check_folder_name
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
-from market.storage import write_json
+from market.storage.array_file import write_json
 from tools.cli import plain, run
 from tools.comparison import ablation, forecasts, trading
 from tools.console import show

@@ -12,20 +12,20 @@ from rich.console import Console
 from rich.table import Table
 
 from configs.files import source_text
-from configs.schema.discover import Discover, FactorModel
+from configs.schema.discover import Discover, DiscoverModel
 from configs.schema.pretrain import Pretrain
 from encoders.checkpoint import Checkpoint
-from encoders.factor_model import FactorModel as Explains
-from encoders.pipeline import FrozenEncoder
-from encoders.vae import VAE, Sectors
-from evaluation.factor_report import report
-from evaluation.factor_study import FactorStudy, Known, Modelled, measured
+from encoders.data import FrozenEncoder
+from encoders.generative import GenerativeFactorModel as Explains
+from encoders.vae.model import VAE, SectorCondition
+from evaluation.factor_study import FactorStudy, ModelResult, ReferenceFactors, measured
 from evaluation.formats import number, percent
+from evaluation.reports.factors import report
 from market.arrays import FloatArray, IntArray
 from market.known_factors import FactorSource, FactorTable, read_sectors
 from market.panel import Panel
-from market.scaling import AffineScaler
-from market.storage import write_json, write_text
+from market.scaling.scalers import AffineScaler
+from market.storage.array_file import write_json, write_text
 from tools.cli import configured, progress, run
 from tools.prepare import prepare
 from tools.runs.directory import claimed, opened
@@ -91,7 +91,7 @@ def studied(experiment: Discover, workdir: Path) -> FactorStudy:
     )
 
 
-def pretraining(experiment: Discover, model: FactorModel, source: str, panel: Panel) -> Pretrain:
+def pretraining(experiment: Discover, model: DiscoverModel, source: str, panel: Panel) -> Pretrain:
     """Returns the run that trains a model of the study.
 
     Raises:
@@ -99,7 +99,7 @@ def pretraining(experiment: Discover, model: FactorModel, source: str, panel: Pa
     """
     encoder = model.encoder
     if experiment.sectors is not None and isinstance(encoder, VAE) and encoder.condition is not None:
-        encoder = replace(encoder, condition=Sectors(read_sectors(experiment.sectors, panel.assets)))
+        encoder = replace(encoder, condition=SectorCondition(read_sectors(experiment.sectors, panel.assets)))
     return Pretrain(
         name=f"discover_{experiment.name}_{model.name.replace(' ', '_')}",
         panel=source,
@@ -113,7 +113,7 @@ def pretraining(experiment: Discover, model: FactorModel, source: str, panel: Pa
     )
 
 
-def known_on(experiment: Discover, panel: Panel) -> Known | None:
+def known_on(experiment: Discover, panel: Panel) -> ReferenceFactors | None:
     """Returns the known factors on the days of the panel, None where there are none."""
     source: FactorSource | None = experiment.known
     if experiment.factor_table is not None:
@@ -121,7 +121,7 @@ def known_on(experiment: Discover, panel: Panel) -> Known | None:
     if source is None:
         return None
     truth = source.truth()
-    return Known(truth.names, truth.on(panel.dates), truth.loadings_of(panel.assets))
+    return ReferenceFactors(truth.names, truth.on(panel.dates), truth.loadings_of(panel.assets))
 
 
 def raw_returns(experiment: Discover, panel: Panel) -> FloatArray:
@@ -130,7 +130,7 @@ def raw_returns(experiment: Discover, panel: Panel) -> FloatArray:
     return np.where(panel.listed & np.isfinite(values), values, np.nan)
 
 
-def modelled(name: str, experiment: Pretrain, folder: Path, panel: Panel, test: slice, study: Discover) -> Modelled:
+def modelled(name: str, experiment: Pretrain, folder: Path, panel: Panel, test: slice, study: Discover) -> ModelResult:
     """Returns what a trained model says of every day, and the days that it invents.
 
     Raises:
@@ -149,7 +149,7 @@ def modelled(name: str, experiment: Pretrain, folder: Path, panel: Panel, test: 
     lines = (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
     condition = experiment.encoder.condition if isinstance(experiment.encoder, VAE) else None
     ci = metrics["test"]["rank_ic_ci"]
-    return Modelled(
+    return ModelResult(
         name=name,
         factors=factors,
         loadings=loadings,
@@ -175,7 +175,7 @@ def _said(
         rows = frozen.rows(store, block)
         window = store.gather(torch.from_numpy(block))
         factors[block] = rows.market
-        rebuilt[block] = encoder.rebuild(window.features, window.mask).cpu().numpy()
+        rebuilt[block] = encoder.reconstruct(window.features, window.mask).cpu().numpy()
         judged = (block >= test.start) & (block < test.stop)
         total += rows.asset[judged].sum(axis=0)
         count += rows.mask[judged].sum(axis=0)[:, None]

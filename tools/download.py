@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from configs.schema.prepare import Prepare
-from market.sources.yfinance import YFinance
+from market.sources.yahoo.source import YFinance
 from tools.cli import configured, progress, run
 from tools.prepare import made_by, prepare
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.schema.evaluate import Evaluate
-from evaluation.report import Chapter, Study
+from evaluation.reports.policy import PolicyReport, Section
 from tools.cli import configured, run
 from tools.runs.assessment import chapter, show, write
 from tools.runs.directory import claimed
@@ -56,7 +56,7 @@ def evaluate(
     folder: Path,
     overwrite: bool = False,
     names: Sequence[str] = (),
-) -> Study:
+) -> PolicyReport:
     """Trades the test days of finished runs, writes the evidence into `folder` and returns it.
 
     Args:
@@ -83,7 +83,7 @@ def evaluate(
     return study
 
 
-def _chapter(title: str, runs: Sequence[Trained], settings: Evaluate, looks: int, names: Sequence[str]) -> Chapter:
+def _chapter(title: str, runs: Sequence[Trained], settings: Evaluate, looks: int, names: Sequence[str]) -> Section:
     _refuse_other_markets(runs)
     tried = other_trials([one.folder for one in runs], settings.other_trials)
     judged = runs[0].judged()
@@ -101,12 +101,12 @@ def _chapter(title: str, runs: Sequence[Trained], settings: Evaluate, looks: int
     return chapter(title, runs[0].market, entrants, settings, known, tried)
 
 
-def _study(title: str, runs: Sequence[Trained], chapters: tuple[Chapter, ...]) -> Study:
+def _study(title: str, runs: Sequence[Trained], chapters: tuple[Section, ...]) -> PolicyReport:
     first = runs[0]
     tape = first.market.tape
     agents = " and ".join(dict.fromkeys(one.agent for one in runs))
     markets = ", ".join(dict.fromkeys(one.title for one in runs))
-    return Study(
+    return PolicyReport(
         title=title,
         lead=f"{agents} trading {markets}; test days {tape.dates[0]} to {tape.dates[-1]}, seen once training was over",
         facts=tuple(dict.fromkeys(fact for one in runs for fact in one.facts())),

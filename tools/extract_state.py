@@ -9,14 +9,14 @@ import numpy as np
 from configs.files import load_json
 from configs.schema.names import check_folder_name
 from configs.schema.pretrain import Pretrain
-from encoders.audit import Training, Verdict
 from encoders.checkpoint import Checkpoint, content_fingerprint
-from encoders.extraction import AuditError, Batch, Extraction, extract, known_rows
-from encoders.launch import meet
+from encoders.states.audit import AuditResult, TrainingFacts
+from encoders.states.extraction import AuditError, Batch, Extraction, extract, known_rows
+from encoders.training.launch import init_distributed
 from market.arrays import AnyArray
 from market.labels import Label
 from market.panel import Panel
-from market.storage import read_header, read_json, write_json
+from market.storage.array_file import read_header, read_json, write_json
 from tools.cli import plain, progress, run
 from tools.runs.directory import claimed
 
@@ -61,10 +61,12 @@ def main(argv: Sequence[str]) -> None:
         print(f"  {name:8} {word}")
 
 
-def extract_run(experiment: Pretrain, checkpoint: Checkpoint, panel: Panel, options: Options, folder: Path) -> Verdict:
+def extract_run(
+    experiment: Pretrain, checkpoint: Checkpoint, panel: Panel, options: Options, folder: Path
+) -> AuditResult:
     """Writes ``states.safetensors``, ``audit.json`` and ``config.json``; days that are there already are kept."""
     frozen = checkpoint.restore(experiment.encoder, experiment.features, experiment.scaling)
-    frozen.encoder.to(meet().device)
+    frozen.encoder.to(init_distributed().device)
     sha256 = str(read_header(Path(options.run) / "model.safetensors")["fingerprint"])
     label = Label(**checkpoint.about["label"])
     how = Extraction(
@@ -77,7 +79,7 @@ def extract_run(experiment: Pretrain, checkpoint: Checkpoint, panel: Panel, opti
             "horizon": label.horizon,
         },
         fit_end=np.datetime64(checkpoint.about["fit_end"], "D"),
-        training=Training(label, experiment.scaling, trained_rows(checkpoint, panel)),
+        training=TrainingFacts(label, experiment.scaling, trained_rows(checkpoint, panel)),
         batch_size=options.batch_size,
         tokens=options.tokens,
     )

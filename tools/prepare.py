@@ -10,9 +10,9 @@ from configs import files
 from configs.schema.prepare import Prepare
 from configs.values import to_data
 from market.panel import Panel
-from market.preparation import prepared, read_membership
+from market.preparation.prepare import prepared, read_membership
 from market.quality import Report
-from market.storage import read_header, write_json
+from market.storage.array_file import read_header, write_json
 from tools.cli import configured, run
 from tools.runs.directory import claimed
 

@@ -11,9 +11,9 @@ from rich.table import Table
 
 from configs.schema.pretrain import Pretrain
 from configs.values import to_data
-from encoders.launch import meet
-from encoders.pipeline import prepare
-from encoders.training import Experiment, pretrain
+from encoders.data import prepare
+from encoders.training.launch import init_distributed
+from encoders.training.loop import Experiment, pretrain
 from market.panel import Panel
 from tools.cli import configured, run
 from tools.runs.directory import claimed, opened
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> None:
     """Pretrains one encoder; an interrupted run continues."""
     experiment, options = configured(Pretrain, Options, argv, "configs/pretrain")
     folder = Path(options.workdir) / "pretrain" / experiment.name
-    state = meet()
+    state = init_distributed()
     with claimed(folder) if state.is_main_process else nullcontext():
         if state.is_main_process:
             opened(folder, experiment, RESULT, options.overwrite)

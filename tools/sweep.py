@@ -25,15 +25,15 @@ from configs import files
 from configs.schema.pretrain import Pretrain
 from configs.schema.sweep import Choice, Integer, LogUniform, Sweep, Uniform
 from configs.values import to_data, with_fields
-from encoders.pipeline import TrainingData, prepare
-from encoders.training import Experiment, pretrain, score
+from encoders.data import TrainingData, prepare
+from encoders.training.loop import Experiment, pretrain, score
 from evaluation.formats import number
 from market.features import FeatureSet
 from market.labels import Label
 from market.panel import Panel
-from market.scaling import Scaling
+from market.scaling.scalers import Scaling
 from market.splits import Split
-from market.storage import write_json
+from market.storage.array_file import write_json
 from tools.cli import configured, run
 from tools.console import show
 from tools.pretrain import RESULT

@@ -10,10 +10,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from agents.training import Task, train_agent
+from agents.training.loop import Task, train_agent
 from configs.schema.trade import Trade
 from configs.values import to_data
-from market.storage import write_json
+from market.storage.array_file import write_json
 from tools.cli import configured, run
 from tools.runs.directory import claimed, opened
 from tools.runs.markets import read, tape_of

@@ -5,9 +5,9 @@ from dataclasses import replace
 from configs.discover.synthetic import experiment as synthetic
 from configs.prepare.bundled import experiment as bundled
 from configs.pretrain.bundled_vae import experiment as vae
-from configs.schema.discover import FactorModel
-from encoders.pca import PCA
-from encoders.vae import Recurrent, Sectors
+from configs.schema.discover import DiscoverModel
+from encoders.baselines.pca import PCA
+from encoders.vae.model import RecurrentWindow, SectorCondition
 
 labels = (
     "technology",  # AAPL
@@ -40,10 +40,10 @@ experiment = replace(
     split=vae.split,
     optim=replace(vae.optim, epochs=15),
     models=(
-        FactorModel("PCA", PCA()),
-        FactorModel("VAE", vae.encoder),
-        FactorModel("β-VAE", replace(vae.encoder, beta=2.0)),
-        FactorModel("sector VAE", replace(vae.encoder, condition=Sectors(labels))),
-        FactorModel("temporal VAE", replace(vae.encoder, lookback=10, inference=Recurrent(32))),
+        DiscoverModel("PCA", PCA()),
+        DiscoverModel("VAE", vae.encoder),
+        DiscoverModel("β-VAE", replace(vae.encoder, beta=2.0)),
+        DiscoverModel("sector VAE", replace(vae.encoder, condition=SectorCondition(labels))),
+        DiscoverModel("temporal VAE", replace(vae.encoder, lookback=10, inference=RecurrentWindow(32))),
     ),
 )

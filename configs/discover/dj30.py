@@ -5,9 +5,9 @@ from dataclasses import replace
 from configs.discover.bundled import experiment as bundled
 from configs.pretrain.dj30_sector_vae import experiment as sector
 from configs.pretrain.dj30_vae import experiment as vae
-from configs.schema.discover import FactorModel
+from configs.schema.discover import DiscoverModel
 
-given = FactorModel("sector VAE", sector.encoder)
+given = DiscoverModel("sector VAE", sector.encoder)
 
 experiment = replace(
     bundled,

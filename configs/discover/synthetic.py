@@ -4,18 +4,18 @@ from dataclasses import replace
 
 from configs.prepare.planted import experiment as planted
 from configs.pretrain.planted_vae import experiment as vae
-from configs.schema.discover import Discover, FactorModel
-from encoders.pca import PCA
-from encoders.vae import Recurrent
+from configs.schema.discover import Discover, DiscoverModel
+from encoders.baselines.pca import PCA
+from encoders.vae.model import RecurrentWindow
 from market.sources.factor_market import FactorMarket
 
 experiment = Discover(
     name="synthetic",
     models=(
-        FactorModel("PCA", PCA()),
-        FactorModel("VAE", vae.encoder),
-        FactorModel("β-VAE", replace(vae.encoder, beta=2.0)),
-        FactorModel("temporal VAE", replace(vae.encoder, lookback=10, inference=Recurrent(32))),
+        DiscoverModel("PCA", PCA()),
+        DiscoverModel("VAE", vae.encoder),
+        DiscoverModel("β-VAE", replace(vae.encoder, beta=2.0)),
+        DiscoverModel("temporal VAE", replace(vae.encoder, lookback=10, inference=RecurrentWindow(32))),
     ),
     split=vae.split,
     prepare=planted,

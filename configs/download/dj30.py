@@ -8,7 +8,7 @@ Autoencoders for Financial Trading. https://arxiv.org/abs/2412.09468
 """
 
 from configs.schema.prepare import Prepare
-from market.sources.yfinance import YFinance
+from market.sources.yahoo.source import YFinance
 
 # fmt: off
 TICKERS = (

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from configs.pretrain.csi300_factor_vqvae_tokens import experiment as tokens
-from encoders.factor_vqvae import FactorVQVAE
-from encoders.factor_vqvae_predictor import FactorVQVAEPredictor
+from encoders.factor_vqvae.predictor import FactorVQVAEPredictor
+from encoders.factor_vqvae.tokenizer import FactorVQVAE
 
 experiment = replace(
     tokens,

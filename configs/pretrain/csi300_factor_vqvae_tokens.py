@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from configs.pretrain.csi300_gru import experiment as gru
-from encoders.factor_vqvae import FactorVQVAE
-from market.column_scaling import ByName, Named, Unscaled
+from encoders.factor_vqvae.tokenizer import FactorVQVAE
 from market.features.realised import MARKET, REALISED, WithRealisedReturns
 from market.labels import Label
-from market.scaling import CrossSectionalZScore, RobustZScore
+from market.scaling.by_column import NoScaling, PrefixScaling, ScalingByName
+from market.scaling.scalers import CrossSectionalZScore, RobustZScore
 
 LABEL = Label(fill="next_close", horizon=1, transform="zscore")
 
@@ -17,9 +17,9 @@ experiment = replace(
     encoder=FactorVQVAE(hidden=64, dim=64, codebook_size=128),
     label=LABEL,
     features=WithRealisedReturns(label=LABEL),
-    scaling=ByName(
+    scaling=ScalingByName(
         rest=CrossSectionalZScore(),
-        named=(Named(REALISED, Unscaled()), Named(MARKET, RobustZScore())),
+        named=(PrefixScaling(REALISED, NoScaling()), PrefixScaling(MARKET, RobustZScore())),
     ),
     optim=replace(gru.optim, epochs=6, patience=3),
 )

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from configs.pretrain.csi300_lightgbm import experiment as lightgbm
-from encoders.recurrent import GRU
+from encoders.baselines.gru import GRU
 
 experiment = replace(
     lightgbm,

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from agents.baselines import TopKDropN
+from agents.baselines.simple import TopKDropN
 from configs.pretrain.dj30_lightgbm import experiment as dj30
-from encoders.trees import LightGBM
+from encoders.baselines.lightgbm import LightGBM
 from market.labels import Label
-from market.scaling import CrossSectionalZScore
+from market.scaling.scalers import CrossSectionalZScore
 from market.splits import Split
 
 experiment = replace(

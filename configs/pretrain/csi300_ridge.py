@@ -3,6 +3,6 @@
 from dataclasses import replace
 
 from configs.pretrain.csi300_lightgbm import experiment as lightgbm
-from encoders.linear import Ridge
+from encoders.baselines.ridge import Ridge
 
 experiment = replace(lightgbm, name="csi300_ridge", encoder=Ridge())

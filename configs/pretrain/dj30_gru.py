@@ -3,6 +3,6 @@
 from dataclasses import replace
 
 from configs.pretrain.dj30_storm_dual_small import experiment as small
-from encoders.recurrent import GRU
+from encoders.baselines.gru import GRU
 
 experiment = replace(small, name="dj30_gru", encoder=GRU())

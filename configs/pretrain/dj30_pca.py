@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from configs.pretrain.dj30_storm_dual_small import experiment as small
-from encoders.pca import PCA
+from encoders.baselines.pca import PCA
 from market.features import Feature, Formulas
-from market.scaling import RobustZScore
+from market.scaling.scalers import RobustZScore
 
 experiment = replace(
     small,

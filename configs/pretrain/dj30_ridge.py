@@ -3,6 +3,6 @@
 from dataclasses import replace
 
 from configs.pretrain.dj30_storm_dual_small import experiment as small
-from encoders.linear import Ridge
+from encoders.baselines.ridge import Ridge
 
 experiment = replace(small, name="dj30_ridge", encoder=Ridge())

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from configs.pretrain.dj30_vae import experiment as vae
-from encoders.vae import Sectors
+from encoders.vae.model import SectorCondition
 
 labels = (
     "technology",  # AAPL
@@ -37,4 +37,4 @@ labels = (
     "staples",  # WMT
 )  # in the order of the panel, which is alphabetical
 
-experiment = replace(vae, name="dj30_sector_vae", encoder=replace(vae.encoder, condition=Sectors(labels)))
+experiment = replace(vae, name="dj30_sector_vae", encoder=replace(vae.encoder, condition=SectorCondition(labels)))

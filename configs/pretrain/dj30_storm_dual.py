@@ -4,8 +4,8 @@ Train to 2019-03, valid to 2021-03, test from 2021-04; the reference validates a
 """
 
 from configs.schema.pretrain import Pretrain
-from encoders.schedule import Optim
-from encoders.storm import Storm
+from encoders.storm.model import Storm
+from encoders.training.optim import Optim
 from market.splits import Split
 
 experiment = Pretrain(

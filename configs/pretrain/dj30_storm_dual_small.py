@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from configs.pretrain.dj30_storm_dual import experiment as dual
-from encoders.storm_branches import Sizes
+from encoders.storm.branches import StormSizes
 
 experiment = replace(
     dual,
@@ -12,7 +12,7 @@ experiment = replace(
         dual.encoder,
         lookback=32,
         codebook_size=64,
-        sizes=Sizes(dim=32, depth=2, decoder_depth=1, heads=4, asset_state=32, market_state=32),
+        sizes=StormSizes(dim=32, depth=2, decoder_depth=1, heads=4, asset_state=32, market_state=32),
     ),
     optim=replace(dual.optim, epochs=10, learning_rate=1e-3, patience=4),
 )

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 from configs.pretrain.dj30_vae import experiment as vae
-from encoders.vae import Recurrent
+from encoders.vae.model import RecurrentWindow
 
-experiment = replace(vae, name="dj30_temporal_vae", encoder=replace(vae.encoder, lookback=20, inference=Recurrent()))
+experiment = replace(
+    vae, name="dj30_temporal_vae", encoder=replace(vae.encoder, lookback=20, inference=RecurrentWindow())
+)

@@ -1,11 +1,11 @@
 """A VAE on a market of five planted factors; small batches let its axes turn to the factors' own."""
 
 from configs.schema.pretrain import Pretrain
-from encoders.schedule import Optim
-from encoders.vae import VAE
+from encoders.training.optim import Optim
+from encoders.vae.model import VAE
 from market.features import Feature, Formulas
 from market.labels import Label
-from market.scaling import RobustZScore
+from market.scaling.scalers import RobustZScore
 from market.splits import Split
 
 experiment = Pretrain(

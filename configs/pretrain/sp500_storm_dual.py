@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from agents.baselines import TopKDropN
+from agents.baselines.simple import TopKDropN
 from configs.pretrain.dj30_storm_dual import experiment as dj30
 from market.splits import Split
 

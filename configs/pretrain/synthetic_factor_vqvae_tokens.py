@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from configs.pretrain.csi300_factor_vqvae_tokens import experiment as csi300
 from configs.pretrain.synthetic_storm_dual import experiment as storm
-from encoders.factor_vqvae import FactorVQVAE
+from encoders.factor_vqvae.tokenizer import FactorVQVAE
 from market.features.realised import WithRealisedReturns
 from market.labels import Label
 

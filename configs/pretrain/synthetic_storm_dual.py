@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from agents.baselines import TopKDropN
+from agents.baselines.simple import TopKDropN
 from configs.pretrain.dj30_storm_dual_small import experiment as small
 from encoders.quantizers import Learnable
 from market.splits import Split

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from configs.schema.names import check_folder_name
 from configs.schema.prepare import Prepare
 from encoders.base import EncoderConfig
-from encoders.schedule import Optim
+from encoders.training.optim import Optim
 from market.features import Feature, FeatureSet, Formulas
 from market.known_factors import FactorSource
 from market.labels import Label
-from market.scaling import RobustZScore, Scaling
+from market.scaling.scalers import RobustZScore, Scaling
 from market.splits import Split
 
 
 @dataclass(frozen=True)
-class FactorModel:
+class DiscoverModel:
     """One model of the study, under the name that tables and figures give it."""
 
     name: str
@@ -23,7 +23,7 @@ class FactorModel:
     """A factor model: PCA or a VAE."""
 
     def __post_init__(self) -> None:
-        check_folder_name("FactorModel", self.name)
+        check_folder_name("DiscoverModel", self.name)
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Discover:
 
     name: str
     """Folder under workdir/discover that receives the page."""
-    models: tuple[FactorModel, ...]
+    models: tuple[DiscoverModel, ...]
     """Models to compare; the first is the one the others are measured by."""
     split: Split
     """Days to fit on, to choose on and to judge on."""

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from agents.baselines import TopKDropN
+from agents.baselines.simple import TopKDropN
 from configs.schema.names import check_folder_name
 from encoders.base import EncoderConfig
-from encoders.schedule import Optim
+from encoders.training.optim import Optim
 from envs import Costs
 from market.features import FeatureSet
 from market.features.alpha158 import Alpha158
 from market.labels import Label
-from market.scaling import RobustZScore, Scaling
+from market.scaling.scalers import RobustZScore, Scaling
 from market.splits import Split
 
 

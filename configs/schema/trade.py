@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from agents.building import AgentConfig
-from agents.callbacks import Schedule
+from agents.algorithms.base import AgentConfig
+from agents.training.callbacks import TrainingConfig
 from configs.schema.names import check_folder_name
-from envs.actions import Action
+from envs.actions.portfolio import Action
 from envs.costs import Costs
 from envs.rewards import LogGrowth, Reward
 from market.features import FeatureSet
 from market.features.alpha158 import Alpha158
 from market.fills import Fill
-from market.scaling import RobustZScore, Scaling
+from market.scaling.scalers import RobustZScore, Scaling
 from market.splits import Split
 
 Observed = Literal["states", "features", "none", "shuffled"]
@@ -54,7 +54,7 @@ class Trade:
     """Days of a training episode, from a random start; None replays all train days."""
     n_envs: int = 256
     """Episodes at once in training."""
-    schedule: Schedule = Schedule()
+    schedule: TrainingConfig = TrainingConfig()
     """How long the agent learns and how often it is judged on the valid days."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """One agent is trained for each; results are reported over all."""

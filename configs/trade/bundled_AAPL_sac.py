@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from agents.callbacks import Schedule
-from agents.configs import SAC
+from agents.algorithms.on_policy import SAC
+from agents.training.callbacks import TrainingConfig
 from configs.trade.bundled_AAPL_ppo import experiment as ppo
 from envs import Position
 
@@ -13,5 +13,5 @@ experiment = replace(
     agent=SAC(),
     action=Position(),
     n_envs=16,
-    schedule=Schedule(total_steps=24_000, validate_every=3_000, patience=6),
+    schedule=TrainingConfig(total_steps=24_000, validate_every=3_000, patience=6),
 )

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from agents.callbacks import Schedule
+from agents.training.callbacks import TrainingConfig
 from configs.trade.dj30_portfolio_storm_dual_ppo import experiment as dj30
 
 experiment = replace(
@@ -10,5 +10,5 @@ experiment = replace(
     name="bundled_portfolio_ppo",
     panel="workdir/data/bundled/panel.safetensors",
     states="workdir/states/bundled_storm_dual/states.safetensors",
-    schedule=Schedule(total_steps=400_000, validate_every=25_000, patience=6),
+    schedule=TrainingConfig(total_steps=400_000, validate_every=25_000, patience=6),
 )

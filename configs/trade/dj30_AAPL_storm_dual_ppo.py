@@ -1,7 +1,7 @@
 """PPO sells, holds and buys AAPL on the states of STORM with both branches: the base of the DJ30 runs."""
 
-from agents.callbacks import Schedule
-from agents.configs import PPO
+from agents.algorithms.on_policy import PPO
+from agents.training.callbacks import TrainingConfig
 from configs.schema.trade import Trade
 from envs import Costs, SellHoldBuy
 
@@ -14,5 +14,5 @@ experiment = Trade(
     action=SellHoldBuy(),
     costs=Costs(fee_rate=1e-3),
     n_envs=256,
-    schedule=Schedule(total_steps=1_000_000, validate_every=50_000, patience=10),
+    schedule=TrainingConfig(total_steps=1_000_000, validate_every=50_000, patience=10),
 )

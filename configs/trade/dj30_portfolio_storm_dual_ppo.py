@@ -5,7 +5,7 @@ A tenth of the usual learning rate: on the valid days a faster agent soon trades
 
 from dataclasses import replace
 
-from agents.configs import PPO
+from agents.algorithms.on_policy import PPO
 from configs.trade.dj30_AAPL_storm_dual_ppo import experiment as single
 from envs import LongOnly
 

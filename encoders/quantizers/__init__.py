@@ -16,10 +16,10 @@ from encoders.quantizers.affine import Affine, AffineQuantizer
 from encoders.quantizers.base import Quantized, Quantizer, QuantizerConfig, straight_through
 from encoders.quantizers.codebook import kmeans, nearest
 from encoders.quantizers.continuous import Continuous, ContinuousQuantizer
+from encoders.quantizers.ema import EMA, EMAQuantizer
 from encoders.quantizers.fsq import FSQ, FSQQuantizer
-from encoders.quantizers.health import dead_codes, perplexity, usage
 from encoders.quantizers.learnable import Learnable, LearnableQuantizer, distances, diversity, orthogonality
-from encoders.quantizers.running_means import EMA, EMAQuantizer
+from encoders.quantizers.usage import dead_codes, perplexity, usage
 from encoders.quantizers.vqtorch import VQTorch
 
 __all__ = [

@@ -21,9 +21,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from encoders.quantizers.base import Quantized, Quantizer, assigned
+from encoders.distributed import summed_over_ranks
+from encoders.quantizers.base import Quantized, Quantizer, assign
 from encoders.quantizers.codebook import CodebookQuantizer, nearest
-from encoders.ranks import summed_over_ranks
 
 SMALLEST = 1e-3
 """Scale of the map below which it is not inverted."""
@@ -90,10 +90,10 @@ class AffineQuantizer(CodebookQuantizer):
         counts = torch.bincount(codes, minlength=self.codebook_size)
         if self.training:
             self.used += summed_over_ranks(counts)
-        found = assigned(tokens, vectors, codes, config.nu)
+        found = assign(tokens, vectors, codes, config.nu)
         terms = {
-            "commitment": (1.0 - config.beta) * found.tokens_apart,
-            "codebook": config.beta * found.codes_apart,
+            "commitment": (1.0 - config.beta) * found.commitment_loss,
+            "codebook": config.beta * found.codebook_loss,
         }
         return Quantized(found.quantised, codes, terms, counts)
 

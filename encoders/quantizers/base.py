@@ -70,7 +70,7 @@ def straight_through(tokens: Float[Tensor, "n d"], nearest: Float[Tensor, "n d"]
     return nearest.detach() + (tokens - tokens.detach())
 
 
-class Assigned(NamedTuple):
+class Assignment(NamedTuple):
     """Tokens in the place of which their codes stand.
 
     Attributes:
@@ -80,22 +80,22 @@ class Assigned(NamedTuple):
     """
 
     quantised: Float[Tensor, "n d"]
-    tokens_apart: Float[Tensor, ""]
-    codes_apart: Float[Tensor, ""]
+    commitment_loss: Float[Tensor, ""]
+    codebook_loss: Float[Tensor, ""]
 
 
-def assigned(
+def assign(
     tokens: Float[Tensor, "n d"], vectors: Float[Tensor, "C d"], codes: Int[Tensor, " n"], nu: float = 0.0
-) -> Assigned:
+) -> Assignment:
     """Puts each token's code in its place; `nu` times the gradient of what follows reaches the codes too.
 
     It equals ``straight_through`` and two ``mean_square`` and ``nu * (found - found.detach())``, gradients and all, in
     two fifths of the time.
     """
-    return Assigned(*_Assign.apply(tokens, vectors, codes, nu))  # type: ignore[no-untyped-call]  # torch's is untyped
+    return Assignment(*_AssignFunction.apply(tokens, vectors, codes, nu))  # type: ignore[no-untyped-call]  # torch's is untyped
 
 
-class _Assign(torch.autograd.Function):
+class _AssignFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, tokens: Tensor, vectors: Tensor, codes: Tensor, nu: float) -> tuple[Tensor, ...]:
         found = F.embedding(codes, vectors)

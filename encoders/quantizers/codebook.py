@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from encoders.distributed import from_first_rank, gathered_over_ranks, summed_over_ranks
 from encoders.quantizers.base import Quantizer
-from encoders.ranks import from_first_rank, gathered_over_ranks, summed_over_ranks
 
 SEARCHED_AT_ONCE = 4096
 """Tokens whose distances to all codes are in memory at a time: in a processor's cache, a third faster than all."""
@@ -67,7 +67,7 @@ class CodebookQuantizer(Quantizer):
             self.place(dead[: len(chosen)], from_first_rank(everyone[chosen]), use)
 
 
-class AveragedUse(CodebookQuantizer):
+class EmaUsage(CodebookQuantizer):
     """A codebook whose codes are dead when their average use falls below a share of an equal one.
 
     A share, not a count: it means the same at any batch size.

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from encoders.quantizers.base import Quantized, Quantizer, assigned
-from encoders.quantizers.codebook import AveragedUse
+from encoders.quantizers.base import Quantized, Quantizer, assign
+from encoders.quantizers.codebook import EmaUsage
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Learnable:
         return LearnableQuantizer(dim, codebook_size, self)
 
 
-class LearnableQuantizer(AveragedUse):
+class LearnableQuantizer(EmaUsage):
     """Codes are parameters."""
 
     def __init__(self, dim: int, codebook_size: int, config: Learnable) -> None:
@@ -60,10 +60,10 @@ class LearnableQuantizer(AveragedUse):
         counts = torch.bincount(codes, minlength=self.codebook_size)
         if self.training:
             self.count(counts)
-        found, config = assigned(tokens, self.codebook, codes), self.config
+        found, config = assign(tokens, self.codebook, codes), self.config
         terms = {
-            "commitment": config.commitment * found.tokens_apart,
-            "codebook": found.codes_apart,
+            "commitment": config.commitment * found.commitment_loss,
+            "codebook": found.codebook_loss,
             "orthogonality": config.orthogonality * orthogonality(self.codebook),
             "diversity": config.diversity * diversity(distance, config.temperature),
         }

@@ -15,8 +15,8 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from encoders.distributed import is_shared
 from encoders.quantizers.base import Quantized, Quantizer
-from encoders.ranks import is_shared
 
 
 @dataclass(frozen=True)

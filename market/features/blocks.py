@@ -15,10 +15,10 @@ import numpy as np
 from numba import njit
 
 from market.arrays import AnyFloatArray, BoolArray, FeatureArray
-from market.features.program import Block, Program, Value
+from market.features.program import AssetBlock, Program, Value
 from market.features.table import Feature, computable
 from market.panel import Panel, panel_header
-from market.storage import ArraySpec, arrays_in_place, let_go
+from market.storage.array_file import ArraySpec, arrays_in_place, release_pages
 
 BLOCK = 4
 """Assets evaluated together."""
@@ -80,7 +80,7 @@ def write_features(name: str, table: Sequence[Feature], panel: Panel, path: str 
         for first in range(0, len(panel.assets), STRIPE):
             stripe = range(first, min(first + STRIPE, len(panel.assets)))
             _fill(np.asarray(mapped["values"]), program, panel, stripe)
-            let_go(mapped["values"])
+            release_pages(mapped["values"])
     return Panel.load(path, verify=False)
 
 
@@ -112,13 +112,13 @@ def _work(blocks: Iterator[range], values: FeatureArray, program: Program, panel
         _scatter(results, panel.listed, assets.start, values)
 
 
-def _block(panel: Panel, assets: range, fields: Sequence[str]) -> Block:
+def _block(panel: Panel, assets: range, fields: Sequence[str]) -> AssetBlock:
     columns = slice(assets.start, assets.stop)
     listed = np.ascontiguousarray(panel.listed[:, columns].T)
     started = np.logical_or.accumulate(listed, axis=1)
     values: AnyFloatArray = panel.values[:, columns, [panel.fields.index(name) for name in fields]]
     inputs = np.where(listed, np.ascontiguousarray(values.transpose(2, 1, 0), dtype=np.float64), np.nan)
-    return Block(
+    return AssetBlock(
         fields=dict(zip(fields, inputs, strict=True)),
         start=len(panel) - started.sum(axis=1),
         before=~started,

@@ -1,7 +1,7 @@
 """Evaluates many formulas over one block of assets, each shared part once.
 
 The formulas are compiled to a list of steps over numbered slots. Equal subexpressions share a slot, whatever formula
-they stand in. Rolling operators that the same sweep of `market.operators` can compute from the same operands become one
+they stand in. Rolling operators that the same sweep of `market.features.operators` can compute from the same operands become one
 step: ``mean(close, 5)`` and ``mean(close, 60)``, or ``slope(close, 5)`` and ``residual(close, 10)``. A slot is let go
 after its last use, so the memory in use stays within the processor's cache.
 """
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from market.arrays import AnyFloatArray, BoolArray, FloatArray, IntArray
-from market.expressions import Call, Expression, Field, Number
-from market.operators import ALPHABET, Statistic, Sweep
+from market.features.expressions import Call, Expression, Field, Number
+from market.features.operators import ALPHABET, Statistic, Sweep
 
 Value = AnyFloatArray | float
 """A block ``[n, T]``, or the same number everywhere."""
@@ -21,7 +21,7 @@ Group = tuple[Sweep, tuple[Expression, ...]]
 
 
 @dataclass(frozen=True)
-class Block:
+class AssetBlock:
     """The inputs of some assets, time last.
 
     Attributes:
@@ -39,7 +39,7 @@ class Block:
 class Step:
     """One evaluation: what it reads, what it writes, and which slots nobody reads after it."""
 
-    run: Callable[[Block, Sequence[Value]], Sequence[Value]]
+    run: Callable[[AssetBlock, Sequence[Value]], Sequence[Value]]
     reads: tuple[int, ...]
     writes: tuple[int, ...]
     releases: list[int] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Program:
             self.outputs.setdefault(self._slot(expression), []).append(position)
         self._plan_releases()
 
-    def run(self, block: Block, write: Callable[[int, Value], None]) -> None:
+    def run(self, block: AssetBlock, write: Callable[[int, Value], None]) -> None:
         """Evaluates every expression and calls ``write(position, value)`` once for each."""
         slots: dict[int, Value] = {}
         with np.errstate(all="ignore"):  # 0 / 0, log of a negative, overflow: NaN and infinity are the answer
@@ -114,7 +114,7 @@ def _groups(expressions: Sequence[Expression]) -> dict[Group, list[Call]]:
     return groups
 
 
-def _rolling_step(sweep: Sweep, members: Sequence[Call]) -> Callable[[Block, Sequence[Value]], Sequence[Value]]:
+def _rolling_step(sweep: Sweep, members: Sequence[Call]) -> Callable[[AssetBlock, Sequence[Value]], Sequence[Value]]:
     windows = sorted({int(call.parameters[0]) for call in members})
     statistics: list[Statistic] = list(dict.fromkeys((call.operator, call.parameters[1:]) for call in members))
     places = [
@@ -122,7 +122,7 @@ def _rolling_step(sweep: Sweep, members: Sequence[Call]) -> Callable[[Block, Seq
         for call in members
     ]
 
-    def run(block: Block, operands: Sequence[Value]) -> Sequence[Value]:
+    def run(block: AssetBlock, operands: Sequence[Value]) -> Sequence[Value]:
         arrays = [np.broadcast_to(value, block.before.shape) for value in operands]
         results = sweep(arrays, np.array(windows), statistics, block.start)
         return [results[place] for place in places]
@@ -130,19 +130,19 @@ def _rolling_step(sweep: Sweep, members: Sequence[Call]) -> Callable[[Block, Seq
     return run
 
 
-def _pointwise_step(call: Call) -> Callable[[Block, Sequence[Value]], Sequence[Value]]:
+def _pointwise_step(call: Call) -> Callable[[AssetBlock, Sequence[Value]], Sequence[Value]]:
     operator = ALPHABET[call.operator]
     pointwise = operator.pointwise
     assert pointwise is not None
 
-    def run(block: Block, operands: Sequence[Value]) -> Sequence[Value]:
+    def run(block: AssetBlock, operands: Sequence[Value]) -> Sequence[Value]:
         value = pointwise(*operands)
         return (np.where(block.before, np.nan, value),) if operator.compares else (value,)
 
     return run
 
 
-def _leaf_step(leaf: Expression) -> Callable[[Block, Sequence[Value]], Sequence[Value]]:
+def _leaf_step(leaf: Expression) -> Callable[[AssetBlock, Sequence[Value]], Sequence[Value]]:
     if isinstance(leaf, Number):
         return lambda block, operands: (leaf.value,)
     assert isinstance(leaf, Field)

@@ -39,9 +39,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from market import operators
 from market.arrays import FeatureArray, FloatArray
-from market.features import FeatureSet
+from market.features import FeatureSet, operators
 from market.features.alpha158 import Alpha158
 from market.features.table import WINDOWS, Feature
 from market.labels import Label

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from market.expressions import Expression, Fields, parse
+from market.features.expressions import Expression, Fields, parse
 from market.panel import BARS
 
 WINDOWS = (5, 10, 20, 30, 60)
@@ -24,7 +24,7 @@ class Feature:
 
     Attributes:
         name: Name of the field in the feature panel.
-        formula: Text in the alphabet of `market.operators`, for example ``mean(close, 5) / close``.
+        formula: Text in the alphabet of `market.features.operators`, for example ``mean(close, 5) / close``.
 
     Raises:
         ValueError: The name is empty, or the formula cannot be read or reads no field.

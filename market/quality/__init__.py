@@ -23,7 +23,7 @@ panel cut at t. There are three exceptions, none of which can tell a model where
 """
 
 from market.quality.cleaning import clean
-from market.quality.report import Finding, Place, Report
+from market.quality.report import Place, QualityFinding, Report
 from market.quality.rules import Rules
 
-__all__ = ["Finding", "Place", "Report", "Rules", "clean"]
+__all__ = ["QualityFinding", "Place", "Report", "Rules", "clean"]

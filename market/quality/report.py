@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Finding:
+class QualityFinding:
     """All places that one check found.
 
     Attributes:
@@ -57,14 +57,14 @@ class Report:
         tradable: Bars of the panel that can be traded.
     """
 
-    findings: tuple[Finding, ...]
+    findings: tuple[QualityFinding, ...]
     rows: int
     days: int
     assets: int
     bars: int
     tradable: int
 
-    def __getitem__(self, check: str) -> Finding | None:
+    def __getitem__(self, check: str) -> QualityFinding | None:
         """Returns the finding of `check`, or None where it found nothing."""
         return next((finding for finding in self.findings if finding.check == check), None)
 
@@ -95,7 +95,7 @@ class Report:
         """
         try:
             findings = [
-                Finding(**{**entry, "examples": tuple(Place(*place) for place in entry["examples"])})
+                QualityFinding(**{**entry, "examples": tuple(Place(*place) for place in entry["examples"])})
                 for entry in content["findings"]
             ]
             return Report(**{**content, "findings": tuple(findings)})
@@ -127,7 +127,7 @@ class Findings:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self.found: list[Finding] = []
+        self.found: list[QualityFinding] = []
 
     def note(
         self,
@@ -157,7 +157,7 @@ class Findings:
             )
         counts = {} if assets is None else pd.Series(assets, dtype=object).value_counts().to_dict()
         by_asset = {str(asset): int(count) for asset, count in counts.items()}
-        self.found.append(Finding(check, treatment, len(days), by_asset, examples))
+        self.found.append(QualityFinding(check, treatment, len(days), by_asset, examples))
         return treatment
 
     def note_cells(self, check: str, panel: Panel, places: BoolArray, treatment: str | None = None) -> str:

@@ -5,7 +5,7 @@ and noise of each stock's own. Factors are found only up to a rotation unless so
 loadings do: those of any two factors are orthogonal, and each factor moves less than the one before. So the axes are
 the principal ones, and a method that misses them cannot blame the data.
 
-Nothing in this market can be forecast; `market.sources.synthetic` has one in which something can.
+Nothing in this market can be forecast; `market.sources.synthetic.source` has one in which something can.
 """
 
 from dataclasses import dataclass

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from agents.callbacks import Schedule
-from agents.configs import A2C, DQN, PPO, SAC, TD3, TQC, RecurrentPPO
-from agents.training import Task
+from agents.algorithms.on_policy import A2C, DQN, PPO, SAC, TD3, TQC, RecurrentPPO
+from agents.training.callbacks import TrainingConfig
+from agents.training.loop import Task
 from envs import Costs, LogGrowth, LongOnly, Position, SellHoldBuy, Tape, Templates
 from market.panel import Panel
 from market.states import MarketStates
@@ -27,7 +27,7 @@ SMALL = (
 """Every agent, at sizes of a test."""
 
 NAMES = [type(agent).__name__ for agent in SMALL]
-SHORT = Schedule(total_steps=192, validate_every=64, patience=None)
+SHORT = TrainingConfig(total_steps=192, validate_every=64, patience=None)
 
 
 def noise_tape(days: int = 60, assets: int = 4, seed: int = 0, width: int = 4) -> Tape:

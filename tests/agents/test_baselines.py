@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import envs
-from agents.baselines import BuyAndHold, Cash, EqualWeight, LongShortQuantiles, Momentum, TopKDropN
-from agents.classical import ClassicalPolicy, best_of
-from agents.hindsight import Hindsight
+from agents.baselines.base import ClassicalPolicy, best_of
+from agents.baselines.hindsight import Hindsight
+from agents.baselines.mean_variance import MeanVariance, MinimumVariance, RiskParity
+from agents.baselines.simple import BuyAndHold, Cash, EqualWeight, LongShortQuantiles, Momentum, TopKDropN
 from agents.history import History
-from agents.optimisation import MeanVariance, MinimumVariance, RiskParity
 from envs import Costs, LongOnly, Tape
 from evaluation.rollout import rollout
 from market.panel import Panel

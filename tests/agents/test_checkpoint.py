@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from agents.algorithms.on_policy import PPO, RecurrentPPO
 from agents.checkpoint import POLICY, load_agent
-from agents.configs import PPO, RecurrentPPO
-from agents.training import train_agent
-from agents.validation import course
+from agents.training.loop import train_agent
+from agents.training.validation import trace_episode
 from envs import BatchMarket, LongOnly, Position
 from evaluation.rollout import rollout
-from market.storage import read_arrays
+from market.storage.array_file import read_arrays
 from tests.agents.planted import NAMES, SHORT, SMALL, noise_tape, task_for
 
 ROOT = Path(__file__).parent.parent.parent
@@ -25,7 +25,7 @@ ELSEWHERE = """
 import sys, json
 from pathlib import Path
 from agents.checkpoint import load_agent
-from agents.validation import course
+from agents.training.validation import course
 from tests.agents.planted import SMALL, task_for
 agent, portfolio = SMALL[int(sys.argv[2])], sys.argv[3] == "True"
 market = task_for(agent, portfolio).judging()
@@ -42,7 +42,7 @@ def test_an_agent_decides_the_same_in_another_process(index: int, portfolio: boo
     agent = SMALL[index]
     trained(tmp_path, agent, portfolio)
     market = task_for(agent, portfolio).judging()
-    here = course(load_agent(tmp_path, agent, market), market).wealth
+    here = trace_episode(load_agent(tmp_path, agent, market), market).wealth
     command = [sys.executable, "-c", ELSEWHERE, str(tmp_path), str(index), str(portfolio)]
     there = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(there.stdout) == here.tolist()
@@ -63,7 +63,7 @@ def test_it_trades_the_gymnasium_environments_in_both_views(agent, tmp_path: Pat
         paths.append(backtest.wealth)
     np.testing.assert_array_equal(*paths)
     market = task.judging()
-    np.testing.assert_allclose(course(load_agent(tmp_path, agent, market), market).wealth, paths[0], rtol=1e-12)
+    np.testing.assert_allclose(trace_episode(load_agent(tmp_path, agent, market), market).wealth, paths[0], rtol=1e-12)
 
 
 def test_a_portfolio_agent_trades_another_number_of_assets(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_portfolio_agent_trades_another_number_of_assets(tmp_path: Path) -> No
     market = BatchMarket(noise_tape(assets=9), observation="full", action=task_for(SMALL[0]).action, autoreset=False)
     loaded = load_agent(tmp_path, SMALL[0], market, name="mine")
     assert loaded.name == "mine"
-    assert course(loaded, market).weights.shape == (59, 10)
+    assert trace_episode(loaded, market).weights.shape == (59, 10)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from agents.kernels import ScoredAssets
+from agents.networks.kernels import ScoredAssets
 
 
 def plain(per_day, day, own, w_own, w_score):

@@ -6,13 +6,13 @@ import gymnasium
 import numpy as np
 import pytest
 
-from agents.baselines import EqualWeight
-from agents.callbacks import Schedule
+from agents.algorithms.on_policy import PPO, SAC
+from agents.baselines.base import ClassicalPolicy
+from agents.baselines.simple import EqualWeight
 from agents.checkpoint import load_agent
-from agents.classical import ClassicalPolicy
-from agents.configs import PPO, SAC
 from agents.history import History
-from agents.training import Task, train_agent
+from agents.training.callbacks import TrainingConfig
+from agents.training.loop import Task, train_agent
 from envs import Costs, LogGrowth, LongOnly, SellHoldBuy, Tape
 from evaluation.backtest import Backtest
 from evaluation.rollout import rollout
@@ -40,7 +40,7 @@ def against_equal_weight(agent, parts: list[Tape], steps: int, n_envs: int, fold
     """Trains on the first tape, chooses on the second, and compares with equal weights on the third."""
     train, valid, test = parts
     task = Task(train, valid, LongOnly(bound=1, scale=5), LogGrowth(), COSTS, 60, n_envs, True)
-    train_agent(agent, task, Schedule(steps, steps // 4, None), 0, folder, {})
+    train_agent(agent, task, TrainingConfig(steps, steps // 4, None), 0, folder, {})
     rule = ClassicalPolicy(EqualWeight(), History.of(test, PANEL, None))
 
     def traded(policy, action) -> Backtest:
@@ -72,7 +72,7 @@ def test_shuffled_states_are_worth_nothing(tmp_path: Path) -> None:
 def test_a_single_stock_is_timed(tmp_path: Path) -> None:
     train, valid, test = (tape.only("A0") for tape in tapes())
     task = Task(train, valid, SellHoldBuy(), LogGrowth(), COSTS, 60, 64, False)
-    train_agent(LEARNER, task, Schedule(32_768, 8_192, None), 0, tmp_path, {})
+    train_agent(LEARNER, task, TrainingConfig(32_768, 8_192, None), 0, tmp_path, {})
     env = gymnasium.make("FactorGym/SingleStock-v0", tape=test, costs=COSTS, action=SellHoldBuy())
     growth = np.log1p(rollout(load_agent(tmp_path, LEARNER, env.unwrapped.market), env).returns)
     held = np.log1p(test.benchmark[:-1])

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from agents.configs import DQN, PPO, SAC, RecurrentPPO
-from agents.lookup import FlatLookup, StateLookup, StateTable
+from agents.algorithms.on_policy import DQN, PPO, SAC, RecurrentPPO
+from agents.networks.extractors import FlatLookup, StateLookup, StateTable
 from agents.vec_env import MarketVecEnv
 from envs import BatchMarket, Episodes, LongOnly, LongShort, SellHoldBuy, Tape
-from envs.actions import Action
+from envs.actions.portfolio import Action
 from tests.agents.planted import NAMES, SMALL, action_for, noise_tape
 from tests.envs.markets import messy_panel, states_of
 

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from agents import callbacks
-from agents.callbacks import STATE, Progress, Schedule
+from agents.algorithms.on_policy import PPO, SAC
 from agents.checkpoint import POLICY, RECORD, load_agent
-from agents.configs import PPO, SAC
-from agents.training import train_agent
-from agents.validation import course
+from agents.training import callbacks
+from agents.training.callbacks import STATE, TrainingConfig, ValidationHistory
+from agents.training.loop import train_agent
+from agents.training.validation import trace_episode
 from envs import BatchMarket
 from tests.agents.planted import NAMES, SHORT, SMALL, noise_tape, task_for
 
 SETTINGS = {"name": "test"}
 
 
-def trained(folder: Path, agent=SMALL[0], seed: int = 0, schedule: Schedule = SHORT, **kwargs):
+def trained(folder: Path, agent=SMALL[0], seed: int = 0, schedule: TrainingConfig = SHORT, **kwargs):
     return train_agent(agent, task_for(agent, **kwargs), schedule, seed, folder, SETTINGS)
 
 
@@ -72,8 +72,10 @@ def test_a_killed_training_continues_to_the_bit(agent, portfolio, tmp_path: Path
 @pytest.mark.parametrize("agent", [SMALL[0], SMALL[3], SMALL[6]], ids=["PPO", "SAC", "DQN"])
 def test_the_last_policy_of_a_continued_training_is_equal_too(agent, tmp_path: Path, monkeypatch) -> None:
     """The best policy may be an early one; here the growth of every validation counts as better than the last."""
-    real = Progress.add
-    monkeypatch.setattr(Progress, "add", lambda self, entry: real(self, {**entry, "growth": float(entry["step"])}))
+    real = ValidationHistory.add
+    monkeypatch.setattr(
+        ValidationHistory, "add", lambda self, entry: real(self, {**entry, "growth": float(entry["step"])})
+    )
     whole = trained(tmp_path / "whole", agent)
     kill(tmp_path / "killed", 38, monkeypatch, agent=agent)
     assert trained(tmp_path / "killed", agent) == whole
@@ -86,7 +88,7 @@ def test_the_same_seed_gives_the_same_policy_and_wealth(tmp_path: Path) -> None:
     assert first == again
     assert first["policy_fingerprint"] != other["policy_fingerprint"]
     market = replace(task_for(SMALL[0]), n_envs=1).judging()
-    paths = [course(load_agent(tmp_path / str(k), SMALL[0], market), market).wealth for k in (0, 1)]
+    paths = [trace_episode(load_agent(tmp_path / str(k), SMALL[0], market), market).wealth for k in (0, 1)]
     np.testing.assert_array_equal(*paths)
     assert np.log(paths[0][-1]) == first["valid"]["growth"]
 
@@ -126,16 +128,18 @@ def test_the_scale_of_rewards_is_saved_with_the_policy_and_is_that_of_the_past(t
 
 
 def test_patience_ends_a_training_that_does_not_improve(tmp_path: Path, monkeypatch) -> None:
-    real = Progress.add
-    monkeypatch.setattr(Progress, "add", lambda self, entry: real(self, {**entry, "growth": -float(entry["step"])}))
-    record = trained(tmp_path, schedule=Schedule(total_steps=10_000, validate_every=32, patience=2))
+    real = ValidationHistory.add
+    monkeypatch.setattr(
+        ValidationHistory, "add", lambda self, entry: real(self, {**entry, "growth": -float(entry["step"])})
+    )
+    record = trained(tmp_path, schedule=TrainingConfig(total_steps=10_000, validate_every=32, patience=2))
     assert record["valid"]["step"] == 32
     assert record["n_validations"] == 3
     assert record["n_steps"] == 96
 
 
 def test_patience_counts_from_the_best() -> None:
-    progress = Progress()
+    progress = ValidationHistory()
     for step, growth in enumerate([0.1, 0.0, 0.2, 0.2, 0.1], start=1):
         progress.add({"step": step, "growth": growth})
     assert progress.best == {"step": 3, "growth": 0.2}
@@ -211,16 +215,16 @@ def test_a_ruined_account_stays_as_it_is() -> None:
         def predict(self, *args, **kwargs):
             return np.array([[-1.0]]), None
 
-    path = course(Short(), market)
+    path = trace_episode(Short(), market)
     assert path.wealth[-1] == path.wealth[2] < 1e-3
     assert path.weights[-1].tolist() == [1.0, 0.0]
 
 
 def test_a_schedule_without_steps_is_refused() -> None:
     with pytest.raises(ValueError, match="must be at least 1"):
-        Schedule(validate_every=0)
+        TrainingConfig(validate_every=0)
     with pytest.raises(ValueError, match="must be at least 1"):
-        Schedule(patience=0)
+        TrainingConfig(patience=0)
 
 
 def test_the_replay_memory_of_a_million_steps_is_small() -> None:

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load, save
 
 from encoders.base import Encoder
-from encoders.closed_form import ClosedForm
-from encoders.pipeline import TrainingData
+from encoders.baselines.closed_form import ClosedForm
+from encoders.data import TrainingData
 from encoders.windows import InputShape, Window, WindowStore
 from evaluation.prediction import daily_rank_ic
 from tests.encoders.conformance import N_ASSETS, Conformance, assert_same, check_shapes, inputs

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from encoders.quantizers import Affine, AffineQuantizer, VQTorch
-from encoders.quantizers.base import assigned, mean_square, straight_through
+from encoders.quantizers.base import assign, mean_square, straight_through
 
 
 def close(one: Tensor, other: Tensor) -> None:
@@ -52,19 +52,19 @@ def test_assignment_is_what_plain_tensors_would_do() -> None:
     tokens, vectors = torch.randn(30, 4, dtype=torch.double), torch.randn(6, 4, dtype=torch.double)
     leaves = (tokens.requires_grad_(), vectors.requires_grad_())
     codes, task = torch.randint(5, (30,)), torch.randn(30, 4, dtype=torch.double)  # nobody chose the last code
-    one = assigned(tokens, vectors, codes, 2.0)
+    one = assign(tokens, vectors, codes, 2.0)
     found = vectors[codes]
     through = straight_through(tokens, found) + 2.0 * (found - found.detach())
     other = (through, mean_square(tokens - found.detach()), mean_square(tokens.detach() - found))
     gradients = []
-    for quantised, tokens_apart, codes_apart in (one, other):
-        loss = (quantised * task).sum() + 0.3 * tokens_apart + 0.7 * codes_apart
+    for quantised, commitment_loss, codebook_loss in (one, other):
+        loss = (quantised * task).sum() + 0.3 * commitment_loss + 0.7 * codebook_loss
         gradients.append(torch.autograd.grad(loss, leaves))
     for mine, plain in zip((*one, *gradients[0]), (*other, *gradients[1]), strict=True):
         torch.testing.assert_close(mine, plain)
     assert one.quantised.equal(found)
-    nothing = assigned(tokens[:0], vectors, codes[:0])
-    assert nothing.tokens_apart == 0
+    nothing = assign(tokens[:0], vectors, codes[:0])
+    assert nothing.commitment_loss == 0
 
 
 def test_without_synchronisation_the_task_leaves_the_codes_alone() -> None:

@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from encoders.audit import Audit, Training
 from encoders.base import Encoding, Inference
-from encoders.extraction import AuditError, Extraction, extract
-from encoders.perturbation import noise_after, noise_in, unlisted
-from encoders.pipeline import FrozenEncoder, Rows
+from encoders.data import EncodedDays, FrozenEncoder
+from encoders.states.audit import Audit, TrainingFacts
+from encoders.states.extraction import AuditError, Extraction, extract
+from encoders.states.perturbation import noise_after, noise_in, unlisted
 from encoders.windows import Window, WindowStore
 from market.arrays import AnyArray
 from market.panel import Panel
-from market.scaling import RobustZScore, Scaler
+from market.scaling.scalers import RobustZScore, Scaler
 from market.states import MarketStates
 from tests.encoders.tiny import LABEL, Moves, Tiny, TinyEncoder, bars, tiny_data
 
@@ -39,7 +39,7 @@ def frozen(encoder: type[TinyEncoder] = TinyEncoder, **changes: Any) -> FrozenEn
 
 
 def how(**changes: Any) -> Extraction:
-    training = changes.pop("training", Training(LABEL, RobustZScore(), tiny_data().days.train))
+    training = changes.pop("training", TrainingFacts(LABEL, RobustZScore(), tiny_data().days.train))
     return Extraction(
         PROVENANCE, np.datetime64("2020-05-11"), training, batch_size=16, audit=Audit(cuts=3, days=16), **changes
     )
@@ -79,7 +79,7 @@ class MaskOfTomorrow(Moves):
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("mask", ["listed", "tradable"])
 def test_a_delisting_or_a_halt_known_the_day_before_is_caught(tmp_path: Path, mask: str, seed: int) -> None:
-    training = Training(LABEL, RobustZScore(), tiny_data().days.train)
+    training = TrainingFacts(LABEL, RobustZScore(), tiny_data().days.train)
     settings = Extraction(
         PROVENANCE, np.datetime64("2020-05-11"), training, 16, audit=Audit(cuts=2, days=16, seed=seed)
     )
@@ -99,7 +99,7 @@ def test_a_scaler_fitted_on_all_days_is_caught(tmp_path: Path) -> None:
     made = frozen(scaling=AllDays())
     honest = faults(tmp_path, made)  # fitted again by the honest scaling, the statistics differ
     assert any(line.startswith("scaler: centre of one is") and "train days" in line for line in honest)
-    training = Training(LABEL, AllDays(), tiny_data().days.train)
+    training = TrainingFacts(LABEL, AllDays(), tiny_data().days.train)
     same = faults(tmp_path, made, training=training)  # and fitted again by itself, later rows move it
     assert any(line.startswith("scaler: ") and "when later rows are noise" in line for line in same)
 
@@ -157,7 +157,7 @@ def test_an_encoder_that_the_training_path_changes_is_caught(tmp_path: Path) -> 
 class Tomorrow(FrozenEncoder):
     """Says tomorrow's state today."""
 
-    def rows(self, store: WindowStore, days: Any, tokens: bool = False) -> Rows:
+    def rows(self, store: WindowStore, days: Any, tokens: bool = False) -> EncodedDays:
         return super().rows(store, np.minimum(days + 1, len(store.listed) - 1), tokens)
 
 
@@ -218,7 +218,10 @@ def test_a_state_of_an_unlisted_asset_is_caught(tmp_path: Path) -> None:
 
 def test_on_another_panel_the_scaler_is_not_fitted_again(tmp_path: Path) -> None:
     verdict = extract(
-        frozen(), bars(seed=5), tmp_path / "states.safetensors", how(training=Training(LABEL, RobustZScore(), None))
+        frozen(),
+        bars(seed=5),
+        tmp_path / "states.safetensors",
+        how(training=TrainingFacts(LABEL, RobustZScore(), None)),
     )
     assert verdict.passed
     assert verdict.checks["scaler"] == "skipped: the panel is not the one trained on"

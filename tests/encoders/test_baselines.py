@@ -10,17 +10,17 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from encoders.audit import Training
+from encoders.baselines.closed_form import ClosedForm, cross_sections_of
+from encoders.baselines.lightgbm import Boosting, LightGBM, TreeEnsemble, nodes_of
+from encoders.baselines.ridge import RegressionSums, Ridge
 from encoders.checkpoint import Checkpoint
-from encoders.closed_form import ClosedForm, cells_of
-from encoders.extraction import Extraction, extract
-from encoders.linear import Moments, Ridge
-from encoders.schedule import Optim
-from encoders.storm import Storm
-from encoders.training import Experiment, pretrain
-from encoders.trees import Boosting, LightGBM, Trees, nodes_of
+from encoders.states.audit import TrainingFacts
+from encoders.states.extraction import Extraction, extract
+from encoders.storm.model import Storm
+from encoders.training.loop import Experiment, pretrain
+from encoders.training.optim import Optim
 from evaluation.prediction import prediction_metrics
-from market.scaling import RobustZScore
+from market.scaling.scalers import RobustZScore
 from tests.encoders.closed_form import ClosedFormConformance, assert_equal_encoders, planted, with_labels
 from tests.encoders.conformance import SetConformance
 from tests.encoders.test_audit import PROVENANCE
@@ -58,7 +58,7 @@ def test_cells_are_the_last_days_of_the_windows() -> None:
     data = replace(data, store=replace(data.store, listed=listed, lookback=3))
     days = data.window_days(data.days.valid)
     window = data.store.gather(torch.from_numpy(days))
-    parts = list(cells_of(data, days))
+    parts = list(cross_sections_of(data, days))
     assert torch.cat([part.mask for part in parts]).equal(window.mask)
     shown = window.features[:, -1].where(window.mask[..., None], 0.0)
     assert torch.cat([part.features for part in parts]).equal(shown)
@@ -68,7 +68,7 @@ def test_moments_solve_the_penalised_least_squares() -> None:
     draw = torch.Generator().manual_seed(0)
     x, noise = torch.randn(200, 4, generator=draw).double() + 3, torch.randn(200, generator=draw).double()
     y = x @ torch.tensor([1.0, -2.0, 0.0, 0.5]).double() + noise
-    moments = Moments(4)
+    moments = RegressionSums(4)
     for rows in (slice(0, 50), slice(50, 200)):
         moments.add(x[rows].float(), y[rows].float())
     coefficient, intercept = (part.clone().requires_grad_() for part in moments.solve(0.3))
@@ -127,7 +127,7 @@ def test_trees_say_what_lightgbm_says() -> None:
 def test_a_booster_that_found_nothing_has_trees_of_one_leaf() -> None:
     features = np.zeros((50, 5), dtype=np.float32)
     booster = lightgbm.train({"verbosity": -1}, lightgbm.Dataset(features, np.full(50, 0.5)), 2)
-    trees = Trees(5)
+    trees = TreeEnsemble(5)
     trees.plant(nodes_of(booster))
     np.testing.assert_allclose(trees(torch.zeros(3, 5)).numpy(), booster.predict(features[:3]))
 
@@ -149,7 +149,7 @@ TAMPERED: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 def test_tampered_trees_are_refused_in_one_line(how: str) -> None:
     nodes = LightGBM(boosting=SMALL).fit(planted(), 0).trees.nodes
     with pytest.raises(ValueError, match=r"trees: .*fit them again") as error:
-        Trees(5).set_extra_state(TAMPERED[how](nodes))
+        TreeEnsemble(5).set_extra_state(TAMPERED[how](nodes))
     assert "\n" not in str(error.value)
 
 
@@ -180,6 +180,6 @@ def test_a_run_leaves_what_every_run_leaves(config: ClosedForm, tmp_path: Path) 
     found = frozen.rows(frozen.store(data.panel), days)
     judged = prediction_metrics(found.forecast_mean, data.returns[days], found.mask, data.label.horizon)
     assert judged["rank_ic"] == pytest.approx(metrics["test"]["rank_ic"])
-    how = Extraction(PROVENANCE, data.fit_end, Training(data.label, RobustZScore(), data.days.train))
+    how = Extraction(PROVENANCE, data.fit_end, TrainingFacts(data.label, RobustZScore(), data.days.train))
     verdict = extract(frozen, data.panel, tmp_path / "states.safetensors", how)
     assert verdict.passed, verdict.faults

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from encoders.checkpoint import Checkpoint, describe
-from market.scaling import RobustZScore
+from market.scaling.scalers import RobustZScore
 from tests.encoders.tiny import LABEL, SPLIT, Moves, Tiny, bars, tiny_data
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from encoders.audit import Audit, Training
-from encoders.extraction import Extraction, blocks, extract, known_rows
-from encoders.pipeline import FrozenEncoder, Rows
+from encoders.data import EncodedDays, FrozenEncoder
+from encoders.states.audit import Audit, TrainingFacts
+from encoders.states.extraction import Extraction, blocks, extract, known_rows
 from encoders.windows import WindowStore
 from market.panel import Panel
-from market.scaling import RobustZScore
+from market.scaling.scalers import RobustZScore
 from market.states import MarketStates
 from tests.encoders.test_audit import PROVENANCE, frozen
 from tests.encoders.tiny import ASSETS, DAYS, LABEL, LOOKBACK, bars, tiny_data
@@ -21,7 +21,7 @@ FIT_END = np.datetime64("2020-05-11")
 
 
 def how(batch_size: int = 16, tokens: bool = False) -> Extraction:
-    training = Training(LABEL, RobustZScore(), tiny_data().days.train)
+    training = TrainingFacts(LABEL, RobustZScore(), tiny_data().days.train)
     return Extraction(PROVENANCE, FIT_END, training, batch_size, tokens, Audit(cuts=2, days=16))
 
 
@@ -60,13 +60,13 @@ def test_nothing_is_said_of_days_without_a_look_back_and_of_unlisted_assets(tmp_
 def test_appended_days_leave_the_old_ones_and_end_as_at_once(tmp_path: Path, n_before: int) -> None:
     made, panel = frozen(), bars()
     short, path = tmp_path / "short.safetensors", tmp_path / "states.safetensors"
-    training = Training(LABEL, RobustZScore(), None)
+    training = TrainingFacts(LABEL, RobustZScore(), None)
     settings = Extraction(PROVENANCE, FIT_END, training, 16, audit=Audit(cuts=2, days=16))
     extract(made, panel[:n_before], short, settings)
     asked: list[int] = []
 
     class Counted(FrozenEncoder):
-        def rows(self, store: WindowStore, days: Any, tokens: bool = False) -> Rows:
+        def rows(self, store: WindowStore, days: Any, tokens: bool = False) -> EncodedDays:
             asked.append(len(days))
             return super().rows(store, days, tokens)
 

@@ -9,19 +9,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from encoders.audit import Audit, Training
-from encoders.extraction import AuditError, Extraction, extract
-from encoders.factor_vqvae import FactorVQVAE, FactorVQVAEEncoder
-from encoders.factor_vqvae_networks import ReturnTokens, market_of, rows_of
-from encoders.pipeline import FrozenEncoder, TrainingData, prepare
+from encoders.data import FrozenEncoder, TrainingData, prepare
+from encoders.factor_vqvae.networks import ReturnTokenizer, market_of, pack_windows
+from encoders.factor_vqvae.tokenizer import FactorVQVAE, FactorVQVAEEncoder
 from encoders.quantizers import Affine
-from encoders.schedule import Optim
-from encoders.training import Experiment, pretrain
-from market.column_scaling import ByName, Named, Unscaled
+from encoders.states.audit import Audit, TrainingFacts
+from encoders.states.extraction import AuditError, Extraction, extract
+from encoders.training.loop import Experiment, pretrain
+from encoders.training.optim import Optim
 from market.features.realised import MARKET, REALISED, WithRealisedReturns
 from market.labels import Label
 from market.panel import Panel
-from market.scaling import CrossSectionalZScore, RobustZScore
+from market.scaling.by_column import NoScaling, PrefixScaling, ScalingByName
+from market.scaling.scalers import CrossSectionalZScore, RobustZScore
 from tests.encoders.conformance import SetConformance, inputs, make_window, train, trained
 from tests.encoders.test_audit import PROVENANCE
 from tests.encoders.tiny import LABEL, SPLIT, Moves, bars
@@ -29,7 +29,9 @@ from tests.encoders.tiny import LABEL, SPLIT, Moves, bars
 SMALL = FactorVQVAE(
     lookback=8, span=2, market_features=2, hidden=32, dim=16, factors=8, heads=2, codebook_size=16, quantizer=Affine()
 )
-SCALING = ByName(CrossSectionalZScore(), (Named(REALISED, Unscaled()), Named(MARKET, RobustZScore())))
+SCALING = ScalingByName(
+    CrossSectionalZScore(), (PrefixScaling(REALISED, NoScaling()), PrefixScaling(MARKET, RobustZScore()))
+)
 
 
 class TestFactorVQVAE(SetConformance):
@@ -46,7 +48,7 @@ def encoder() -> FactorVQVAEEncoder:
 @pytest.mark.parametrize("span", [1, 2, 3])
 def test_a_token_sees_itself_and_what_was_known_on_its_own_day(span: int) -> None:
     torch.manual_seed(0)
-    tokens = ReturnTokens(8, 2, 6, span)
+    tokens = ReturnTokenizer(8, 2, 6, span)
     tokens.bias.data.normal_()
     labels = torch.randn(1, 7)
     plain = tokens(labels)
@@ -60,14 +62,14 @@ def test_a_token_sees_itself_and_what_was_known_on_its_own_day(span: int) -> Non
 
 
 def test_the_tokens_of_a_window_do_not_wait_for_the_label_of_today() -> None:
-    tokens, labels = ReturnTokens(8, 2, 6, 2), torch.randn(3, 7)
+    tokens, labels = ReturnTokenizer(8, 2, 6, 2), torch.randn(3, 7)
     torch.testing.assert_close(tokens(labels)[:, :6], tokens(labels[:, :6]))
 
 
 def test_the_token_of_today_is_made_like_every_token_of_the_past() -> None:
     """A window that ends on row 3 makes of its own unknown label what a longer one finds two rows later."""
     torch.manual_seed(0)
-    short, long = ReturnTokens(8, 2, 4, 2), ReturnTokens(8, 2, 6, 2)
+    short, long = ReturnTokenizer(8, 2, 4, 2), ReturnTokenizer(8, 2, 6, 2)
     bias = torch.randn(4, 2)
     short.load_state_dict(long.state_dict() | {"bias": torch.cat([bias, torch.ones(1, 2)])})
     long.bias.data.copy_(torch.cat([bias, torch.zeros(2, 2), torch.ones(1, 2)]))
@@ -89,7 +91,7 @@ def test_losses_depend_on_the_label_and_forecasts_on_realised_ones(encoder: Fact
 
 def test_the_market_is_the_mean_of_what_is_listed() -> None:
     window = make_window(SMALL, TestFactorVQVAE.shape)
-    rows = rows_of(window.features, window.mask, 2)
+    rows = pack_windows(window.features, window.mask, 2)
     market = market_of(window.features, window.mask, 2)
     torch.testing.assert_close(market[0], window.features[0][:, window.mask[0], 6:].mean(1))
     assert not market_of(window.features, window.mask & False, 2).any()
@@ -169,7 +171,7 @@ def test_the_audit_passes_known_labels_and_fails_those_of_tomorrow(rows: int, tm
     encoder = TINY.build(data.store.shape)
     train(encoder, data.store.gather(torch.from_numpy(data.train_days[:32])), 3)  # codes that tell labels apart
     frozen = FrozenEncoder(data.pipeline, encoder.eval().requires_grad_(False))
-    training = Training(LABEL, SCALING, data.days.train)
+    training = TrainingFacts(LABEL, SCALING, data.days.train)
     how = Extraction(PROVENANCE, data.fit_end, training, batch_size=16, audit=Audit(cuts=3, days=16))
     if not rows:
         assert extract(frozen, data.panel, tmp_path / "states.safetensors", how).passed

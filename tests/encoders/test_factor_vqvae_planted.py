@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from encoders.base import Encoder, EncoderConfig
-from encoders.factor_vqvae import FactorVQVAE
-from encoders.factor_vqvae_predictor import FactorVQVAEPredictor
+from encoders.factor_vqvae.predictor import FactorVQVAEPredictor
+from encoders.factor_vqvae.tokenizer import FactorVQVAE
 from encoders.windows import InputShape
 from tests.encoders.test_storm import Planted, learn
 

@@ -10,16 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from encoders.audit import Audit, Training
 from encoders.checkpoint import Checkpoint
-from encoders.extraction import Extraction, extract
-from encoders.factor_vqvae_gpt import CodeGPT, MarketMemory, foretold
-from encoders.factor_vqvae_predictor import FactorVQVAEPredictor, FactorVQVAEPredictorEncoder, Reading
-from encoders.factor_vqvae_scenarios import scenarios
+from encoders.data import prepare
+from encoders.factor_vqvae.gpt import CodeGPT, MarketMemory, next_token_targets
+from encoders.factor_vqvae.predictor import FactorVQVAEPredictor, FactorVQVAEPredictorEncoder, FirstStageOutput
+from encoders.factor_vqvae.sampling import scenarios
 from encoders.losses import pairwise_rank_loss
-from encoders.pipeline import prepare
-from encoders.schedule import Optim
-from encoders.training import Experiment, pretrain
+from encoders.states.audit import Audit, TrainingFacts
+from encoders.states.extraction import Extraction, extract
+from encoders.training.loop import Experiment, pretrain
+from encoders.training.optim import Optim
 from encoders.windows import InputShape, Window
 from market.labels import Label
 from tests.encoders import test_factor_vqvae as stage_one
@@ -111,9 +111,9 @@ def test_surprise_is_a_mean_over_the_codes_that_become_known(encoder: FactorVQVA
     encoder.eval()
     with torch.no_grad():
         reading = encoder._read_all(window)
-        today = encoder.foretell(reading._replace(codes=reading.codes[:, :-1]), window.mask)
+        today = encoder.predict_next(reading._replace(codes=reading.codes[:, :-1]), window.mask)
         found = encoder.surprise(today, reading.codes)
-        positions, target, known = foretold(reading.codes, SMALL.span)
+        positions, target, known = next_token_targets(reading.codes, SMALL.span)
         assert not known.all()
         hidden = today.hidden.clone()
         hidden[:, -1] = today.last
@@ -172,7 +172,7 @@ def test_no_position_knows_a_later_token_or_market(layers: int) -> None:
 @pytest.mark.parametrize("span", [1, 2, 3])
 def test_what_is_foretold_is_never_known(span: int) -> None:
     codes = torch.arange(7)[None].clone()  # six rows and the label of today, each code its own place
-    positions, target, known = foretold(codes, span)
+    positions, target, known = next_token_targets(codes, span)
     assert known.all()
     for position, item in zip(positions, target[0].tolist(), strict=True):
         row = item if item < 6 else 5 + span  # where the label becomes known
@@ -181,7 +181,7 @@ def test_what_is_foretold_is_never_known(span: int) -> None:
     assert positions[-1] == 6
     assert len(positions) == 6 - span + 2
     codes[0, -1] = -1
-    assert foretold(codes, span)[2].tolist() == [[True] * (6 - span + 1) + [False]]
+    assert next_token_targets(codes, span)[2].tolist() == [[True] * (6 - span + 1) + [False]]
 
 
 def test_the_deviation_is_that_of_the_decoder_and_of_the_likeliest_codes(encoder: FactorVQVAEPredictorEncoder) -> None:
@@ -189,7 +189,7 @@ def test_the_deviation_is_that_of_the_decoder_and_of_the_likeliest_codes(encoder
     encoder.eval()
     with torch.no_grad():
         reading = encoder.read(window.features, window.mask)
-        today = encoder.foretell(reading, window.mask)
+        today = encoder.predict_next(reading, window.mask)
         chance = encoder.gpt.next(today.last).softmax(-1)
         for row in range(0, len(chance), 5):
             asset, factors = reading.asset[row : row + 1], reading.factors[None, row : row + 1]
@@ -228,7 +228,7 @@ def test_scenarios_are_those_of_their_generator(encoder: FactorVQVAEPredictorEnc
     assert len(draw(0, temperature=100.0)[0].unique()) > len(draw(0, top_k=2)[0].unique())
     greedy = draw(0, top_k=1)[0][window.mask]
     with torch.no_grad():
-        today = encoder.foretell(encoder.read(window.features, window.mask), window.mask)
+        today = encoder.predict_next(encoder.read(window.features, window.mask), window.mask)
         likeliest = encoder.gpt.next(today.last).argmax(-1)
     assert greedy[:, SMALL.span - 1].equal(likeliest), "today's own label is known `span` days on"
     assert (greedy != greedy[:, :1]).any(), "what was drawn is not read on the next day"
@@ -262,7 +262,7 @@ def test_a_checkpoint_needs_the_first_run_no_more(run: Path, tmp_path: Path) -> 
         if name.split(".")[0] != "decoder":
             assert torch.as_tensor(first.weights[name]).equal(value), name
     how = Extraction(
-        PROVENANCE, data.fit_end, Training(LABEL, SCALING, data.days.train), 16, audit=Audit(cuts=2, days=8)
+        PROVENANCE, data.fit_end, TrainingFacts(LABEL, SCALING, data.days.train), 16, audit=Audit(cuts=2, days=8)
     )
     assert extract(frozen, data.panel, tmp_path / "states.safetensors", how).passed
 
@@ -275,7 +275,7 @@ def test_training_on_remembered_days_is_training(encoder: FactorVQVAEPredictorEn
     fresh.stage.quantizer.initialised.fill_(True)  # type: ignore[operator]
     days = torch.from_numpy(data.train_days[:12])
     plain = fresh(data.store.gather(days))
-    fresh.remember(data.store)
+    fresh.use_windows(data.store)
     for _ in range(2):
         remembered = fresh(data.store.gather(days.flip(0)))
         torch.testing.assert_close(remembered.loss, plain.loss)
@@ -289,7 +289,7 @@ def test_a_run_reads_each_training_day_once(run: Path, tmp_path: Path, monkeypat
     asked: list[int] = []
     read = FactorVQVAEPredictorEncoder._read_all
 
-    def counted(self: FactorVQVAEPredictorEncoder, window: Window) -> Reading:
+    def counted(self: FactorVQVAEPredictorEncoder, window: Window) -> FirstStageOutput:
         if self.training:
             asked.extend(window.day.tolist())
         return read(self, window)

@@ -6,15 +6,15 @@ import torch.nn.functional as F
 from torch import nn
 
 from encoders.layers import (
-    Perceptron,
+    FeedForward,
     RunningNorm,
     SelfAttention,
     SetPool,
     TimePool,
     Transformer,
+    attention,
     masked_mean,
     masked_softmax,
-    mix,
     pack,
     short_attention,
     unpack,
@@ -77,12 +77,12 @@ def test_short_and_long_sequences_attend_alike():
     visible[..., 0] = True
     for mask in (visible, None):
         fused = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        torch.testing.assert_close(mix(query, key, value, mask), fused, rtol=0.03, atol=0.03)
+        torch.testing.assert_close(attention(query, key, value, mask), fused, rtol=0.03, atol=0.03)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_perceptron_and_its_gradients_are_those_of_plain_layers(dtype):
-    ours = Perceptron(8)
+    ours = FeedForward(8)
     plain = nn.Sequential(nn.Linear(8, 32), nn.GELU(), nn.Linear(32, 8))
     plain.load_state_dict(dict(zip(plain.state_dict(), ours.state_dict().values(), strict=True)))
     x = torch.randn(2, 3, 8)

@@ -7,12 +7,12 @@ import pytest
 import torch
 from sklearn import decomposition
 
-from encoders.linear import Ridge
-from encoders.pca import PCA, PCAEncoder
-from encoders.pipeline import TrainingData
+from encoders.baselines.pca import PCA, PCAEncoder
+from encoders.baselines.ridge import Ridge
+from encoders.data import TrainingData
 from encoders.windows import InputShape, WindowStore
 from market.features import Feature, Formulas
-from market.scaling import RobustZScore
+from market.scaling.scalers import RobustZScore
 from tests.encoders.closed_form import ClosedFormConformance, assert_equal_encoders
 from tests.encoders.conformance import N_ASSETS, inputs, make_window
 from tests.encoders.tiny import LABEL, SPLIT, bars, prepare, tiny_data
@@ -148,8 +148,8 @@ def test_a_rebuilt_day_is_the_textbook_s() -> None:
     window = data.store.gather(torch.from_numpy(data.window_days(data.days.test)))
     y = window.features[:, 0, :, 0].double().numpy()
     expected = mean + scale * reference.inverse_transform(reference.transform((y - mean) / scale))
-    np.testing.assert_allclose(encoder.rebuild(window.features, window.mask), expected, rtol=1e-3, atol=1e-5)
-    assert encoder.rebuild(window.features, ~window.mask).isnan().all()
+    np.testing.assert_allclose(encoder.reconstruct(window.features, window.mask), expected, rtol=1e-3, atol=1e-5)
+    assert encoder.reconstruct(window.features, ~window.mask).isnan().all()
 
 
 def test_drawn_days_have_the_covariance_of_the_factor_model() -> None:

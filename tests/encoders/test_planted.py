@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from encoders.base import EncoderConfig
+from encoders.baselines.gru import GRU
 from encoders.factor_vae import FactorVAE
 from encoders.quantizers import Continuous
-from encoders.recurrent import GRU
 from tests.encoders.test_storm import TINY, Planted, learn
 
 CONFIGS = {

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from encoders.recurrent import GRU
+from encoders.baselines.gru import GRU
 from encoders.windows import InputShape
 from tests.encoders.conformance import SetConformance, check_shapes, make_window
 

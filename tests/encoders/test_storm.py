@@ -9,16 +9,16 @@ from torch import Tensor
 from encoders.base import EncoderConfig
 from encoders.losses import cross_sectional_ranks
 from encoders.quantizers import EMA, FSQ, Continuous, usage
-from encoders.storm import Sizes, Storm
-from encoders.storm_factors import FactorModel, Factors
+from encoders.storm.factors import StormFactorModel, StormFactors
+from encoders.storm.model import Storm, StormSizes
 from encoders.windows import InputShape, Window
 from tests.encoders.conformance import SetConformance, inputs, make_window, train, trained
 
 TINY = Storm(
     lookback=8,
     codebook_size=16,
-    sizes=Sizes(dim=16, depth=1, decoder_depth=1, heads=2, patch=4, asset_state=12, market_state=10),
-    factors=Factors(n_factors=3),
+    sizes=StormSizes(dim=16, depth=1, decoder_depth=1, heads=2, patch=4, asset_state=12, market_state=10),
+    factors=StormFactors(n_factors=3),
 )
 SHAPE = SetConformance.shape
 
@@ -148,7 +148,7 @@ def test_a_day_without_assets_has_no_codes():
 
 
 def test_unknown_labels_have_no_share_of_a_portfolio():
-    model, asset, market = FactorModel(12, Factors(n_factors=3)), torch.randn(2, 5, 12), torch.randn(2, 1, 12)
+    model, asset, market = StormFactorModel(12, StormFactors(n_factors=3)), torch.randn(2, 5, 12), torch.randn(2, 1, 12)
     day = model(asset, torch.ones(2, 5, dtype=torch.bool), market)
     label, known = torch.randn(2, 5), torch.tensor([[True, True, True, False, False]] * 2)
     whole = model.infer_factors(day, asset, label.where(known, 0.0), known)

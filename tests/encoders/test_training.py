@@ -15,14 +15,14 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState, PartialState
 
-import encoders.training as training
+import encoders.training.loop as training
 from encoders.checkpoint import Checkpoint
-from encoders.launch import launched, lost_threads, refuse_lost_processes
-from encoders.resume import Progress
-from encoders.schedule import Optim, epoch_batches
-from encoders.training import Experiment, averaged, pretrain
+from encoders.training.launch import lost_threads, make_accelerator, refuse_lost_processes
+from encoders.training.loop import Experiment, averaged, pretrain
+from encoders.training.optim import Optim, epoch_batches
+from encoders.training.resume import TrainingProgress
 from evaluation.prediction import prediction_metrics
-from market.storage import read_arrays
+from market.storage.array_file import read_arrays
 from tests.encoders.tiny import Tiny, TinyEncoder, tiny_data
 
 OPTIM = Optim(epochs=3, batch_size=16, learning_rate=1e-2, precision="fp32", save_every=2, warmup=0.1)
@@ -256,12 +256,12 @@ def test_impossible_settings_are_refused(field: str, value: Any) -> None:
 
 
 def test_a_launch_that_lost_its_processes_is_refused() -> None:
-    launched = {"ACCELERATE_MIXED_PRECISION": "no", "MASTER_ADDR": "127.0.0.1"}
+    make_accelerator = {"ACCELERATE_MIXED_PRECISION": "no", "MASTER_ADDR": "127.0.0.1"}
     with pytest.raises(ValueError, match=r"torchrun --nproc_per_node 2 -m tools\.pretrain"):
-        refuse_lost_processes(launched, 1)
+        refuse_lost_processes(make_accelerator, 1)
     with pytest.raises(ValueError, match="launched for 2 processes, but only 1"):
         refuse_lost_processes({"WORLD_SIZE": "2"}, 1)
-    refuse_lost_processes(launched | {"WORLD_SIZE": "2"}, 2)
+    refuse_lost_processes(make_accelerator | {"WORLD_SIZE": "2"}, 2)
     refuse_lost_processes({"ACCELERATE_MIXED_PRECISION": "no"}, 1)
     refuse_lost_processes({"MASTER_ADDR": "cluster"}, 1)
 
@@ -278,11 +278,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import PartialState
-from encoders.training import Experiment, pretrain
-from encoders.schedule import Optim
+from encoders.training.loop import Experiment, pretrain
+from encoders.training.optim import Optim
 from tests.encoders.test_training import OPTIM, experiment
 from dataclasses import replace
-import encoders.training as training
+import encoders.training.loop as training
 
 folder = Path(sys.argv[1])
 runs = []
@@ -336,8 +336,8 @@ def test_two_processes_agree_and_count_each_day_once(tmp_path: Path) -> None:
 
 
 def test_runs_of_one_process_may_differ_in_precision() -> None:
-    assert launched(Optim(precision="bf16")).mixed_precision == "bf16"
-    assert launched(Optim(precision="fp32")).mixed_precision == "no"
+    assert make_accelerator(Optim(precision="bf16")).mixed_precision == "bf16"
+    assert make_accelerator(Optim(precision="fp32")).mixed_precision == "no"
 
 
 def test_a_run_that_has_had_enough_stops_and_a_continued_one_asks_again(tmp_path: Path) -> None:
@@ -359,7 +359,7 @@ def test_a_run_that_has_had_enough_stops_and_a_continued_one_asks_again(tmp_path
 
 
 def test_progress_sums_batches_and_keeps_the_first_of_equals() -> None:
-    progress = Progress()
+    progress = TrainingProgress()
     progress.add({"total": 1.0, "rank": 0.5})
     progress.add({"total": 3.0, "rank": 0.25})
     assert (progress.batch, progress.sums) == (2, {"total": 4.0, "rank": 0.75})

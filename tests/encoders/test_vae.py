@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from encoders.vae import VAE, Cross, Recurrent, Sectors, VAEEncoder
+from encoders.vae.model import VAE, CrossSection, RecurrentWindow, SectorCondition, VAEEncoder
 from encoders.windows import InputShape
 from tests.encoders.conformance import N_ASSETS, Conformance, inputs, make_window, train, trained
 
 SHAPE = InputShape(lookback=1, n_features=1, n_calendar=3, n_prices=4, n_assets=N_ASSETS)
-SMALL = VAE(factors=5, inference=Cross((16, 8)), decoder=(8, 16), annealing=10)
+SMALL = VAE(factors=5, inference=CrossSection((16, 8)), decoder=(8, 16), annealing=10)
 LABELS = ("tech", "energy", "tech", "banks", "energy", "banks", "tech")
 
 
@@ -28,13 +28,13 @@ class TestVAEWithALinearDecoder(Conformance):
 
 
 class TestRecurrentVAE(Conformance):
-    config = replace(SMALL, lookback=8, inference=Recurrent(8))
+    config = replace(SMALL, lookback=8, inference=RecurrentWindow(8))
     shape = replace(SHAPE, lookback=8)
     overfit_steps = 500
 
 
 class TestVAEGivenSectors(Conformance):
-    config = replace(SMALL, condition=Sectors(LABELS))
+    config = replace(SMALL, condition=SectorCondition(LABELS))
     shape = SHAPE
     overfit_steps = 500
 
@@ -44,7 +44,9 @@ def encoder() -> VAEEncoder:
     return trained(SMALL, SHAPE, n_steps=40)  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("config", [SMALL, replace(SMALL, condition=Sectors(LABELS)), replace(SMALL, decoder=())])
+@pytest.mark.parametrize(
+    "config", [SMALL, replace(SMALL, condition=SectorCondition(LABELS)), replace(SMALL, decoder=())]
+)
 def test_loadings_are_the_derivatives_of_the_decoder(config: VAE) -> None:
     """By differences, at the factors of the day."""
     vae: VAEEncoder = trained(config, SHAPE, n_steps=40)  # type: ignore[assignment]
@@ -138,12 +140,12 @@ def test_standardisation_is_each_asset_s_own_over_what_was_listed() -> None:
 
 
 def test_what_is_given_is_the_mean_of_each_sector() -> None:
-    vae: VAEEncoder = replace(SMALL, condition=Sectors(LABELS)).build(SHAPE)  # type: ignore[assignment]
+    vae: VAEEncoder = replace(SMALL, condition=SectorCondition(LABELS)).build(SHAPE)  # type: ignore[assignment]
     days = torch.randn(2, 1, N_ASSETS)
     mask = torch.ones(2, N_ASSETS, dtype=torch.bool)
     mask[0, [0, 4]], mask[1, [3, 5]] = False, False  # one of three tech and of two energy stocks; both banks
     given = vae.given(days.where(mask[:, None], 0.0), mask)
-    assert Sectors(LABELS).names == ("banks", "energy", "tech")
+    assert SectorCondition(LABELS).names == ("banks", "energy", "tech")
     torch.testing.assert_close(given[0, 0, 2], (days[0, 0, 2] + days[0, 0, 6]) / 2)
     torch.testing.assert_close(given[0, 0, 1], days[0, 0, 1])
     torch.testing.assert_close(given[0, 0, 0], (days[0, 0, 3] + days[0, 0, 5]) / 2)
@@ -171,7 +173,7 @@ def test_drawn_days_have_the_model_s_own_moments() -> None:
 
 def test_a_rebuilt_day_is_the_decoder_s_in_the_feature_s_units(encoder: VAEEncoder) -> None:
     window = make_window(SMALL, SHAPE)
-    rebuilt = encoder.rebuild(window.features, window.mask)
+    rebuilt = encoder.reconstruct(window.features, window.mask)
     assert rebuilt.isfinite().equal(window.mask)
     day = encoder._look(window.features, window.mask)
     expected = encoder.asset_scale.mean + encoder.asset_scale.std * encoder.decoder(day.factors.mean, day.given)
@@ -183,7 +185,7 @@ def test_a_rebuilt_day_is_the_decoder_s_in_the_feature_s_units(encoder: VAEEncod
     [
         (SMALL, replace(SHAPE, n_features=5), "the windows hold 5"),
         (SMALL, replace(SHAPE, lookback=8), "windows hold 8 days, the encoder's lookback is 1"),
-        (replace(SMALL, condition=Sectors(LABELS[:3])), SHAPE, "3 labels for 7 assets"),
+        (replace(SMALL, condition=SectorCondition(LABELS[:3])), SHAPE, "3 labels for 7 assets"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(config: VAE, shape: InputShape, said: str) -> None:

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from encoders.base import Encoder, Encoding, Forecast, Inference, State
-from encoders.pipeline import TrainingData, prepare
+from encoders.data import TrainingData, prepare
 from encoders.quantizers import EMA
 from encoders.windows import InputShape, Window
 from market.features import Feature
 from market.labels import Label
 from market.panel import BARS, Panel
-from market.scaling import RobustZScore, Scaling
+from market.scaling.scalers import RobustZScore, Scaling
 from market.splits import Split
 
 DAYS, ASSETS, LOOKBACK = 160, 6, 8
@@ -87,7 +87,7 @@ class TinyEncoder(Encoder):
         super().__init__()
         self.embed = nn.Sequential(nn.Linear(2 * shape.n_features, config.dim), nn.Tanh(), nn.Dropout(config.dropout))
         self.head = nn.Linear(config.dim, 1)
-        self.rebuild = nn.Linear(config.dim, shape.lookback * shape.n_prices)
+        self.reconstruct = nn.Linear(config.dim, shape.lookback * shape.n_prices)
         self.quantizer = EMA().build(config.dim, config.codebook_size)
 
     @property
@@ -109,7 +109,7 @@ class TinyEncoder(Encoder):
         noise = 0.01 * torch.randn_like(mean) if self.training else 0.0
         label = torch.where(known, window.forward_return, 0.0)
         error = ((mean + noise - 20 * label).square() * known).sum() / known.sum().clamp(min=1)
-        flat = self.rebuild(quantised.quantised).unflatten(0, window.mask.shape)
+        flat = self.reconstruct(quantised.quantised).unflatten(0, window.mask.shape)
         rebuilt = flat.unflatten(-1, window.prices.shape[1::2]).movedim(2, 1)
         reconstruction = (rebuilt - window.prices).square().mean()
         terms = {"error": error, "reconstruction": reconstruction, **quantised.loss_terms}

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs import BatchMarket, Costs, LongOnly, LongShort, Position, SellHoldBuy, Tape, Templates
+from envs.account_types import RUIN_WEALTH
 from envs.accounting import solve_proportional, solve_with_impact, trade_cost
-from envs.book import RUIN_WEALTH
-from envs.legs import impact_scale
+from envs.execution import impact_scale
 from tests.envs.markets import panel_of, plain_panel
 
 WEIGHTS = st.lists(st.floats(0, 1), min_size=2, max_size=12).filter(lambda xs: sum(xs) > 0.1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from envs import BatchMarket, Costs, LongOnly, LongShort, Position, SellHoldBuy, Tape, TargetLevels, Templates
-from envs.weighing import exponentials
+from envs.actions.kernels import exponentials
 from tests.envs.markets import plain_panel
 
 TAPE = Tape.from_panel(plain_panel(days=8, assets=3), fill="close")

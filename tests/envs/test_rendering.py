@@ -8,7 +8,7 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 
 from envs import LongShort, Tape
-from envs.rendering import Record, draw
+from envs.rendering import EpisodeHistory, draw
 from tests.envs.markets import plain_panel
 
 TAPE = Tape.from_panel(plain_panel(days=30, assets=12))
@@ -31,7 +31,7 @@ def test_an_image_shows_the_episode_so_far():
 
 
 def test_the_panels_hold_the_numbers_of_the_infos():
-    record = Record(TAPE, 0, {"date": TAPE.dates[0], "wealth": 1.0, "weights": np.eye(13)[0]})
+    record = EpisodeHistory(TAPE, 0, {"date": TAPE.dates[0], "wealth": 1.0, "weights": np.eye(13)[0]})
     wealth = [1.0, 1.1, 0.88]
     for day in (1, 2):
         record.add({"date": TAPE.dates[day], "wealth": wealth[day], "weights": np.full(13, 1 / 13)})

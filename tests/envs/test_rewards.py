@@ -18,7 +18,7 @@ from envs import (
     Tape,
     TurnoverPenalty,
 )
-from envs.rewards import Outcome
+from envs.rewards import StepResult
 from tests.envs.markets import messy_panel, panel_of, plain_panel
 
 TAPE = Tape.from_panel(plain_panel(days=60, assets=3))
@@ -92,7 +92,7 @@ def test_the_differential_sharpe_ratio_follows_its_recursion():
 
 def outcome(growth: float):
     g = np.array([1.0 + growth])
-    return Outcome(np.log(g), g, np.zeros(1), np.ones(1), np.zeros(1))
+    return StepResult(np.log(g), g, np.zeros(1), np.ones(1), np.zeros(1))
 
 
 def test_penalties_are_taken_off_another_reward():

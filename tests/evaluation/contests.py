@@ -3,8 +3,8 @@
 import numpy as np
 
 from evaluation.backtest import Backtest
-from evaluation.contest import Contest
-from evaluation.forecast import Judged
+from evaluation.forecast import ForecastEvaluation
+from evaluation.policy_comparison import PolicyComparison
 
 DATES = np.arange(np.datetime64("2018-01-01"), np.datetime64("2019-12-31"))
 DATES = DATES[np.is_busday(DATES)]
@@ -42,7 +42,7 @@ def contest(edge, n_seeds=3, spread=0.0, noise=0.002, index=False, seed=0):
     }
     published = paper("index", market + rng.normal(0, noise, days)) if index else None
     bound = paper("hindsight (cheats: sees the future)", np.abs(market))
-    return Contest({"PPO": seeds}, others, published, bound, tables)
+    return PolicyComparison({"PPO": seeds}, others, published, bound, tables)
 
 
 def judged(skill, seed=0, codes=True):
@@ -53,4 +53,4 @@ def judged(skill, seed=0, codes=True):
     mean = skill * label + 0.01 * rng.normal(size=label.shape)
     parts = {"valid": slice(0, days // 2), "test": slice(days // 2, days)}
     chosen = rng.integers(0, 5, (days, names, 2)).astype(np.int32) if codes else None
-    return Judged(DATES, mean, label, np.ones(label.shape, bool), parts, 1, chosen, 8 if codes else None)
+    return ForecastEvaluation(DATES, mean, label, np.ones(label.shape, bool), parts, 1, chosen, 8 if codes else None)

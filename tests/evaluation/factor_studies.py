@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from evaluation.factor_study import FactorStudy, Known, Modelled
+from evaluation.factor_study import FactorStudy, ModelResult, ReferenceFactors
 
 NAMES = ("market", "value")
 ASSETS = tuple(f"S<{n}>" for n in range(8))
@@ -24,8 +24,10 @@ def study(known: bool = True, fat: bool = False, seed: int = 0) -> FactorStudy:
     turn = np.array([[1, 1], [1, -1]]) / np.sqrt(2)
     drawn = 0.01 * (rng.normal(size=(4000, 2)) @ loadings.T + 0.5 * rng.normal(size=(4000, 8)))
     history = [{"epoch": k, "valid": {"loss": {"reconstruction": 1.0 / (k + 1), "kl": 0.1}}} for k in range(4)]
-    right = Modelled("PCA", -factors[:, ::-1], -loadings[:, ::-1], explained, drawn, history[:1], (0.01, (-0.02, 0.04)))
-    turned = Modelled("VAE", factors @ turn, loadings @ turn, 0.9 * explained, drawn, history)
+    right = ModelResult(
+        "PCA", -factors[:, ::-1], -loadings[:, ::-1], explained, drawn, history[:1], (0.01, (-0.02, 0.04))
+    )
+    turned = ModelResult("VAE", factors @ turn, loadings @ turn, 0.9 * explained, drawn, history)
     sector = replace(
         turned, name="sector VAE", given="the mean returns of 3 sectors", rebuilt=np.full((700, 8), np.nan)
     )
@@ -38,6 +40,6 @@ def study(known: bool = True, fat: bool = False, seed: int = 0) -> FactorStudy:
         returns=returns,
         parts=ROWS,
         models=(right, turned, sector),
-        known=Known(NAMES, factors, loadings) if known else None,
+        known=ReferenceFactors(NAMES, factors, loadings) if known else None,
         config="x = '<script>'",
     )

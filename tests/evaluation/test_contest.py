@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 
 from evaluation.backtest import Backtest
-from evaluation.contest import Contest, equal_capital, measured
 from evaluation.performance import performance, sharpe_ratio
+from evaluation.policy_comparison import PolicyComparison, equal_capital, measured
 from evaluation.significance import over_seeds
 from tests.evaluation.accounts import random_backtest
 from tests.evaluation.contests import DATES, contest, paper
 
 
 @pytest.fixture(scope="module")
-def played() -> Contest:
+def played() -> PolicyComparison:
     return contest(0.0, index=True)
 
 
@@ -65,9 +65,9 @@ def test_seeds_of_other_days_are_refused() -> None:
 def test_a_contest_over_different_days_is_refused(played) -> None:
     late = paper("late", np.zeros(len(DATES) - 1))
     with pytest.raises(ValueError, match=r"'late' trades .* compare the same days"):
-        Contest(played.agents, (*played.policies, late))
+        PolicyComparison(played.agents, (*played.policies, late))
     with pytest.raises(ValueError, match="nobody takes part"):
-        Contest({}, played.policies)
+        PolicyComparison({}, played.policies)
 
 
 def test_measures_are_those_of_the_library(played, metrics) -> None:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluation.factor_report import report, sentences
 from evaluation.factor_study import measured, portfolio
 from evaluation.factors import correlation_distance, correlation_matrix, moments
+from evaluation.reports.factors import report, sentences
 from tests.browser import browser, opened, undrawn_figures
 from tests.evaluation.factor_studies import study
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from evaluation.backtest import Backtest
-from evaluation.forecasters import Forecaster, Trained, measured, paired
-from evaluation.forecasters_report import report, verdicts
+from evaluation.encoder_comparison import Forecaster, SeedForecast, measured, paired
 from evaluation.prediction import daily_rank_ic
+from evaluation.reports.encoders import report, verdicts
 from evaluation.significance import over_seeds
 
 DAYS, ASSETS = 120, 12
@@ -30,7 +30,7 @@ def trained(name, skill, seed, mask=None, codebooks=None):
     rng = np.random.default_rng(seed)
     mean = skill * label() + rng.normal(size=(DAYS, ASSETS))
     mask = np.ones(mean.shape, bool) if mask is None else mask
-    return Trained(name, DATES, mean, label(), mask, PARTS, {"top-k": path(seed)}, codebooks or {})
+    return SeedForecast(name, DATES, mean, label(), mask, PARTS, {"top-k": path(seed)}, codebooks or {})
 
 
 def forecaster(name, skill, seeds=(1, 2, 3), **more):

@@ -3,10 +3,10 @@ import re
 import numpy as np
 import pytest
 
-from evaluation.contest import measured
 from evaluation.formats import number, percent, with_interval
-from evaluation.report import Chapter, Study, report
-from evaluation.verdict import finding
+from evaluation.policy_comparison import measured
+from evaluation.reports.policy import PolicyReport, Section, report
+from evaluation.verdict import reach_verdict
 from tests.browser import browser, opened, undrawn_figures
 from tests.evaluation.contests import contest, judged, paper
 
@@ -14,12 +14,14 @@ AUDIT = {"verdict": "passed", "checks": {"future": "passed", "assets": "not appl
 
 
 @pytest.fixture(scope="module")
-def study() -> Study:
+def study() -> PolicyReport:
     played, forecast = contest(0.0, index=True), judged(0.1)
     known = {"audit": "passed", "fit_end": "2017-12-29", "always_listed": True}
     metrics = measured(played) | forecast.metrics() | known
     facts = (("panel", "bundled"), ("fit_end", "2017-12-29"))
-    return Study("A <title>", "a lead", facts, (Chapter("Stocks", metrics, played),), forecast, AUDIT, "x = '<script>'")
+    return PolicyReport(
+        "A <title>", "a lead", facts, (Section("Stocks", metrics, played),), forecast, AUDIT, "x = '<script>'"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def test_what_came_from_outside_is_escaped(page) -> None:
 
 def test_the_page_says_what_the_rules_say_and_shows_every_policy(page, study) -> None:
     chapter = study.chapters[0]
-    found = finding(chapter.metrics, "PPO")
+    found = reach_verdict(chapter.metrics, "PPO")
     for sentence in (found.summary, *found.sentences):
         assert sentence in page
     for name in chapter.metrics["performance"]:
@@ -57,13 +59,13 @@ def test_the_page_says_what_the_rules_say_and_shows_every_policy(page, study) ->
 def test_a_page_without_forecast_states_or_costs_has_fewer_parts() -> None:
     played = contest(0.0, n_seeds=1)
     played = type(played)(played.agents, played.policies)
-    made = report(Study("t", "l", (), (Chapter("Stocks", measured(played), played),)))
+    made = report(PolicyReport("t", "l", (), (Section("Stocks", measured(played), played),)))
     for words in ("Audit of the states", "codebook", "If trading cost", "Seeds of", "Against the index"):
         assert words not in made
 
 
 def test_short_positions_are_drawn_as_a_map() -> None:
-    from evaluation.figures import weights_figure
+    from evaluation.reports.figures import weights_figure
 
     path = paper("long_short", np.zeros(40))
     assert weights_figure(path).data[0].type == "scatter"

@@ -3,8 +3,8 @@ from functools import cache
 
 import pytest
 
-from evaluation.contest import measured
-from evaluation.verdict import finding, limits, outcome
+from evaluation.policy_comparison import measured
+from evaluation.verdict import limits, outcome, reach_verdict
 from tests.evaluation.contests import contest, judged
 
 
@@ -14,7 +14,7 @@ def metrics_of(edge, n_seeds=3):
 
 
 def told(metrics):
-    found = finding(metrics, "PPO")
+    found = reach_verdict(metrics, "PPO")
     return found, " ".join((found.summary, *found.sentences))
 
 
@@ -116,7 +116,7 @@ def test_seeds_that_disagree_do_not_win() -> None:
     metrics = measured(contest(0.002, spread=0.0035))
     assert metrics["comparisons"]["PPO"]["buy_and_hold"]["sharpe"]["ci"][0] > 0
     assert outcome(metrics, "PPO", "buy_and_hold") == "undecided"
-    found = finding(metrics, "PPO")
+    found = reach_verdict(metrics, "PPO")
     assert found.word == "not established"
     assert any("seeds disagree too much" in sentence for sentence in found.sentences)
 

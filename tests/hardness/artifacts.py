@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents.checkpoint import POLICY, load_agent
-from agents.training import train_agent
+from agents.training.loop import train_agent
 from encoders.checkpoint import Checkpoint, describe
 from market.arrays import AnyArray
 from market.panel import Panel
 from market.states import PROVENANCE, MarketStates
-from market.storage import read_arrays
+from market.storage.array_file import read_arrays
 from tests.agents.planted import SHORT, SMALL, task_for
 from tests.encoders.tiny import Tiny, bars, tiny_data
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from market.storage import write_arrays
+from market.storage.array_file import write_arrays
 from tests.hardness.artifacts import KINDS, Artifact, artifacts
 
 FLIPS, CUTS = 40, 25

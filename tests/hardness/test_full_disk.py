@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from market.storage import ArraySpec, arrays_in_place, write_arrays, write_json
+from market.storage.array_file import ArraySpec, arrays_in_place, write_arrays, write_json
 from tests.hardness.conftest import Stages
 from tests.hardness.victims import Victim, finish, made, start
 

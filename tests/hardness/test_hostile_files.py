@@ -16,9 +16,9 @@ from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
 from configs.values import to_data
 from market.panel import Panel
-from market.sources.synthetic import Synthetic
-from market.sources.tables import Tables
-from market.sources.yfinance import YFinance
+from market.sources.synthetic.source import Synthetic
+from market.sources.tables.source import Tables
+from market.sources.yahoo.source import YFinance
 from market.states import MarketStates
 from tests.hardness.artifacts import KINDS, Artifact, artifacts
 from tests.hardness.victims import PRETRAIN, TRADE
@@ -134,7 +134,7 @@ CODE = "__import__('pathlib').Path('trace').write_text('executed')"
         {"class": "configs.schema.prepare.Prepare.__init__", "name": "x"},
         {"class": "configs.schema.prepare.os", "name": "x"},
         {"class": "configs.files.runpy", "name": "x"},
-        {"class": "market.storage.Path", "args": ["trace"]},
+        {"class": "market.storage.array_file.Path", "args": ["trace"]},
         {"class": "market..panel", "name": "x"},
         {"class": "market.panel.__builtins__", "name": "x"},
         {"class": "marketing.evil.Evil", "name": "x"},

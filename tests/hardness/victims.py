@@ -20,23 +20,23 @@ from typing import Any
 
 import pandas as pd
 
-import market.sources.yfinance
-from agents.baselines import TopKDropN
-from agents.callbacks import Schedule
-from agents.configs import PPO
+import market.sources.yahoo.source
+from agents.algorithms.on_policy import PPO
+from agents.baselines.simple import TopKDropN
+from agents.training.callbacks import TrainingConfig
 from configs.files import source_text
 from configs.schema.prepare import Prepare
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
-from encoders.schedule import Optim
-from encoders.storm import Storm
-from encoders.storm_branches import Sizes
+from encoders.storm.branches import StormSizes
+from encoders.storm.model import Storm
+from encoders.training.optim import Optim
 from envs import LongOnly
 from market.features import Formulas
 from market.features.table import Feature
-from market.sources.synthetic import Synthetic
-from market.sources.yahoo import Yahoo
-from market.sources.yfinance import YFinance
+from market.sources.synthetic.source import Synthetic
+from market.sources.yahoo.client import Yahoo
+from market.sources.yahoo.source import YFinance
 from market.splits import Split
 from tests.market.yahoo_server import LocalSession
 from tools import download, extract_state, prepare, pretrain, train
@@ -53,7 +53,7 @@ PRETRAIN = Pretrain(
     encoder=Storm(
         lookback=8,
         codebook_size=8,
-        sizes=Sizes(dim=8, depth=1, decoder_depth=1, heads=2, asset_state=4, market_state=4),
+        sizes=StormSizes(dim=8, depth=1, decoder_depth=1, heads=2, asset_state=4, market_state=4),
     ),
     features=Formulas((Feature("move", "close / delay(close, 1) - 1"), Feature("range", "high / low - 1"))),
     split=Split(
@@ -70,7 +70,7 @@ TRADE = Trade(
     action=LongOnly(bound=1, scale=5),
     episode_days=40,
     n_envs=4,
-    schedule=Schedule(total_steps=256, validate_every=64),
+    schedule=TrainingConfig(total_steps=256, validate_every=64),
     seeds=(0, 1),
 )
 
@@ -175,7 +175,7 @@ def _perform(victim: Victim, where: str, port: int | None, deadly: int | None, r
     sys.stdout, sys.stderr = open(os.devnull, "w"), open("stderr", "w")  # noqa: SIM115 - as long as the process lives
     sys.argv = [victim.tool, *victim.argv]
     if port is not None:
-        market.sources.yfinance.Yahoo = lambda: Yahoo(LocalSession(port), lambda: NOW)  # type: ignore[assignment,misc]
+        market.sources.yahoo.source.Yahoo = lambda: Yahoo(LocalSession(port), lambda: NOW)  # type: ignore[assignment,misc]
     if deadly is not None:
         os.replace = _deadly(os.replace, deadly)  # type: ignore[assignment]
     if room is not None:

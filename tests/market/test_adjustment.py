@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from market.adjustment import adjusted
 from market.panel import Panel
-from market.sources.synthetic import Events, Synthetic
+from market.preparation.adjustment import adjusted
+from market.sources.synthetic.source import Events, Synthetic
 
 EVENTS = Events(listings=0.3, delistings=0.3, halts=0.01, splits=0.005, adjusted=False)
 MARKET = Synthetic(stocks=12, days=250, events=EVENTS)

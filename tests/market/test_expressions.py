@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.expressions import (
+from market.features.expressions import (
     Builder,
     Call,
     Expression,
@@ -20,7 +20,7 @@ from market.expressions import (
     quantile,
     where,
 )
-from market.operators import ALPHABET
+from market.features.operators import ALPHABET
 
 CLOSE, OPEN = Field("close"), Field("open")
 
@@ -83,7 +83,7 @@ def test_fields_of_an_expression() -> None:
 
 
 def test_every_operator_can_be_built() -> None:
-    import market.expressions as expressions
+    import market.features.expressions as expressions
 
     built = {name for name in ALPHABET if isinstance(getattr(expressions, name, None), Builder)}
     assert built == {name for name in ALPHABET if name.isidentifier()} - {"abs"}

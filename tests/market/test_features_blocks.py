@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from market.features import Feature, Formulas, blocks, compute_to
 from market.features.alpha158 import Alpha158
-from market.operators import ALPHABET, Operator
+from market.features.operators import ALPHABET, Operator
 from market.panel import Panel
 
 FEATURES = Alpha158(
@@ -94,7 +94,7 @@ def test_the_partition_changes_nothing(
 def test_the_threads_of_torch_are_left_alone() -> None:
     code = (
         "import torch; torch.set_num_threads(1); from market.features.alpha158 import Alpha158;"
-        "from market.panel import Panel; from market.sources.synthetic import Synthetic;"
+        "from market.panel import Panel; from market.sources.synthetic.source import Synthetic;"
         "Alpha158().compute(Panel.from_frame(Synthetic(stocks=4, days=80).read())); print(torch.get_num_threads())"
     )
     done = subprocess.run(

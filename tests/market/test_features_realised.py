@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from market.column_scaling import ByName, Named, Unscaled
 from market.features.realised import MARKET, REALISED, WithRealisedReturns, realised
 from market.labels import Label
 from market.panel import Panel
-from market.scaling import CrossSectionalZScore, RobustZScore
+from market.scaling.by_column import NoScaling, PrefixScaling, ScalingByName
+from market.scaling.scalers import CrossSectionalZScore, RobustZScore
 from tests.encoders.tiny import Moves, bars
 
 LABELS = [Label(fill, horizon) for fill in ("close", "next_open", "next_close") for horizon in (1, 3)]
@@ -90,7 +90,9 @@ class Closes(Moves):
         return replace(panel, values=panel.values.astype(np.float32))
 
 
-SCALING = ByName(CrossSectionalZScore(), (Named(REALISED, Unscaled()), Named(MARKET, RobustZScore())))
+SCALING = ScalingByName(
+    CrossSectionalZScore(), (PrefixScaling(REALISED, NoScaling()), PrefixScaling(MARKET, RobustZScore()))
+)
 
 
 def test_each_group_is_scaled_in_its_own_way_and_restored() -> None:
@@ -112,6 +114,6 @@ def test_each_group_is_scaled_in_its_own_way_and_restored() -> None:
 
 def test_a_name_that_is_not_there_or_not_in_its_place_is_refused() -> None:
     computed = FEATURES.compute(bars())
-    for named in ((Named("NOTHING", Unscaled()),), SCALING.named[::-1]):
+    for named in ((PrefixScaling("NOTHING", NoScaling()),), SCALING.named[::-1]):
         with pytest.raises(ValueError, match="name the groups in the order of the columns"):
-            ByName(CrossSectionalZScore(), named).fit(computed, slice(0, 100))
+            ScalingByName(CrossSectionalZScore(), named).fit(computed, slice(0, 100))

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from market.expressions import Expression, Fields, corr, delay, mean
 from market.features import Feature, FeatureSet, Formulas, feature
 from market.features.alpha158 import Alpha158
 from market.features.alpha360 import Alpha360
+from market.features.expressions import Expression, Fields, corr, delay, mean
 from market.features.storm import StormFeatures
 from market.panel import Panel
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.frequency import resample
 from market.panel import Panel
-from market.sources.synthetic import Events, Synthetic
+from market.preparation.resampling import resample
+from market.sources.synthetic.source import Events, Synthetic
 
 PANEL = Panel.from_frame(
     Synthetic(stocks=8, days=300, start="2019-10-02", events=Events(0.4, 0.4, 0.03, 0.003, adjusted=False)).read()

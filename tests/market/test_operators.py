@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from market import operators
-from market.operators import ALPHABET
+from market.features import operators
+from market.features.operators import ALPHABET
 
 NAN = np.nan
 X = [3.0, 1.0, NAN, 2.0, 2.0]

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.panel import Panel
-from market.sources.synthetic import Events, Synthetic
-from market.storage import fingerprint, read_arrays, write_arrays
+from market.sources.synthetic.source import Events, Synthetic
+from market.storage.array_file import fingerprint, read_arrays, write_arrays
 
 EVENTS = Events(listings=0.4, delistings=0.4, halts=0.03, splits=0.01, adjusted=False)
 PANEL = Panel.from_frame(Synthetic(stocks=7, days=50, events=EVENTS, seed=1).read(), {"name": "test"})

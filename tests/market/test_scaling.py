@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from market.cross_section import CONSTANT, cross_sectional_rank, cross_sectional_zscore
 from market.panel import Panel
-from market.scaling import CrossSectionalRank, CrossSectionalZScore, RobustZScore, TrailingZScore
+from market.scaling.scalers import CrossSectionalRank, CrossSectionalZScore, RobustZScore, TrailingZScore
 
 SCALINGS = [RobustZScore(), CrossSectionalZScore(), CrossSectionalRank(), TrailingZScore(window=7)]
 TRAIN = slice(5, 40)
@@ -95,7 +95,7 @@ class TestEveryScaling:
         panel = feature_panel()
         scaler = scaling.fit(panel, TRAIN)
         whole = scaler.transform(panel).values
-        monkeypatch.setattr("market.scaling.BLOCK_CELLS", 400)
+        monkeypatch.setattr("market.scaling.scalers.BLOCK_CELLS", 400)
         np.testing.assert_array_equal(scaler.transform(panel).values, whole)
 
     def test_input_is_left_alone(self, scaling):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from market.panel import Panel
-from market.sources.synthetic import Synthetic
+from market.sources.synthetic.source import Synthetic
 from market.states import PROVENANCE, MarketStates
-from market.storage import read_arrays, write_arrays
+from market.storage.array_file import read_arrays, write_arrays
 
 T, N, D, M, K = 12, 4, 6, 3, 2
 

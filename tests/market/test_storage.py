@@ -13,9 +13,10 @@ from hypothesis.extra import numpy as hnp
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from market.storage import (
+from market.storage.array_file import (
     ArraySpec,
     arrays_in_place,
+    atomic_write,
     fingerprint,
     header_dates,
     header_names,
@@ -24,7 +25,6 @@ from market.storage import (
     write_arrays,
     write_json,
     write_text,
-    written_aside,
 )
 
 HEADER = {"kind": "thing", "version": 1, "note": "ünïcode \u2603"}
@@ -199,7 +199,7 @@ def test_types_that_the_format_lacks_are_refused_and_leave_nothing(tmp_path):
 
 
 def fail_halfway(path: Path) -> None:
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text("half")
         raise RuntimeError
 
@@ -229,7 +229,7 @@ def test_a_reader_keeps_the_old_content_while_the_file_is_replaced(tmp_path):
 KILLED = """
 import sys, time
 import numpy as np
-from market.storage import ArraySpec, arrays_in_place
+from market.storage.array_file import ArraySpec, arrays_in_place
 with arrays_in_place(sys.argv[1], {"x": ArraySpec((1000,), np.dtype("f8"))}, {"kind": "thing", "version": 1}) as mapped:
     mapped["x"][:500] = 1
     mapped["x"].flush()

@@ -9,8 +9,8 @@ from market.fills import FILLS
 from market.labels import Label
 from market.panel import Panel
 from market.sources import Source
-from market.sources.planted import Dynamics, daily_signal
-from market.sources.synthetic import NO_EVENTS, Events, Synthetic
+from market.sources.synthetic.signal import Dynamics, daily_signal
+from market.sources.synthetic.source import NO_EVENTS, Events, Synthetic
 
 MANY = Events(listings=0.4, delistings=0.4, halts=0.01, splits=0.003)
 SMALL = Synthetic(stocks=40, days=400, events=MANY, seed=3)

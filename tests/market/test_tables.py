@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from market.panel import Panel
 from market.sources import Source
-from market.sources.tables import Tables
+from market.sources.tables.source import Tables
 
 DAYS = pd.bdate_range("2017-01-02", periods=30)
 NSE = (

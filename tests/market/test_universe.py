@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market.panel import Panel
-from market.sources.synthetic import Events, Synthetic
-from market.universe import price_limits, with_halts, with_membership, with_minimum_history
+from market.preparation.membership import price_limits, with_halts, with_membership, with_minimum_history
+from market.sources.synthetic.source import Events, Synthetic
 
 EVENTS = Events(listings=0.4, delistings=0.4, halts=0.02)
 PANEL = Panel.from_frame(Synthetic(stocks=6, days=60, start="2020-01-01", events=EVENTS, seed=2).read())

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from market.panel import Panel
 from market.sources import Source
-from market.sources.yahoo import Yahoo
-from market.sources.yahoo_cache import OVERLAP
-from market.sources.yfinance import RETRIES_OFFLINE, YFinance
+from market.sources.yahoo.cache import OVERLAP
+from market.sources.yahoo.client import Yahoo
+from market.sources.yahoo.source import RETRIES_OFFLINE, YFinance
 from tests.market.yahoo_server import YahooServer, listing
 
 # yfinance 1.7.0 sorts and indexes in place, which pandas 4 will not do; the versions we pin still work together.
@@ -251,7 +251,7 @@ def test_an_answer_that_takes_too_long_is_retried(
     server: Any, tmp_path: Path, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read(server, tmp_path / "warm")
-    monkeypatch.setattr("market.sources.yahoo.TIMEOUT", (0.5, 0.5))
+    monkeypatch.setattr("market.sources.yahoo.client.TIMEOUT", (0.5, 0.5))
     server.trouble["AAPL"] = ["slow"]
     assert set(read(server, tmp_path, waits=waits)["symbol"]) == {"AAPL", "MSFT"}
     assert waits
@@ -344,7 +344,7 @@ def test_yfinances_own_files_end_with_the_process(tmp_path: Path) -> None:
     places = {name: tmp_path / name.lower() for name in ("HOME", "XDG_CACHE_HOME", "TMPDIR")}
     for folder in places.values():
         folder.mkdir()
-    code = "import os; from market.sources.yahoo import Yahoo; Yahoo(); print(*os.listdir(os.environ['TMPDIR']))"
+    code = "import os; from market.sources.yahoo.client import Yahoo; Yahoo(); print(*os.listdir(os.environ['TMPDIR']))"
     environment = {**os.environ, **{name: str(folder) for name, folder in places.items()}}
     ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert "factorgym-yfinance-" in ran.stdout

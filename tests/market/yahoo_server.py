@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 import pandas as pd
 
-from market.sources.yahoo import YahooSession
+from market.sources.yahoo.client import YahooSession
 
 CHART = "/v8/finance/chart/"
 

@@ -1,8 +1,8 @@
-from market.expressions import delay
 from market.features import Feature, feature
 from market.features.alpha158 import Alpha158
+from market.features.expressions import delay
 from market.panel import Panel
-from market.sources.synthetic import Synthetic
+from market.sources.synthetic.source import Synthetic
 
 
 def overnight_gap(x):

@@ -4,7 +4,7 @@ import numpy as np
 
 from envs import BatchMarket, Tape
 from market.panel import Panel
-from market.sources.synthetic import Synthetic
+from market.sources.synthetic.source import Synthetic
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class LossesHurtTwice:  # to use it in a run, put it into a file of its own in e
     def memory(self, wealth):  # [B] -> [B, K] numbers an episode remembers; here none
         return np.empty((len(wealth), 0))
 
-    def __call__(self, outcome, memory):  # see envs.rewards.Outcome
+    def __call__(self, outcome, memory):  # see envs.rewards.StepResult
         return np.where(outcome.log_growth < 0, self.weight, 1.0) * outcome.log_growth
 
 

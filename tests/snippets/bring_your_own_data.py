@@ -3,7 +3,7 @@ import pandas as pd
 
 from market.panel import Panel
 from market.quality import clean
-from market.sources.tables import Tables
+from market.sources.tables.source import Tables
 
 rng = np.random.default_rng(0)
 pd.DataFrame({  # any CSV or Parquet: a file per ticker, one long table, or one wide table

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from accelerate.state import AcceleratorState, PartialState
 
-from agents.baselines import TopKDropN
+from agents.baselines.simple import TopKDropN
 from configs.files import load_python, source_text
 from configs.schema.pretrain import Pretrain
-from encoders.linear import Ridge
-from encoders.recurrent import GRU
-from encoders.schedule import Optim
+from encoders.baselines.gru import GRU
+from encoders.baselines.ridge import Ridge
+from encoders.training.optim import Optim
 from evaluation.prediction import prediction_metrics
 from market.features import Formulas
 from market.features.table import Feature
 from market.forecasts import ForecastRecord
 from market.labels import Label
 from market.panel import Panel
-from market.sources.synthetic import Synthetic
+from market.sources.synthetic.source import Synthetic
 from market.splits import Split
 from tests.browser import browser, opened, undrawn_figures
 from tools.compare import main

@@ -14,22 +14,22 @@ from tools.runs.stages import extracted_states, pretrained_encoder
 CONFIG = """
 from dataclasses import replace
 
-from agents.baselines import TopKDropN
-from agents.callbacks import Schedule
-from agents.configs import PPO, SAC
+from agents.baselines.simple import TopKDropN
+from agents.training.callbacks import Schedule
+from agents.algorithms.on_policy import PPO, SAC
 from configs.schema.demo import Demo
 from configs.schema.evaluate import Evaluate
 from configs.schema.prepare import Prepare
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
-from encoders.schedule import Optim
-from encoders.storm import Storm
-from encoders.storm_branches import Sizes
+from encoders.training.optim import Optim
+from encoders.storm.model import Storm
+from encoders.storm.branches import Sizes
 from envs import LongOnly, Position, SellHoldBuy
 from market.features import Formulas
 from market.features.table import Feature
 from market.labels import Label
-from market.sources.synthetic import Synthetic
+from market.sources.synthetic.source import Synthetic
 from market.splits import Split
 
 sizes = Sizes(dim=8, depth=1, decoder_depth=1, heads=2, asset_state=4, market_state=4)

@@ -11,24 +11,24 @@ import pytest
 from accelerate.state import AcceleratorState, PartialState
 
 from configs.files import source_text
-from configs.schema.discover import Discover, FactorModel
+from configs.schema.discover import Discover, DiscoverModel
 from configs.schema.prepare import Prepare
-from encoders.pca import PCA
-from encoders.recurrent import GRU
-from encoders.schedule import Optim
-from encoders.vae import VAE, Cross, Recurrent, Sectors
+from encoders.baselines.gru import GRU
+from encoders.baselines.pca import PCA
+from encoders.training.optim import Optim
+from encoders.vae.model import VAE, CrossSection, RecurrentWindow, SectorCondition
 from market.panel import Panel
-from market.scaling import CrossSectionalZScore
+from market.scaling.scalers import CrossSectionalZScore
 from market.sources.factor_market import FactorMarket
 from market.splits import Split
 from market.states import MarketStates
 from tools import discover, extract_state
 
 MARKET = FactorMarket(stocks=24, days=900, factors=3, strength=2.0, group=2.2, decay=0.5)
-TINY = VAE(factors=3, inference=Cross((32, 16)), decoder=(16, 32), annealing=60)
+TINY = VAE(factors=3, inference=CrossSection((32, 16)), decoder=(16, 32), annealing=60)
 STUDY = Discover(
     name="tiny",
-    models=(FactorModel("PCA", PCA(factors=3)), FactorModel("β-VAE", replace(TINY, beta=2.0))),
+    models=(DiscoverModel("PCA", PCA(factors=3)), DiscoverModel("β-VAE", replace(TINY, beta=2.0))),
     split=Split(
         train=("2010-01-05", "2012-09-28"), valid=("2012-10-08", "2012-12-31"), test=("2013-01-08", "2013-06-14")
     ),
@@ -126,11 +126,11 @@ def test_tables_take_the_place_of_what_the_config_knows(workdir: Path, tmp_path:
     table.to_csv(tmp_path / "factors.csv", index=False)
     sectors = pd.DataFrame({"symbol": truth.assets, "gics_sector": ["a", "b", "c"] * 8})
     sectors.to_parquet(tmp_path / "sectors.parquet")
-    given = replace(TINY, condition=Sectors(), lookback=4, inference=Recurrent(8))
+    given = replace(TINY, condition=SectorCondition(), lookback=4, inference=RecurrentWindow(8))
     study = replace(
         STUDY,
         name="tables",
-        models=(STUDY.models[0], FactorModel("sector VAE", given)),
+        models=(STUDY.models[0], DiscoverModel("sector VAE", given)),
         optim=replace(STUDY.optim, epochs=1, batch_size=64),
         factor_table=str(tmp_path / "factors.csv"),
         sectors=str(tmp_path / "sectors.parquet"),
@@ -149,9 +149,12 @@ def test_tables_take_the_place_of_what_the_config_knows(workdir: Path, tmp_path:
     ("change", "said"),
     [
         ({"factor_table": "no.csv"}, r"no\.csv: no such file"),
-        ({"sectors": "no.csv", "models": (FactorModel("s", replace(TINY, condition=Sectors())),)}, "no such file"),
+        (
+            {"sectors": "no.csv", "models": (DiscoverModel("s", replace(TINY, condition=SectorCondition())),)},
+            "no such file",
+        ),
         ({"known": replace(MARKET, start="1990-01-01")}, "known factors cover 1990-01-02 to"),
-        ({"models": (FactorModel("GRU", GRU(lookback=1, hidden=4)),)}, "GRUEncoder explains no returns by factors"),
+        ({"models": (DiscoverModel("GRU", GRU(lookback=1, hidden=4)),)}, "GRUEncoder explains no returns by factors"),
         ({"scaling": CrossSectionalZScore(), "models": STUDY.models[:1]}, "DailyScaler cannot be undone"),
         ({"panel": "nowhere"}, "nowhere: no such file"),
     ],

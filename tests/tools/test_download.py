@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-import market.sources.yfinance
+import market.sources.yahoo.source
 from configs.files import load_python
 from configs.schema.prepare import Prepare
 from market.panel import Panel
-from market.sources.yahoo import Yahoo
+from market.sources.yahoo.client import Yahoo
 from tests.market.yahoo_server import YahooServer, listing
 from tools import download
 from tools.cli import run
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame
 
 CONFIG = """
 from configs.schema.prepare import Prepare
-from market.sources.yfinance import YFinance
+from market.sources.yahoo.source import YFinance
 
 experiment = Prepare(
     name="two", source=YFinance(tickers=("AAPL", "MSFT"), start="2019-01-02", cache={cache!r}, pause=0.0)
@@ -34,7 +34,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     with YahooServer() as running:
         running.listings = {"AAPL": listing("2019-01-01", "2020-03-31"), "MSFT": listing("2019-01-01", "2020-03-31", 2)}
         running.now = pd.Timestamp("2020-03-06 18:00", tz="UTC")
-        monkeypatch.setattr(market.sources.yfinance, "Yahoo", lambda: Yahoo(running.session(), lambda: running.now))
+        monkeypatch.setattr(market.sources.yahoo.source, "Yahoo", lambda: Yahoo(running.session(), lambda: running.now))
         yield running
 
 

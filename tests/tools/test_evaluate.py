@@ -14,7 +14,7 @@ from evaluation.backtest import Backtest
 from evaluation.performance import sharpe_ratio
 from market.panel import Panel
 from market.states import MarketStates
-from market.storage import write_json
+from market.storage.array_file import write_json
 from tests.tools import trade_runs
 from tools import evaluate
 from tools.evaluate import main

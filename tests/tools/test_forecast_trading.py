@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agents.baselines import TopKDropN
+from agents.baselines.simple import TopKDropN
 from envs import Costs
 from market.panel import Panel
 from tools.runs.forecast_trading import traded, trading_on

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from market.inspection import figures, page, summarise
+from evaluation.reports.panel import figures, page, summarise
 from market.panel import Panel
 from market.quality import Rules, clean
-from market.storage import write_json
+from market.storage.array_file import write_json
 from tools.inspect.__main__ import main
 
 ROOT = Path(__file__).parents[2]

@@ -11,10 +11,10 @@ import pytest
 from configs import files
 from configs.schema.prepare import Prepare
 from market.panel import Panel
-from market.preparation import prepared, read_membership
+from market.preparation.prepare import prepared, read_membership
 from market.quality import Rules
-from market.sources.synthetic import Events, Synthetic
-from market.sources.tables import Tables
+from market.sources.synthetic.source import Events, Synthetic
+from market.sources.tables.source import Tables
 from tools.prepare import main, prepare
 
 SMALL = Prepare(name="small", source=Synthetic(stocks=8, days=120))

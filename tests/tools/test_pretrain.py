@@ -16,17 +16,17 @@ from accelerate.state import AcceleratorState, PartialState
 import tools.extract_state as extract_state
 import tools.pretrain as pretrain
 from market.panel import Panel
-from market.sources.synthetic import Synthetic
+from market.sources.synthetic.source import Synthetic
 from market.states import MarketStates
 from tools.runs.directory import claimed
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
-from agents.baselines import TopKDropN
+from agents.baselines.simple import TopKDropN
 from configs.schema.pretrain import Pretrain
-from encoders.schedule import Optim
-from encoders.storm import Storm
-from encoders.storm_branches import Sizes
+from encoders.training.optim import Optim
+from encoders.storm.model import Storm
+from encoders.storm.branches import Sizes
 from market.features import Formulas
 from market.features.table import Feature
 from market.splits import Split

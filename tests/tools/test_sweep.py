@@ -13,13 +13,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from configs.files import load_python, source_text
 from configs.schema.pretrain import Pretrain
 from configs.schema.sweep import Choice, Integer, LogUniform, Sweep, Uniform
-from encoders.linear import Ridge
-from encoders.recurrent import GRU
-from encoders.schedule import Optim
+from encoders.baselines.gru import GRU
+from encoders.baselines.ridge import Ridge
+from encoders.training.optim import Optim
 from market.features import Formulas
 from market.features.table import Feature
 from market.panel import Panel
-from market.sources.synthetic import Synthetic
+from market.sources.synthetic.source import Synthetic
 from market.splits import Split
 from tools import sweep as tool
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.callbacks import STATE, Schedule
+from agents.algorithms.on_policy import PPO
 from agents.checkpoint import load_agent
-from agents.configs import PPO
-from agents.validation import course
+from agents.training.callbacks import STATE, TrainingConfig
+from agents.training.validation import trace_episode
 from configs import files
 from configs.schema.trade import Trade
 from envs import BatchMarket, LongOnly, SellHoldBuy
@@ -47,7 +47,7 @@ def market(folder: Path, audit: str = "passed") -> tuple[Panel, Trade]:
         action=LongOnly(bound=1, scale=5),
         episode_days=12,
         n_envs=4,
-        schedule=Schedule(total_steps=96, validate_every=32),
+        schedule=TrainingConfig(total_steps=96, validate_every=32),
         seeds=(0, 1),
     )
     return panel, experiment
@@ -101,7 +101,7 @@ def test_the_test_days_change_nothing(observe, tmp_path: Path) -> None:
 
 def test_a_killed_process_continues_to_the_bit(tmp_path: Path) -> None:
     _, experiment = market(tmp_path)
-    experiment = replace(experiment, schedule=Schedule(total_steps=960, validate_every=32, patience=None))
+    experiment = replace(experiment, schedule=TrainingConfig(total_steps=960, validate_every=32, patience=None))
     whole = train(replace(experiment, name="whole"), tmp_path)
     config = tmp_path / "config_of_the_test.py"
     config.write_text(files.source_text(experiment))
@@ -130,7 +130,7 @@ def test_a_trained_run_can_be_traded_on_the_test_days(tmp_path: Path) -> None:
     test = BatchMarket(tape, action=experiment.action, observation="full", autoreset=False)
     agent = load_agent(seed_folder(folder, 0), experiment.agent, test)
     assert agent.fit_end == np.datetime64("2020-04-10")
-    assert len(course(agent, test).wealth) == len(tape) == 67
+    assert len(trace_episode(agent, test).wealth) == len(tape) == 67
 
 
 def test_a_single_stock_is_a_market_of_its_own(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from agents.callbacks import Schedule
-from agents.configs import PPO
+from agents.algorithms.on_policy import PPO
+from agents.training.callbacks import TrainingConfig
 from configs.files import source_text
 from configs.schema.trade import Trade
 from envs import Costs, LongOnly, SellHoldBuy
@@ -79,7 +79,7 @@ def trade(workdir, name="tiny_ppo", asset=None, **changes):
         features=Formulas((Feature("move", "close / delay(close, 1) - 1"),)),
         episode_days=40,
         n_envs=4,
-        schedule=Schedule(total_steps=128, validate_every=64),
+        schedule=TrainingConfig(total_steps=128, validate_every=64),
         seeds=(0, 1),
     )
     return replace(tiny, **changes)

@@ -9,14 +9,14 @@ from configs.files import load_json
 from configs.schema.evaluate import Evaluate
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
-from encoders.pca import PCA
-from evaluation.contest import equal_capital
+from encoders.baselines.pca import PCA
 from evaluation.formats import percent
-from evaluation.report import Chapter
+from evaluation.policy_comparison import equal_capital
+from evaluation.reports.policy import Section
 from evaluation.significance import compare, over_seeds
 from market.features import Formulas
 from market.features.table import Feature
-from market.storage import read_json
+from market.storage.array_file import read_json
 from tools.console import within
 from tools.evaluate import evaluate
 from tools.runs.stages import extracted_states, pretrained_encoder, trained_agents
@@ -92,7 +92,7 @@ def variant(experiment: Trade, kind: str, pca: str) -> Trade:
     return replace(experiment, name=f"{experiment.name}_{kind.lower().replace(' ', '_')}", **changes)
 
 
-def ablation_rows(chapter: Chapter) -> list[dict[str, Any]]:
+def ablation_rows(chapter: Section) -> list[dict[str, Any]]:
     """Returns one row for each kind of states: Sharpe ratio with intervals over days and seeds, and what it adds.
 
     The difference from the agent without states is paired twice: over days by the bootstrap of the equal-capital
@@ -125,5 +125,5 @@ def ablation_rows(chapter: Chapter) -> list[dict[str, Any]]:
     return rows
 
 
-def _sharpes(chapter: Chapter, name: str) -> list[float | None]:
+def _sharpes(chapter: Section, name: str) -> list[float | None]:
     return [one["sharpe"] for one in chapter.metrics["performance"][name]["seeds"].values()]

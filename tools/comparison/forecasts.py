@@ -8,18 +8,18 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from agents.baselines import LongShortQuantiles
+from agents.baselines.simple import LongShortQuantiles
 from configs.files import load_json
 from configs.schema.pretrain import Pretrain
 from configs.values import to_data
-from encoders.stages import LaterStage
-from evaluation.forecasters import Forecaster, Trained, measured
-from evaluation.forecasters_report import report
+from encoders.training.hooks import SecondStage
+from evaluation.encoder_comparison import Forecaster, SeedForecast, measured
 from evaluation.formats import number, percent
-from market.differences import first_difference
+from evaluation.reports.encoders import report
 from market.forecasts import FORECASTS, ForecastRecord
 from market.panel import Panel
-from market.storage import read_json, write_text
+from market.storage.array_file import read_json, write_text
+from market.storage.json_diff import first_difference
 from tools.console import within
 from tools.pretrain import RESULT
 from tools.runs.forecast_trading import traded
@@ -44,7 +44,7 @@ def trained_encoders(experiments: Sequence[Pretrain], seeds: Sequence[int], work
     runs = [one for experiment in experiments for one in (seeded(experiment, seeds) if seeds else [experiment])]
     folders = {
         one.name: pretrained_encoder(one, workdir)
-        for one in sorted(runs, key=lambda run: isinstance(run.encoder, LaterStage))
+        for one in sorted(runs, key=lambda run: isinstance(run.encoder, SecondStage))
     }
     return [folders[one.name] for one in runs]
 
@@ -54,7 +54,7 @@ def seeded(experiment: Pretrain, seeds: Sequence[int]) -> list[Pretrain]:
     runs = []
     for seed in seeds:
         encoder = experiment.encoder
-        encoder = encoder.of_seed(seed) if isinstance(encoder, LaterStage) else encoder
+        encoder = encoder.of_seed(seed) if isinstance(encoder, SecondStage) else encoder
         runs.append(replace(experiment, name=f"{experiment.name}_seed_{seed}", seed=seed, encoder=encoder))
     return runs
 
@@ -98,7 +98,7 @@ def compare_encoders(folders: Sequence[Path], target: Path, reference: str | Non
     return result
 
 
-def judge(folder: Path, experiment: Pretrain, panel: Panel, returns: Any) -> Trained:
+def judge(folder: Path, experiment: Pretrain, panel: Panel, returns: Any) -> SeedForecast:
     """Returns what one finished run forecast and what trading on it earned on the test days."""
     record = ForecastRecord.load(folder / FORECASTS)
     try:
@@ -113,7 +113,7 @@ def judge(folder: Path, experiment: Pretrain, panel: Panel, returns: Any) -> Tra
         kind: traded(panel, trading[0], rule, *trading[1:], forecasts.mean, parts["test"])
         for kind, rule in (("top-k drop-n", experiment.portfolio), ("long-short", LongShortQuantiles()))
     }
-    return Trained(
+    return SeedForecast(
         folder.name, panel.dates, forecasts.mean, returns, forecasts.mask, parts, paths, metrics["train"]["codebooks"]
     )
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from configs.schema.evaluate import Evaluate
-from evaluation.contest import REFERENCES
 from evaluation.formats import number, percent
-from market.storage import read_json
+from evaluation.policy_comparison import REFERENCES
+from market.storage.array_file import read_json
 from tools.console import within
 from tools.evaluate import evaluate
 from tools.runs.trials import METRICS

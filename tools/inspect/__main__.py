@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from market.inspection import page, summarise
+from evaluation.reports.panel import page, summarise
 from market.panel import Panel
 from market.quality import Report
-from market.storage import read_json, write_text
+from market.storage.array_file import read_json, write_text
 from tools.cli import plain, run
 
 

@@ -12,11 +12,11 @@ from rich.table import Table
 from configs.schema.evaluate import Evaluate
 from envs import Costs
 from evaluation.backtest import Backtest
-from evaluation.contest import Contest, measured
-from evaluation.formats import called, number, percent
-from evaluation.report import Chapter, Study, report
-from evaluation.verdict import finding
-from market.storage import write_json, write_text, written_aside
+from evaluation.formats import display_name, number, percent
+from evaluation.policy_comparison import PolicyComparison, measured
+from evaluation.reports.policy import PolicyReport, Section, report
+from evaluation.verdict import reach_verdict
+from market.storage.array_file import atomic_write, write_json, write_text
 from tools.cli import progress
 from tools.runs.rollouts import Market, classical, hindsight, index_backtest, references, rules
 
@@ -34,7 +34,7 @@ class Entrant:
     seeds: Callable[[Costs], tuple[Backtest, ...]]
 
 
-def held(market: Market, entrants: Sequence[Entrant], settings: Evaluate) -> Contest:
+def held(market: Market, entrants: Sequence[Entrant], settings: Evaluate) -> PolicyComparison:
     """Returns the contest of `entrants`, every classical policy that applies, and the index where one is given."""
     rivals, simple = rules(market), references(market)
     agents: dict[str, tuple[Backtest, ...]] = {}
@@ -61,12 +61,12 @@ def held(market: Market, entrants: Sequence[Entrant], settings: Evaluate) -> Con
         pass
     index = None if settings.index is None else index_backtest(settings.index, settings.index_asset, market.tape)
     bound = hindsight(market) if settings.hindsight else None
-    return Contest(agents, tuple(policies), index, bound, by_cost)
+    return PolicyComparison(agents, tuple(policies), index, bound, by_cost)
 
 
 def chapter(
     title: str, market: Market, entrants: Sequence[Entrant], settings: Evaluate, known: dict[str, Any], tried: Any
-) -> Chapter:
+) -> Section:
     """Returns one market's part of the evidence.
 
     Args:
@@ -80,10 +80,10 @@ def chapter(
     contest = held(market, entrants, settings)
     metrics = measured(contest, tried.sharpes, settings.seed) | known
     metrics["verdict"] = {name: _told(metrics, name) for name in contest.agents}
-    return Chapter(title, metrics, contest)
+    return Section(title, metrics, contest)
 
 
-def write(study: Study, folder: Path) -> None:
+def write(study: PolicyReport, folder: Path) -> None:
     """Writes ``report.html``, ``backtest.parquet``, ``policies.parquet`` and, last, ``metrics.json``.
 
     ``backtest.parquet`` is the first agent's account in full; ``policies.parquet`` has the daily returns of everyone,
@@ -98,7 +98,7 @@ def write(study: Study, folder: Path) -> None:
         columns |= {f"{prefix}{name}": _series(path) for name, path in one.contest.everyone.items()}
         for name, seeds in one.contest.agents.items():
             columns |= {f"{prefix}{name}/{seed.name}": _series(seed) for seed in seeds}
-    with written_aside(folder / "policies.parquet") as aside:
+    with atomic_write(folder / "policies.parquet") as aside:
         pd.DataFrame(columns).rename_axis("date").to_parquet(aside)
     write_text(folder / "report.html", report(study))
     metrics: dict[str, Any] = dict(first.metrics)
@@ -107,7 +107,7 @@ def write(study: Study, folder: Path) -> None:
     write_json(folder / "metrics.json", metrics)
 
 
-def show(chapter: Chapter) -> None:
+def show(chapter: Section) -> None:
     """Prints one row a policy, and the verdict on each agent."""
     table = Table(title=chapter.title)
     table.add_column("policy", min_width=16)
@@ -119,7 +119,7 @@ def show(chapter: Chapter) -> None:
         cells = (percent(one["annual_return"]), number(one["sharpe"]) + within, percent(one["max_drawdown"]))
         style = "bold" if name in chapter.contest.agents else "dim" if one.get("cheats") else None
         table.add_row(
-            called(name).replace(": sees the future", ""),
+            display_name(name).replace(": sees the future", ""),
             *cells,
             number(one["final_wealth"]),
             percent(one["turnover"]),
@@ -128,12 +128,12 @@ def show(chapter: Chapter) -> None:
     console = Console()
     console.print(table)
     for name in chapter.contest.agents:
-        found = finding(chapter.metrics, name)
-        console.print(f"{called(name)}: {found.word}. {found.summary}", highlight=False)
+        found = reach_verdict(chapter.metrics, name)
+        console.print(f"{display_name(name)}: {found.word}. {found.summary}", highlight=False)
 
 
 def _told(metrics: dict[str, Any], name: str) -> dict[str, Any]:
-    found = finding(metrics, name)
+    found = reach_verdict(metrics, name)
     return {"word": found.word, "sentences": [found.summary, *found.sentences]}
 
 

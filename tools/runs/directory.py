@@ -12,8 +12,8 @@ from typing import Any
 
 from configs import files
 from configs.values import to_data
-from market.differences import first_difference
-from market.storage import read_json
+from market.storage.array_file import read_json
+from market.storage.json_diff import first_difference
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    for part in folder.glob("**/.*.part"):  # see market.storage.written_aside
+    for part in folder.glob("**/.*.part"):  # see market.storage.array_file.atomic_write
         part.unlink()
     for old in folder.parent.glob(f".{glob.escape(folder.name)}.*.old"):  # see opened
         shutil.rmtree(old)

@@ -6,8 +6,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from agents.baselines import TopKDropN
-from agents.classical import ClassicalPolicy, Rule
+from agents.baselines.base import ClassicalPolicy, Rule
+from agents.baselines.simple import TopKDropN
 from agents.history import History
 from envs import Costs, Tape
 from evaluation.backtest import Backtest

@@ -7,11 +7,11 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 
-from agents.baselines import BuyAndHold, Cash, EqualWeight, LongShortQuantiles, Momentum, TopKDropN
-from agents.classical import ClassicalPolicy, Rule
-from agents.hindsight import Hindsight
+from agents.baselines.base import ClassicalPolicy, Rule
+from agents.baselines.hindsight import Hindsight
+from agents.baselines.mean_variance import MeanVariance, MinimumVariance, RiskParity
+from agents.baselines.simple import BuyAndHold, Cash, EqualWeight, LongShortQuantiles, Momentum, TopKDropN
 from agents.history import History
-from agents.optimisation import MeanVariance, MinimumVariance, RiskParity
 from envs import Costs, Tape
 from evaluation.backtest import Backtest
 from evaluation.rollout import benchmark_backtest, rollout

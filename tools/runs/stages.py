@@ -6,7 +6,7 @@ import torch
 
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
-from market.storage import read_header
+from market.storage.array_file import read_header
 from tools import extract_state, pretrain, train
 from tools.runs.directory import claimed, finished, opened
 

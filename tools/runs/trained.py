@@ -13,11 +13,11 @@ from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
 from envs import Costs, LongShort
 from evaluation.backtest import Backtest
-from evaluation.forecast import Judged
+from evaluation.forecast import ForecastEvaluation
 from evaluation.rollout import rollout
 from market.arrays import AnyFloatArray
 from market.labels import Label
-from market.storage import read_json
+from market.storage.array_file import read_json
 from tools.runs.assessment import Entrant
 from tools.runs.markets import Sources, read, tape_of
 from tools.runs.rollouts import Market
@@ -74,7 +74,7 @@ class Trained:
         agents = [load_agent(one, experiment.agent, env.unwrapped.market, one.name) for one in folders]  # type: ignore[attr-defined]
         return tuple(rollout(agent, env) for agent in agents)
 
-    def judged(self) -> Judged | None:
+    def judged(self) -> ForecastEvaluation | None:
         """Returns the states' forecast beside what came true; None where no forecast was seen."""
         states, panel = self.sources.states, self.sources.panel
         if states is None or not np.isfinite(states.forecast_mean).any():
@@ -89,7 +89,7 @@ class Trained:
             return cells
 
         rows = {part: _rows(days, getattr(self.sources.split, part)) for part in ("valid", "test")}
-        return Judged(
+        return ForecastEvaluation(
             dates=days,
             mean=known(states.forecast_mean),
             label=truth,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from market.storage import read_json
+from market.storage.array_file import read_json
 
 METRICS = "metrics.json"
 

@@ -1,0 +1,127 @@
+"""What a policy sees, from either kind of observation: compact ones are looked up in the frozen state table.
+
+Market states do not depend on what an agent does. Training observations therefore carry the day and the account alone,
+and the table of states lies once on the policy's device; a rollout or replay buffer costs tens of bytes a step. Public
+environments show the whole states. Both give the same actions from the same weights (tested).
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from jaxtyping import Float, Int
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import Tensor
+
+from envs import Tape
+
+
+class PolicyInput(NamedTuple):
+    """The market of U distinct days and the accounts of B steps on them.
+
+    Attributes:
+        assets: Asset states of the distinct days.
+        market: Market states of the distinct days.
+        mask: 1 where an asset is listed, else 0.
+        account: Weights at the close, cash first.
+        day: Which of the U days each step is on; None where U is B and they stand in order.
+    """
+
+    assets: Float[Tensor, "U N D"]
+    market: Float[Tensor, "U M"]
+    mask: Float[Tensor, "U N"]
+    account: Float[Tensor, "B 1+N"]
+    day: Int[Tensor, " B"] | None
+
+    def spread(self, per_day: Tensor) -> Tensor:
+        """Returns values of the distinct days ``[U, ...]`` for each step ``[B, ...]``."""
+        return per_day if self.day is None else per_day.index_select(0, self.day)  # its gradient is the faster one
+
+
+class StateTable:
+    """The states of a tape as tensors, one row a day; look-back days stand side by side as in full observations."""
+
+    def __init__(self, tape: Tape) -> None:
+        self.assets = torch.from_numpy(_stacked(tape.frames, tape.lookback, len(tape)))  # [T, N, D]
+        self.market = torch.from_numpy(_stacked(tape.market_frames, tape.lookback, len(tape)))  # [T, M]
+        self.mask = torch.from_numpy(tape.mask.astype(np.float32))  # [T, N]
+        self._flat: Tensor | None = None
+
+    def to(self, device: torch.device) -> None:
+        """Moves the table to `device`."""
+        if self.assets.device != device:
+            self.assets, self.market, self.mask = (one.to(device) for one in (self.assets, self.market, self.mask))
+
+    def at(self, rows: Int[Tensor, " U"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns asset states, market states and mask of some days."""
+        assets, market, mask = (one.index_select(0, rows) for one in (self.assets, self.market, self.mask))
+        return assets, market, mask
+
+    def flat(self, device: torch.device) -> Float[Tensor, "T features"]:
+        """Returns asset states and market state of each day in one row, made when first asked for."""
+        if self._flat is None or self._flat.device != device:
+            self._flat = torch.cat([self.assets.flatten(1), self.market], dim=1).to(device)
+        return self._flat
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "StateTable":
+        return self  # as immutable as its tape
+
+
+class StateLookup(BaseFeaturesExtractor):
+    """Turns full or compact observations of the portfolio environment into what a policy sees.
+
+    It has no parameters and its table is no part of a saved policy, so that a policy can be used with another tape.
+
+    Args:
+        observation_space: Space of the environment.
+        table: States of the days that compact observations name; not needed for full ones.
+    """
+
+    def __init__(self, observation_space: spaces.Dict, table: StateTable | None = None) -> None:
+        super().__init__(observation_space, features_dim=1)
+        names = set(observation_space.spaces) if isinstance(observation_space, spaces.Dict) else {"one flat row"}
+        if names == {"day", "account"} and table is None:
+            raise ValueError("compact observations name a day; give the policy the states of the days they name")
+        if not (names == {"day", "account"} or {"market", "account"} < names):
+            raise ValueError(f"observations hold {sorted(names)}; make the environment with 'full' or 'compact' ones")
+        self.table = table
+
+    def forward(self, observations: Mapping[str, Tensor]) -> PolicyInput:
+        """Returns what is seen; each distinct day of a batch of compact observations is looked up once."""
+        account = observations["account"].float()
+        if "day" in observations:
+            assert self.table is not None
+            self.table.to(account.device)
+            rows, inverse = torch.unique(observations["day"].long().flatten(), return_inverse=True)
+            assets, market, mask = self.table.at(rows)
+            return PolicyInput(assets, market, mask, account, inverse)
+        if "asset" in observations:  # the single-stock environment
+            assets = observations["asset"].float()[:, None]
+            return PolicyInput(assets, observations["market"].float(), torch.ones_like(assets[..., 0]), account, None)
+        return PolicyInput(
+            observations["assets"].float(), observations["market"].float(), observations["mask"].float(), account, None
+        )
+
+
+class FlatLookup(StateLookup):
+    """The same in one row ``[B, N D + M + 1 + N]``, for plain networks: single stocks, recurrent policies."""
+
+    def __init__(self, observation_space: spaces.Dict, table: StateTable | None = None) -> None:
+        super().__init__(observation_space, table)
+        one = {name: torch.zeros(1, *space.shape) for name, space in observation_space.spaces.items() if space.shape}
+        self._features_dim = self.forward(one).shape[1]
+
+    def forward(self, observations: Mapping[str, Tensor]) -> Float[Tensor, "B features"]:  # type: ignore[override]
+        """Returns asset states, market state and account side by side."""
+        if "day" in observations and self.table is not None:
+            account = observations["account"].float()
+            rows = self.table.flat(account.device)
+            return torch.cat([rows.index_select(0, observations["day"].long().flatten()), account], dim=1)
+        seen = super().forward(observations)
+        return torch.cat([seen.assets.flatten(1), seen.market, seen.account], dim=1)
+
+
+def _stacked(frames: Any, lookback: int, days: int) -> Any:
+    return np.concatenate([frames[lag : lag + days] for lag in range(lookback)], axis=-1, dtype=np.float32)

@@ -1,0 +1,126 @@
+"""The supervisor of a training: looks at the valid tape now and then, keeps the best policy, stops when it is time."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.callbacks import BaseCallback
+
+from agents.checkpoint import save_agent
+from agents.training.resume import reward_scale, save_state
+from agents.training.tensorboard import AgentLogger
+from agents.training.validation import Validator
+from market.storage.array_file import write_text
+
+HISTORY, STATE = "history.jsonl", "last.safetensors"
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How long an agent learns and how often it is judged.
+
+    Attributes:
+        total_steps: Environment steps at most, over all environments.
+        validate_every: Steps between validations; a state to continue from is written with each.
+        patience: Validations without a better policy after which training stops; None never does.
+    """
+
+    total_steps: int = 1_000_000
+    validate_every: int = 50_000
+    patience: int | None = 10
+
+    def __post_init__(self) -> None:
+        if self.validate_every < 1 or self.total_steps < 1 or (self.patience is not None and self.patience < 1):
+            raise ValueError(
+                f"Schedule: total_steps {self.total_steps}, validate_every {self.validate_every} and patience "
+                f"{self.patience} must be at least 1"
+            )
+
+
+@dataclass
+class ValidationHistory:
+    """Where a training stands.
+
+    Attributes:
+        history: One entry a validation.
+        best: The entry of the best policy so far.
+        since_best: Validations after it.
+        last_step: Step of the latest validation.
+    """
+
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Any] | None = None
+    since_best: int = 0
+    last_step: int = 0
+
+    def add(self, entry: dict[str, Any]) -> bool:
+        """Takes note of a validation and returns whether its policy is the best so far; of equal ones the first is."""
+        better = self.best is None or entry["growth"] > self.best["growth"]
+        self.history.append({**entry, "best": better})
+        self.last_step = entry["step"]
+        self.since_best = 0 if better else self.since_best + 1
+        if better:
+            self.best = entry
+        return better
+
+
+class ValidationCallback(BaseCallback):
+    """Validates where a rollout begins, so that a state written there continues to the bit.
+
+    Args:
+        folder: Folder of the seed.
+        schedule: How long and how often.
+        validator: Judges on the valid tape.
+        about: What is written beside the policy, see `agents.checkpoint.describe`, with the run's recipe in it.
+        progress: Where the run stands.
+        monitor: Shows it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        schedule: TrainingConfig,
+        validator: Validator,
+        about: dict[str, Any],
+        progress: ValidationHistory,
+        monitor: AgentLogger,
+    ) -> None:
+        super().__init__()
+        self.folder, self.schedule, self.validator = folder, schedule, validator
+        self.about, self.progress, self.monitor = about, progress, monitor
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether patience has run out."""
+        patience = self.schedule.patience
+        return patience is not None and self.progress.since_best >= patience
+
+    def _on_rollout_start(self) -> None:
+        self.monitor.step(self.num_steps)
+        if self.num_steps - self.progress.last_step >= self.schedule.validate_every:
+            self.validate()
+            save_state(self.folder / STATE, self.model, asdict(self.progress), self.about)
+
+    def _on_step(self) -> bool:
+        return not self.exhausted
+
+    def _on_training_end(self) -> None:
+        if self.num_steps > self.progress.last_step and not self.exhausted:
+            self.validate()
+
+    @property
+    def num_steps(self) -> int:
+        """Environment steps so far."""
+        return self.model.num_timesteps
+
+    def validate(self) -> None:
+        """Judges the present policy; keeps it, with the scale of rewards it learnt under, where it is the best."""
+        course = self.validator.judge(self.model.policy)
+        measures = course.measures()
+        self.monitor.measured(self.num_steps, measures)
+        if self.progress.add({"step": self.num_steps, **measures}):
+            about = {**self.about, "reward_scale": reward_scale(self.model), "valid": self.progress.best}
+            save_agent(self.folder, self.model.policy, about)
+            self.monitor.draw(self.num_steps, course, self.validator.market.tape.assets)
+        write_text(self.folder / HISTORY, "".join(json.dumps(one) + "\n" for one in self.progress.history))

@@ -1,0 +1,154 @@
+"""Training of one agent with one seed: learn on the train tape, choose on the valid tape, continue when killed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecNormalize
+
+from agents.algorithms.base import AgentConfig
+from agents.checkpoint import RECORD, describe, last_day
+from agents.networks.extractors import StateTable
+from agents.training.callbacks import STATE, TrainingConfig, ValidationCallback, ValidationHistory
+from agents.training.resume import load_state
+from agents.training.tensorboard import AgentLogger
+from agents.training.validation import Validator
+from agents.vec_env import MarketVecEnv
+from envs import BatchMarket, Costs, Episodes, Tape
+from envs.actions.portfolio import Action
+from envs.rewards import Reward
+from market.storage.array_file import read_json, write_json
+
+LARGEST_REWARD = 10.0  # of scaled rewards, in standard deviations of the discounted return
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is traded and on what terms.
+
+    Attributes:
+        train: Days to learn on.
+        valid: Days to choose on.
+        action: What the actions mean.
+        reward: What a step is worth.
+        costs: What trading and holding cost.
+        episode_days: Days of an episode in training, from a random start; None replays the whole train tape.
+        n_envs: Episodes at once.
+        portfolio: Whether this is the portfolio environment, in which assets share one scorer.
+    """
+
+    train: Tape
+    valid: Tape
+    action: Action
+    reward: Reward
+    costs: Costs
+    episode_days: int | None
+    n_envs: int
+    portfolio: bool
+
+    def learning(self) -> BatchMarket:
+        """Returns the episodes to learn from."""
+        episodes = Episodes(self.episode_days)
+        return self._market(self.train, self.n_envs, episodes, autoreset=True)
+
+    def judging(self) -> BatchMarket:
+        """Returns the one pass to choose by."""
+        return self._market(self.valid, 1, Episodes(), autoreset=False)
+
+    def _market(self, tape: Tape, n_envs: int, episodes: Episodes, autoreset: bool) -> BatchMarket:
+        return BatchMarket(
+            tape,
+            n_envs,
+            self.costs,
+            self.action,
+            self.reward,
+            "compact",
+            episodes,
+            autoreset=autoreset,
+            one_asset=not self.portfolio,
+        )
+
+
+def train_agent(
+    config: AgentConfig,
+    task: Task,
+    schedule: TrainingConfig,
+    seed: int,
+    folder: Path,
+    settings: Mapping[str, Any],
+    device: str = "cpu",
+) -> dict[str, Any]:
+    """Trains one agent in `folder` and returns what ``agent.json`` says of the best policy on the valid days.
+
+    The folder receives ``policy.safetensors``, ``agent.json``, ``history.jsonl`` and ``tensorboard/``. A training that
+    was killed continues from its last validation to the bit of one that was not (tested); one that is finished is left
+    alone. Rewards are divided by the running standard deviation of the discounted return, of past days alone.
+
+    Args:
+        config: The agent.
+        task: What it trades.
+        schedule: How long it learns and how often it is judged.
+        seed: Decides first weights, actions, minibatches and the days episodes start on.
+        folder: Folder of the seed.
+        settings: What decides the run, as JSON; a continuation must have the same.
+        device: Device of the networks.
+
+    Raises:
+        ValueError: The agent cannot act so, or the folder holds a run with other settings.
+    """
+    record = _finished(folder)
+    if record is not None:
+        return record
+    validator = Validator(config, task.judging(), task.portfolio)
+    market = task.learning()
+    model = config.build(
+        with_scaled_rewards(market, config.gamma), StateTable(task.train), task.portfolio, seed, device
+    )
+    about = describe(config, market, task.portfolio) | {
+        "seed": seed,
+        "fit_end": last_day(task.train, task.valid),
+        "settings": dict(settings),
+    }
+    state = folder / STATE
+    progress = ValidationHistory(**load_state(state, model, about)) if state.exists() else ValidationHistory()
+    done = model.num_timesteps
+    with AgentLogger(folder / "tensorboard", f"seed {seed}", schedule.total_steps, done) as monitor:
+        supervisor = ValidationCallback(folder, schedule, validator, about, progress, monitor)
+        model.set_logger(monitor.logger)
+        model.learn(
+            max(schedule.total_steps - done, 0),
+            supervisor,
+            log_interval=1 if isinstance(model, OnPolicyAlgorithm) else max(4, task.n_envs),
+            reset_num_timesteps=done == 0,
+        )
+        assert progress.best is not None
+        monitor.finish(settings, {name: value for name, value in progress.best.items() if name != "step"})
+    return _finish(folder, progress)
+
+
+def with_scaled_rewards(market: BatchMarket, gamma: float) -> VecNormalize:
+    """Returns episodes whose rewards are divided by the running standard deviation of their discounted sum."""
+    return VecNormalize(MarketVecEnv(market), norm_obs=False, clip_reward=LARGEST_REWARD, gamma=gamma, epsilon=1e-12)
+
+
+def _finished(folder: Path) -> dict[str, Any] | None:
+    path = folder / RECORD
+    if not path.exists():
+        return None
+    record: dict[str, Any] = read_json(path)
+    if not record.get("finished"):
+        return None
+    (folder / STATE).unlink(missing_ok=True)  # of a run that was killed between its last two steps
+    return record
+
+
+def _finish(folder: Path, progress: ValidationHistory) -> dict[str, Any]:
+    """Marks the agent as finished, and lets go of what only a continuation would need."""
+    path = folder / RECORD
+    record: dict[str, Any] = read_json(path)
+    record |= {"finished": True, "n_steps": progress.last_step, "n_validations": len(progress.history)}
+    write_json(path, record)
+    (folder / STATE).unlink(missing_ok=True)
+    return record

@@ -1,0 +1,135 @@
+"""What a person sees of a training: TensorBoard and a progress bar. Learning does not depend on it.
+
+Curves stand in numbered groups, those that matter most first, which say what days they are of: ``(train)`` is measured
+while learning, ``(valid)`` on the days that choose the policy, a result once, at the very end. Those of encoders are
+named alike (`encoders.training.tensorboard`).
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from stable_baselines3.common.logger import KVWriter, Logger
+from torch.utils.tensorboard import SummaryWriter
+
+from agents.training.validation import EpisodeTrace
+from market.arrays import FloatArray
+from market.storage.flatten import choices
+
+WEALTH, TRADING, RESULT = "agent 1 wealth (valid)", "agent 2 trading (valid)", "agent 8 result (valid)"
+LOSS, OPTIMISER = "agent 4 loss (train)", "agent 6 optimiser"
+GROUPS = {"rollout": "agent 3 episodes (train)", "train": "agent 5 policy (train)", "time": "agent 7 speed"}
+"""Groups of curves by stable-baselines3's names of them; its losses and the optimiser's numbers stand apart."""
+
+
+class TensorBoardWriter(KVWriter):
+    """Hands the numbers that stable-baselines3 logs to a TensorBoard writer."""
+
+    def __init__(self, writer: SummaryWriter) -> None:
+        self._writer = writer
+
+    def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
+        """Writes the numbers of one step, without those that are not for TensorBoard."""
+        for name, value in sorted(key_values.items()):
+            if "tensorboard" not in (key_excluded.get(name) or ()) and isinstance(value, int | float | np.number):
+                self._writer.add_scalar(grouped(name), float(value), step)
+
+    def close(self) -> None:
+        """Closes the writer."""
+        self._writer.close()
+
+
+class AgentLogger:
+    """Writes curves and figures under `directory` and shows progress on standard error.
+
+    The bar is silent where standard error is not a terminal. A continued run overwrites the curves from `step` on.
+    """
+
+    def __init__(self, directory: Path, title: str, n_steps: int, step: int) -> None:
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._title = title
+        self._task = self._bar.add_task(title, total=n_steps, completed=step)
+        self._writer = SummaryWriter(str(directory), purge_step=step)
+        self.logger = Logger(str(directory), [TensorBoardWriter(self._writer)])
+
+    def __enter__(self) -> "AgentLogger":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+        self.logger.close()
+
+    def step(self, step: int) -> None:
+        """Moves the bar."""
+        self._bar.update(self._task, completed=step)
+
+    def measured(self, step: int, measures: Mapping[str, float]) -> None:
+        """Records the measures of a validation."""
+        for name, value in shown(measures).items():
+            self._writer.add_scalar(name, value, step)
+        self._bar.update(self._task, description=f"{self._title}, valid growth {measures['growth']:+.3f}")
+
+    def draw(self, step: int, course: EpisodeTrace, assets: tuple[str, ...]) -> None:
+        """Draws the course of a validation."""
+        self._writer.add_figure(f"{WEALTH}/course", wealth_figure(course), step)
+        self._writer.add_figure(
+            "valid trading/weights of the best policy", weights_figure(course.weights, assets), step
+        )
+
+    def finish(self, settings: Mapping[str, Any], measures: Mapping[str, float]) -> None:
+        """Records the settings of the run beside its final measures."""
+        scores = {f"{RESULT}/{name.rpartition('/')[2]}": value for name, value in shown(measures).items()}
+        self._writer.add_hparams(choices(settings), scores, run_name=".")
+
+
+def shown(measures: Mapping[str, float]) -> dict[str, float]:
+    """Returns the measures of a validation as people read them: what one unit of wealth has become."""
+    return {
+        f"{WEALTH}/agent": math.exp(measures["growth"]),
+        f"{WEALTH}/benchmark": math.exp(measures["benchmark_growth"]),
+        f"{TRADING}/turnover": measures["turnover"],
+    }
+
+
+def grouped(name: str) -> str:
+    """Returns the name of a curve for a number that stable-baselines3 calls `name`."""
+    group, _, measure = name.partition("/")
+    if group == "train" and measure.endswith("loss"):
+        return f"{LOSS}/{'total' if measure == 'loss' else measure}"
+    if group == "train" and measure in ("learning_rate", "n_updates", "clip_range"):
+        return f"{OPTIMISER}/{measure}"
+    return f"{GROUPS.get(group, group)}/{measure}"
+
+
+def wealth_figure(course: EpisodeTrace) -> Figure:
+    """Returns a figure of wealth against the benchmark."""
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(course.dates, course.wealth, label="agent")
+    axis.plot(course.dates, course.benchmark, label="benchmark", color="0.6")
+    axis.set(ylabel="wealth")
+    axis.legend()
+    return figure
+
+
+def weights_figure(weights: FloatArray, assets: tuple[str, ...]) -> Figure:
+    """Returns a figure of the weights of cash and assets over the days."""
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axis = figure.subplots()
+    image = axis.imshow(weights.T, aspect="auto", interpolation="nearest", vmin=min(0.0, weights.min()), vmax=1.0)
+    names = [name.replace("$", r"\$") for name in assets]  # a dollar would begin a formula
+    axis.set_yticks(range(1 + len(assets)), ["cash", *names], fontsize=6)
+    axis.set(xlabel="day")
+    figure.colorbar(image, label="weight")
+    return figure

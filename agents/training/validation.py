@@ -1,0 +1,94 @@
+"""What a policy is worth on days it does not learn from: one deterministic pass over the valid tape."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from stable_baselines3.common.policies import BasePolicy
+
+from agents.algorithms.base import AgentConfig
+from agents.networks.extractors import StateTable
+from envs import BatchMarket
+from market.arrays import AnyArray, DateArray, FloatArray
+
+
+class Predictor(Protocol):
+    """Whatever decides."""
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+    ) -> tuple[AnyArray, Any]:
+        """Returns the action and the memory to pass in with the next observation."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class EpisodeTrace:
+    """One pass over a tape of T days, from a wealth of 1.
+
+    Attributes:
+        dates: ``[T]``.
+        wealth: ``[T]`` at each close.
+        benchmark: ``[T]`` wealth of the tape's benchmark.
+        weights: ``[T - 1, 1 + N]`` right after each trade, cash first.
+        turnover: ``[T - 1]``.
+    """
+
+    dates: DateArray
+    wealth: FloatArray
+    benchmark: FloatArray
+    weights: FloatArray
+    turnover: FloatArray
+
+    def measures(self) -> dict[str, float]:
+        """Returns log growth of wealth and of the benchmark over the whole pass, and the mean turnover of a day."""
+        return {
+            "growth": float(np.log(self.wealth[-1])),
+            "benchmark_growth": float(np.log(self.benchmark[-1])),
+            "turnover": float(self.turnover.mean()),
+        }
+
+
+def trace_episode(policy: Predictor, market: BatchMarket) -> EpisodeTrace:
+    """Returns what deterministic actions of `policy` come to over the whole tape of `market`, which holds one episode.
+
+    An account that is ruined stays as it is until the end.
+    """
+    tape, steps = market.tape, len(market.tape) - 1
+    observation, info = market.reset(seed=0, options={"day": 0, "days": steps})
+    wealth, turnover = np.ones(steps + 1), np.zeros(steps)
+    weights = np.zeros((steps, 1 + tape.n_assets))
+    weights[:, 0] = 1.0
+    state, starts = None, np.ones(1, np.bool_)
+    for day in range(steps):
+        action, state = policy.predict(observation, state, starts, deterministic=True)
+        observation, _, terminated, _, info = market.step(action)
+        wealth[day + 1 :] = info["wealth"][0]
+        weights[day], turnover[day] = info["weights"][0], info["turnover"][0]
+        starts = np.zeros(1, np.bool_)
+        if terminated[0]:
+            break
+    benchmark = np.concatenate([[1.0], np.cumprod(1 + tape.benchmark[:-1])])
+    return EpisodeTrace(tape.dates, wealth, benchmark, weights, turnover)
+
+
+class Validator:
+    """Judges the weights that a policy has at the moment, by another policy of the same networks on the valid tape.
+
+    It draws no random numbers, so how often one looks does not change what is learnt.
+
+    Args:
+        config: Configuration of the agent.
+        market: The valid tape with compact observations, one episode, not starting anew.
+        portfolio: As in `AgentConfig.build`.
+    """
+
+    def __init__(self, config: AgentConfig, market: BatchMarket, portfolio: bool) -> None:
+        table = StateTable(market.tape)
+        self.market = market
+        self.policy = config.policy(market.observation_space, market.action_space, table, portfolio)
+
+    def judge(self, learner: BasePolicy) -> EpisodeTrace:
+        """Returns the course of the learner's present weights."""
+        self.policy.load_state_dict(learner.state_dict())
+        return trace_episode(self.policy, self.market)

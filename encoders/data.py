@@ -1,0 +1,211 @@
+"""From a panel to windows, one way for training, extraction and audit; what is measured is what is deployed."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from encoders.base import Encoder, evaluating
+from encoders.windows import WindowStore
+from market.arrays import AnyArray, BoolArray, CodeArray, FeatureArray, FloatArray, IntArray
+from market.features import FeatureSet
+from market.labels import Label
+from market.panel import Panel
+from market.scaling.scalers import Scaler, Scaling
+from market.splits import PARTS, Split, SplitDays
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Pipeline:
+    """Features and their fitted scaler: turns any panel into windows, the same way for ever.
+
+    Row ``t`` of the windows uses rows ``<= t`` of the panel and what the scaler has learnt.
+
+    Attributes:
+        features: What is computed from the prices.
+        scaler: How it is scaled; already fitted.
+        lookback: Days in a window.
+    """
+
+    features: FeatureSet
+    scaler: Scaler
+    lookback: int
+
+    def store(self, panel: Panel, label: FloatArray | None = None) -> WindowStore:
+        """Returns the windows of `panel`; `label` ``[T, N]`` goes along for training losses only.
+
+        Raises:
+            ValueError: The panel is shorter than the look-back, or its features are not those that were fitted.
+        """
+        features = scaled(self.features.compute(panel), self.scaler, panel)
+        return WindowStore.from_panel(panel, features, label, self.lookback)
+
+
+def scaled(features: Panel, scaler: Scaler, panel: Panel) -> Panel:
+    """Returns scaled features in the memory of `features`, unless that is the memory of `panel`, their origin."""
+    if np.may_share_memory(features.values, panel.values):
+        return scaler.transform(features)
+    return scaler.overwrite(features)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Everything that one run learns from and is judged on.
+
+    Attributes:
+        panel: The prices.
+        pipeline: Features, and the scaler fitted on the train days.
+        store: Windows with the label as the loss wants it.
+        returns: ``[T, N]`` the label as a plain return, what forecasts are judged on; NaN where unknown.
+        label: What is forecast.
+        split: The days that are fitted, chosen and judged on, as dates.
+        days: The same as rows of the panel.
+    """
+
+    panel: Panel
+    pipeline: Pipeline
+    store: WindowStore
+    returns: FloatArray
+    label: Label
+    split: Split
+    days: SplitDays
+
+    @property
+    def fit_end(self) -> np.datetime64:
+        """The last day whose price anything learnt from.
+
+        Validation chooses the checkpoint, and the label of the last valid day reaches `Label.span` days further. The
+        purge of the split puts the first test day after it.
+        """
+        last: np.datetime64 = self.panel.dates[min(self.days.valid.stop - 1 + self.label.span, len(self.panel) - 1)]
+        return last
+
+    @property
+    def judged_parts(self) -> dict[str, slice]:
+        """Rows of the parts that an encoder is judged on: valid, and test where it is known."""
+        rows = {name: getattr(self.days, name) for name in ("valid", "test")}
+        return {name: part for name, part in rows.items() if part.start < part.stop}
+
+    @cached_property
+    def train_days(self) -> IntArray:
+        """Rows of train with a whole look-back behind them and a label for at least one asset."""
+        return self.judged_days(self.days.train)
+
+    def judged_days(self, part: slice) -> IntArray:
+        """Returns the rows of a part that have a whole look-back and a known label."""
+        rows = self.window_days(part)
+        known = self.store.forward_return[rows].isfinite().any(dim=1).cpu().numpy()
+        judged: IntArray = rows[known]
+        return judged
+
+    def window_days(self, part: slice) -> IntArray:
+        """Returns the rows of a part that have a whole look-back behind them, which may reach into earlier parts.
+
+        Raises:
+            ValueError: There is none.
+        """
+        rows = np.arange(max(part.start, self.store.lookback - 1), part.stop)
+        if not len(rows):
+            raise ValueError(
+                f"days {part.start} to {part.stop - 1} of the panel have no look-back of {self.store.lookback} days "
+                "behind them; start the part later or shorten the look-back"
+            )
+        return rows
+
+
+def prepare(
+    panel: Panel,
+    features: FeatureSet,
+    scaling: Scaling,
+    lookback: int,
+    label: Label,
+    split: Split,
+    parts: Sequence[str] = PARTS,
+) -> TrainingData:
+    """Computes features, fits the scaler on the train days, and puts windows and labels side by side.
+
+    Of the `parts` that are not wanted nothing is known later; a panel that ends before the test days then is no fault.
+
+    Raises:
+        ValueError: The panel does not fit the split, the label or the look-back; the message has the numbers.
+    """
+    if len(panel) < lookback:
+        raise ValueError(f"panel has {len(panel)} days, fewer than the look-back of {lookback}; use a longer panel")
+    days = split.days(panel.dates, label.span, parts)
+    for line in split.shortfalls(panel.dates, parts):
+        logger.warning("%s", line)
+    computed = features.compute(panel)
+    pipeline = Pipeline(features, scaling.fit(computed, days.train), lookback)
+    store = WindowStore.from_panel(panel, scaled(computed, pipeline.scaler, panel), label.compute(panel), lookback)
+    returns = replace(label, transform=None).compute(panel)
+    data = TrainingData(panel, pipeline, store, returns, label, split, days)
+    for name in parts:
+        if not len(data.judged_days(getattr(days, name))):
+            raise ValueError(f"split: no day of {name} has a label and {lookback} days behind it; move or lengthen it")
+    return data
+
+
+class EncodedDays(NamedTuple):
+    """What a frozen encoder says of some days, one entry a day; ``n`` days."""
+
+    asset: FeatureArray  # [n, N, D]
+    market: FeatureArray  # [n, M]
+    forecast_mean: FeatureArray  # [n, N]
+    forecast_std: FeatureArray  # [n, N]
+    mask: BoolArray  # [n, N]
+    codes: CodeArray | None  # [n, N, K]
+    tokens: Mapping[str, FeatureArray]  # [n, ...]
+
+    def arrays(self) -> dict[str, AnyArray]:
+        """Returns the arrays by the names that they have in a states file."""
+        named: dict[str, AnyArray] = {name: getattr(self, name) for name in self._fields[:5]}
+        if self.codes is not None:
+            named["codes"] = self.codes
+        return named | {f"tokens_{name}": array for name, array in self.tokens.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenEncoder:
+    """A pipeline and a trained encoder that no longer changes; extraction and audit see nothing else.
+
+    Attributes:
+        pipeline: From panel to windows.
+        encoder: Already on the device that it runs on, in evaluation mode while it is asked.
+    """
+
+    pipeline: Pipeline
+    encoder: Encoder
+
+    @property
+    def device(self) -> torch.device:
+        """Where the encoder runs."""
+        places = (*self.encoder.parameters(), *self.encoder.buffers())
+        return places[0].device if places else torch.device("cpu")
+
+    def store(self, panel: Panel, label: FloatArray | None = None) -> WindowStore:
+        """Returns the windows of `panel` on the encoder's device."""
+        return self.pipeline.store(panel, label).to(self.device)
+
+    def rows(self, store: WindowStore, days: IntArray, tokens: bool = False) -> EncodedDays:
+        """Returns what the encoder says of `days`, as one batch.
+
+        The label of the store is not read. Tokens are empty unless asked for.
+        """
+        window = store.gather(torch.from_numpy(np.asarray(days, dtype=np.int64)))
+        with torch.inference_mode(), evaluating(self.encoder):
+            state, forecast, raw = self.encoder.infer(window.features, window.mask, window.calendar, tokens=tokens)
+        return EncodedDays(
+            asset=state.asset.float().cpu().numpy(),
+            market=state.market.float().cpu().numpy(),
+            forecast_mean=forecast.mean.float().cpu().numpy(),
+            forecast_std=forecast.std.float().cpu().numpy(),
+            mask=window.mask.cpu().numpy(),
+            codes=None if state.codes is None else state.codes.to(torch.int32).cpu().numpy(),
+            tokens={name: token.float().cpu().numpy() for name, token in raw.items()},
+        )

@@ -1,0 +1,287 @@
+"""The audit: rewrites the future, the batch, the labels and the other assets, and measures what moved.
+
+An honest encoder's row ``t`` is a function of rows ``<= t`` of its own window. Five checks try to prove the opposite:
+
+* ``future``: everything after ``t`` becomes noise, for several ``t``; rows up to ``t`` must not move;
+* ``batch``: the same days come in another order, in batches of another size, beside other days;
+* ``labels``: the training path sees noise for labels before the encoder is asked;
+* ``scaler``: valid and test rows become noise; what the scaler has fitted must not move;
+* ``assets``: an asset that is not listed gets other values, or is listed later; the others must not move.
+
+How equal
+---------
+Where the same days are computed in batches of the same shape, nothing may move at all: kernels repeat their results to
+the bit. Against the rows in the file, and in batches of another shape, kernels round differently: a day counts as moved
+when a value differs by more than `Audit.tolerance` of its standard deviation, and one day in fifty (at least one) may,
+because a rounding can turn a code that lies at a tie.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from encoders.base import evaluating
+from encoders.data import EncodedDays, FrozenEncoder
+from encoders.states.perturbation import noise_after, noise_in, unlisted
+from encoders.windows import WindowStore
+from market.arrays import AnyArray, AnyFloatArray, IntArray
+from market.labels import Label
+from market.panel import Panel
+from market.scaling.scalers import Scaling
+
+ROWS = ("asset", "market", "forecast_mean", "forecast_std", "mask", "codes")
+ALLOWED = 0.02  # share of days that roundings may move
+
+
+@dataclass(frozen=True)
+class Audit:
+    """How hard the audit looks.
+
+    Attributes:
+        cuts: Days ``t`` after which the future is rewritten.
+        days: Days of a batch, and of each sample.
+        tolerance: Share of a value's standard deviation that counts as moved where rounding may differ.
+        seed: Of the noise and of the samples.
+    """
+
+    cuts: int = 4
+    days: int = 32
+    tolerance: float = 1e-4
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """What the audit must know of the training.
+
+    Attributes:
+        label: The label that was learnt.
+        scaling: How the scaler was fitted.
+        train: Rows that it was fitted on; None where the panel is not the one trained on, and they cannot be fitted
+            again.
+    """
+
+    label: Label
+    scaling: Scaling
+    train: slice | None
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """What the audit found: one line a fault, and which checks were made."""
+
+    faults: tuple[str, ...]
+    checks: Mapping[str, str]
+    settings: Audit
+
+    @property
+    def passed(self) -> bool:
+        """True where nothing moved that must not."""
+        return not self.faults
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the content of ``audit.json``."""
+        word = "passed" if self.passed else "failed"
+        return {
+            "verdict": word,
+            "checks": dict(self.checks),
+            "faults": list(self.faults),
+            "settings": asdict(self.settings),
+        }
+
+
+def audit(
+    frozen: FrozenEncoder, panel: Panel, written: Mapping[str, AnyArray], training: TrainingFacts, settings: Audit
+) -> AuditResult:
+    """Returns the verdict on states that were extracted from `panel`.
+
+    Args:
+        frozen: The pipeline and encoder that made them.
+        panel: The panel they were made from.
+        written: The states by their names in the file, ``[T, ...]``; what is going to be used is what is judged.
+        training: What the audit must know of the training.
+        settings: How hard to look.
+    """
+    auditor = _Auditor(frozen, panel, written, training, settings)
+    checks: dict[str, str] = {}
+    faults: list[str] = []
+    for name in ("future", "batch", "labels", "scaler", "assets"):
+        found = list(dict.fromkeys(getattr(auditor, name)()))
+        skipped = auditor.skipped.get(name)
+        checks[name] = f"skipped: {skipped}" if skipped else "failed" if found else "passed"
+        faults += [f"{name}: {line}" for line in found]
+    return AuditResult(tuple(faults), checks, settings)
+
+
+class _Auditor:
+    def __init__(
+        self,
+        frozen: FrozenEncoder,
+        panel: Panel,
+        written: Mapping[str, AnyArray],
+        training: TrainingFacts,
+        settings: Audit,
+    ) -> None:
+        self.frozen, self.panel, self.written = frozen, panel, written
+        self.training, self.settings = training, settings
+        self.generator = np.random.default_rng(settings.seed)
+        self.store = frozen.store(panel)
+        self.first = frozen.pipeline.lookback - 1
+        self.skipped: dict[str, str] = {}
+
+    def future(self) -> Iterator[str]:
+        last = len(self.panel) - 2
+        if last < self.first:
+            self.skipped["future"] = f"no day with a look-back of {self.first + 1} days has a day after it"
+            return
+        for cut in np.unique(np.linspace(self.first, last, self.settings.cuts + 1).astype(int))[::-1]:
+            yield from self.future_after(int(cut))
+
+    def future_after(self, cut: int) -> Iterator[str]:
+        other = self.frozen.store(noise_after(self.panel, cut, self.generator))
+        told = f"after {self.panel.dates[cut]} became noise"
+        tail = np.arange(max(self.first, cut - self.settings.days + 1), cut + 1)
+        for days in (tail, self.sample(self.first, cut + 1)):
+            moved = self.frozen.rows(other, days)
+            yield from self.compare(self.frozen.rows(self.store, days), moved, days, told)
+            yield from self.compare_written(moved.arrays(), days, f"in the file, {told}")
+
+    def batch(self) -> Iterator[str]:
+        days = self.generator.permutation(self.sample(self.first, len(self.panel), 2 * self.settings.days))
+        size = max(1, self.settings.days // 3)
+        parts = [
+            self.frozen.rows(self.store, days[start : start + size]).arrays() for start in range(0, len(days), size)
+        ]
+        found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        yield from self.compare_written(found, days, "in other batches")
+
+    def labels(self) -> Iterator[str]:
+        label = self.training.label.compute(self.panel)
+        known = np.flatnonzero(np.isfinite(label).any(axis=1) & (np.arange(len(label)) >= self.first))
+        if not len(known):
+            self.skipped["labels"] = "no day with a look-back has a label"
+            return
+        days = known[self.sample(0, len(known))]
+        scale = np.nanstd(label) or 1.0
+        noise = np.where(np.isfinite(label), self.generator.normal(0, scale, label.shape), np.nan)
+        before, after = (self.rows_after_training_path(values, days) for values in (label, noise))
+        told = "after the labels became noise"
+        yield from self.compare(before, after, days, told)
+        yield from self.compare_written(after.arrays(), days, f"in the file, {told}")
+
+    def scaler(self) -> Iterator[str]:
+        train = self.training.train
+        if train is None:
+            self.skipped["scaler"] = "the panel is not the one trained on"
+            return
+        kept = self.frozen.pipeline.scaler.arrays()
+        other = noise_after(self.panel, train.stop - 1, self.generator)
+        for panel, told in ((self.panel, "fitted again on the train days"), (other, "when later rows are noise")):
+            names, fitted = self.fitted(panel, train)
+            for name, array in kept.items():
+                wrong = np.flatnonzero(~_equal(array, fitted[name]))
+                if len(wrong):
+                    k = wrong[0]
+                    yield (
+                        f"{name} of {names[k]} is {array[k]:.6g}, but {fitted[name][k]:.6g} {told} "
+                        f"({len(wrong)} of {len(array)} features)"
+                    )
+
+    def fitted(self, panel: Panel, train: slice) -> tuple[tuple[str, ...], Mapping[str, AnyArray]]:
+        """Returns the names of the features of `panel` and what a scaler learns from its train days."""
+        features = self.frozen.pipeline.features.compute(panel)
+        return features.fields, self.training.scaling.fit(features, train).arrays()
+
+    def assets(self) -> Iterator[str]:
+        if len(self.panel.assets) < 2:
+            self.skipped["assets"] = "there is only one asset"
+            return
+        asset = int(self.generator.integers(len(self.panel.assets)))
+        name = self.panel.assets[asset]
+        absent = unlisted(self.panel, asset)
+        middle = (self.first + len(self.panel) + 1) // 2
+        changed = [
+            (noise_in(absent, asset, self.generator), len(self.panel), f"after unlisted {name} got other values")
+        ]
+        if middle < len(self.panel):
+            told = f"before {self.panel.dates[middle]}, when {name} is listed from then on"
+            changed.append((unlisted(self.panel, asset, until=middle), middle, told))
+        samples = [self.sample(self.first, stop) for _, stop, _ in changed]
+        for (panel, _, told), days, before in zip(changed, samples, self.rows_of(absent, samples), strict=True):
+            [found] = self.rows_of(panel, [days])
+            yield from self.compare(_without(before, asset), _without(found, asset), days, told)
+            if found.asset[:, asset].any() or np.isfinite(found.forecast_mean[:, asset]).any():
+                yield f"unlisted {name} has a state or a forecast"
+
+    def rows_of(self, panel: Panel, samples: Sequence[IntArray]) -> list[EncodedDays]:
+        """Returns what the encoder says of some days of another panel, whose features are let go of at once."""
+        store = self.frozen.store(panel)
+        return [self.frozen.rows(store, days) for days in samples]
+
+    def sample(self, first: int, stop: int, size: int | None = None) -> IntArray:
+        """Returns some of the rows from `first` to `stop - 1` in order."""
+        count = min(size or self.settings.days, stop - first)
+        return np.sort(self.generator.choice(np.arange(first, stop), count, replace=False))
+
+    def rows_after_training_path(self, label: AnyFloatArray, days: IntArray) -> EncodedDays:
+        returns = torch.from_numpy(label.astype(np.float32)).to(self.frozen.device)
+        store: WindowStore = replace(self.store, forward_return=returns)
+        with torch.no_grad(), evaluating(self.frozen.encoder):
+            self.frozen.encoder(store.gather(torch.from_numpy(days)))
+        return self.frozen.rows(store, days)
+
+    def compare(self, before: EncodedDays, after: EncodedDays, days: IntArray, told: str) -> Iterator[str]:
+        """Yields a line for each array in which a bit differs."""
+        found = after.arrays()
+        for name, array in before.arrays().items():
+            if name in ROWS:
+                yield from self.describe(name, array, found[name], ~_equal(array, found[name]), days, told)
+
+    def compare_written(self, found: Mapping[str, AnyArray], days: IntArray, told: str) -> Iterator[str]:
+        """Yields a line for each array that differs from the file on more days than roundings explain."""
+        for name in ROWS:
+            if name not in self.written:
+                continue
+            kept = np.asarray(self.written[name][days])
+            wrong = ~_equal(kept, found[name])
+            if kept.dtype == np.float32:
+                scale = float(np.nanstd(kept, dtype=np.float64)) or 1.0
+                wrong &= ~(np.abs(kept.astype(np.float64) - found[name]) <= self.settings.tolerance * scale)
+            if wrong.reshape(len(days), -1).any(axis=1).sum() > max(1, ALLOWED * len(days)):
+                yield from self.describe(name, kept, found[name], wrong, days, told)
+
+    def describe(
+        self, name: str, before: AnyArray, after: AnyArray, wrong: AnyArray, days: IntArray, told: str
+    ) -> Iterator[str]:
+        if not wrong.any():
+            return
+        place = np.argwhere(wrong)[0]
+        moved = wrong.reshape(len(days), -1).any(axis=1)
+        change = np.abs(before.astype(np.float64) - after)[wrong]
+        size = f"up to {np.nanmax(change):.3g}" if np.isfinite(change).any() else "to or from nothing"
+        which = "" if name == "market" else f" of {self.panel.assets[place[1]]}"
+        yield (
+            f"{name} moved by {size} {told}, on {moved.sum()} of {len(days)} days looked at, "
+            f"first {self.panel.dates[days[place[0]]]}{which}"
+        )
+
+
+def _equal(one: AnyArray, other: AnyArray) -> AnyArray:
+    both_missing = (one != one) & (other != other)
+    equal: AnyArray = (one == other) | both_missing
+    return equal
+
+
+def _without(rows: EncodedDays, asset: int) -> EncodedDays:
+    """Returns the rows with nothing said of one asset."""
+    kept = np.arange(rows.mask.shape[1]) != asset
+    return rows._replace(
+        asset=np.where(kept[:, None], rows.asset, 0),
+        forecast_mean=np.where(kept, rows.forecast_mean, 0),
+        forecast_std=np.where(kept, rows.forecast_std, 0),
+        mask=rows.mask & kept,
+        codes=None if rows.codes is None else np.where(kept[:, None], rows.codes, 0),
+    )

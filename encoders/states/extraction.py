@@ -1,0 +1,148 @@
+"""Extraction: a frozen encoder looks at every day of a panel once, and what it says goes to disk as it comes.
+
+Days are computed in batches of fixed places: day ``t`` always stands at place ``t mod batch_size`` of its batch, and
+batches at the ends are filled up. So a day's bits do not depend on how many days the panel has, and a file that is
+continued equals one that is written at once, as long as the device computes the same numbers twice.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from encoders.data import FrozenEncoder
+from encoders.states.audit import Audit, AuditResult, TrainingFacts, audit
+from market.arrays import AnyArray, BoolArray, IntArray
+from market.panel import Panel
+from market.states import VERSION, MarketStates, states_header
+from market.storage.array_file import ArraySpec, arrays_in_place, read_arrays, read_header, release_pages
+
+Batch = tuple[IntArray, BoolArray]
+"""Days, and which of them are wanted."""
+
+Watch = Callable[[Iterable[Batch], int], Iterator[Batch]]
+
+UNKNOWN = {"forecast_mean": np.nan, "forecast_std": np.nan, "codes": -1}
+"""What days without a whole look-back hold; states are zero there and the mask is false."""
+
+
+@dataclass(frozen=True, eq=False)
+class Extraction:
+    """How to extract.
+
+    Attributes:
+        batch_size: Days computed together; decides memory, not results.
+        tokens: Also keep the encoder's raw tokens, which take many times the space.
+        audit: How hard the audit looks.
+        training: What it must know of the training.
+        provenance: What made the states (`market.states.PROVENANCE`, without ``audit``).
+        fit_end: Last day that the encoder learnt from.
+    """
+
+    provenance: Mapping[str, Any]
+    fit_end: np.datetime64
+    training: TrainingFacts
+    batch_size: int = 32
+    tokens: bool = False
+    audit: Audit = field(default_factory=Audit)
+
+
+class AuditError(ValueError):
+    """States that see what they must not; carries the `AuditResult`."""
+
+    def __init__(self, verdict: AuditResult) -> None:
+        super().__init__(f"the audit failed, no states were written: {'; '.join(verdict.faults)}")
+        self.verdict = verdict
+
+
+def extract(
+    frozen: FrozenEncoder,
+    panel: Panel,
+    path: str | Path,
+    how: Extraction,
+    known: Mapping[str, AnyArray] | None = None,
+    watch: Watch | None = None,
+) -> AuditResult:
+    """Writes the states of every day of `panel` to `path`, unless the audit finds a fault in them.
+
+    Memory stays bounded by the features of the panel and one batch: rows are written where they belong as they come.
+
+    Args:
+        frozen: The pipeline and the encoder.
+        panel: Prices.
+        path: The states file; an existing one is replaced only at the very end.
+        how: What to write and how to audit it.
+        known: Rows that were extracted before, by name; they are copied and not computed again.
+        watch: Passes the batches on, for a progress bar.
+
+    Raises:
+        AuditError: Something moved that must not. There is no file then, or the one before.
+        ValueError: The panel does not fit the pipeline.
+    """
+    store = frozen.store(panel)
+    first = frozen.pipeline.lookback - 1
+    n_known = 0 if known is None else len(known["mask"])
+    start = max(first, n_known)
+    example = frozen.rows(store, np.array([len(panel) - 1]), how.tokens).arrays()
+    specs = {name: ArraySpec((len(panel), *array.shape[1:]), array.dtype) for name, array in example.items()}
+    header = states_header(panel.dates, panel.assets, how.fit_end, {**how.provenance, "audit": "passed"})
+    with arrays_in_place(path, specs, header) as written:
+        for name, array in written.items():
+            if known is not None:
+                array[:n_known] = known[name]
+            elif name in UNKNOWN:
+                array[:first] = UNKNOWN[name]
+        batches: Iterable[Batch] = blocks(start, len(panel), how.batch_size, first)
+        n_batches = -(-len(panel) // how.batch_size) - start // how.batch_size
+        for days, wanted in batches if watch is None else watch(batches, n_batches):
+            for name, array in frozen.rows(store, days, how.tokens).arrays().items():
+                written[name][days[wanted]] = array[wanted]
+                release_pages(written[name])
+        del store
+        verdict = audit(frozen, panel, written, how.training, how.audit)
+        if not verdict.passed:
+            raise AuditError(verdict)
+    return verdict
+
+
+def blocks(start: int, stop: int, size: int, first: int) -> Iterator[Batch]:
+    """Yields batches that together hold the days from `start` to ``stop - 1``, each day at its place.
+
+    Args:
+        start: First day that is wanted.
+        stop: Day after the last one.
+        size: Places in a batch.
+        first: First day that has a whole look-back.
+
+    Yields:
+        The days of a batch and which of them are wanted; places without a day of their own repeat the nearest day.
+    """
+    for number in range(start // size, -(-stop // size)):
+        places = np.arange(number * size, (number + 1) * size)
+        days = np.clip(places, first, stop - 1)
+        yield days, (places == days) & (places >= start)
+
+
+def known_rows(path: str | Path, panel: Panel, checkpoint: str, tokens: bool) -> dict[str, AnyArray]:
+    """Returns the rows of an earlier states file that a longer panel continues.
+
+    Raises:
+        ValueError: They came from another checkpoint or of other days or assets, or hold other arrays.
+    """
+    header = read_header(path)
+    arrays, _ = read_arrays(path, "states", VERSION)
+    before = MarketStates.load(path, verify=False)
+    differing = None
+    if header["checkpoint_sha256"] != checkpoint:
+        differing = "another checkpoint"
+    elif before.assets != panel.assets:
+        differing = f"{len(before.assets)} other assets"
+    elif len(before.dates) > len(panel) or not np.array_equal(before.dates, panel.dates[: len(before.dates)]):
+        differing = f"other days ({before.dates[0]} to {before.dates[-1]})"
+    elif bool(before.tokens) != tokens:
+        differing = "tokens" if before.tokens else "no tokens"
+    if differing:
+        raise ValueError(f"{path}: holds states of {differing}; --overwrite computes all days again")
+    return arrays

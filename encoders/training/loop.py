@@ -1,0 +1,289 @@
+"""Pretraining: the only training loop of the project, for every encoder, on one process or many.
+
+A run is a function of its seed, its data and its settings. Killed at any moment, the same call continues from the last
+saved state and ends with the weights that it would have had without the interruption, to the bit, as long as the device
+computes the same numbers twice.
+"""
+
+import json
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from encoders.base import Encoder, EncoderConfig
+from encoders.baselines.closed_form import ClosedForm
+from encoders.checkpoint import describe
+from encoders.data import TrainingData
+from encoders.training.hooks import FitStartHook, FrozenCacheHook
+from encoders.training.launch import make_accelerator, precision_of
+from encoders.training.optim import Optim, epoch_batches, seed_step
+from encoders.training.results import Backtest, TrainingResult
+from encoders.training.resume import Learner, TrainingProgress, load_state, save_state
+from encoders.training.tensorboard import PretrainLogger
+from encoders.training.validation import Evaluator, Losses, codebook_health
+from market.arrays import IntArray
+from market.storage.array_file import write_text
+
+logger = logging.getLogger(__name__)
+
+FIRST_WEIGHTS = 2**32 - 1  # stands where the number of a step would; no run has as many
+COLLAPSED = 0.1  # share of codes in use below which a codebook deserves a warning
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """What a run is made of, apart from the device.
+
+    Attributes:
+        encoder: Builds the encoder.
+        data: What it learns from and is judged on.
+        optim: How it learns.
+        seed: Decides first weights, order of days and every random number.
+        settings: The whole experiment as JSON; kept in the checkpoint and in TensorBoard.
+        backtest: Measures of trading on a forecast, for valid and test; None leaves them out.
+        listed: What TensorBoard lists beside the final measures; None lists the settings.
+        should_stop: Asked before each epoch, with the validation metric of all finished ones, whether those were
+            enough; None goes on to the end. A continued run asks again.
+    """
+
+    encoder: EncoderConfig
+    data: TrainingData
+    optim: Optim
+    seed: int = 0
+    settings: Mapping[str, Any] | None = None
+    backtest: Backtest | None = None
+    listed: Mapping[str, Any] | None = None
+    should_stop: Callable[[Sequence[float | None]], bool] | None = None
+
+
+def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
+    """Trains an encoder, keeps its best checkpoint on valid, judges that once on test, and returns its metrics.
+
+    Writes ``model.safetensors`` (best on valid), ``last/state.safetensors`` (to continue from), ``history.jsonl``,
+    ``tensorboard/`` and at last ``forecasts.safetensors`` and ``metrics.json``. Every process of a launch calls this
+    function and must see the same `directory`; the first one writes. A `ClosedForm` is fitted instead of trained, and
+    leaves the same files but the state.
+
+    Args:
+        experiment: What to run.
+        directory: Where the files go; a state that it holds is continued.
+
+    Raises:
+        ValueError: A setting does not fit the data or the processes, the state in `directory` belongs to another run,
+            or the loss became NaN or infinite; then the best checkpoint and the last good state remain.
+    """
+    if isinstance(experiment.encoder, ClosedForm):
+        return _fit(experiment, experiment.encoder, Path(directory))
+    run = _Run(experiment, Path(directory))
+    progress, optim = run.resume(), experiment.optim
+    if isinstance(run.encoder, FrozenCacheHook):
+        run.encoder.use_windows(run.store)
+    step = progress.epoch * run.n_batches + progress.batch
+    with PretrainLogger(run.directory / "tensorboard", optim.epochs * run.n_batches, step, run.first) as monitor:
+        while progress.epoch < optim.epochs and not run.over(progress):
+            run.learn_epoch(progress, monitor)
+            run.close_epoch(progress, monitor)
+        metrics = run.outcome.judge_best(run.encoder, progress.best_epoch, progress.epoch)
+        monitor.finish(run.listed, metrics)
+    return metrics
+
+
+def _fit(experiment: Experiment, config: ClosedForm, directory: Path) -> dict[str, Any]:
+    accelerator = make_accelerator(experiment.optim)
+    data, metric = experiment.data, experiment.optim.metric
+    encoder = config.fit(data, experiment.seed).to(accelerator.device)
+    judge = Evaluator(accelerator, data, data.store.to(accelerator.device), experiment.optim.batch_size)
+    about = describe(data, encoder, experiment.settings or {})
+    outcome = TrainingResult(judge, directory, about, experiment.backtest)
+    with PretrainLogger(directory / "tensorboard", 1, 0, accelerator.is_main_process) as monitor:
+        train = judge.losses(encoder, data.train_days)
+        forecasts, losses = judge.evaluate(encoder, data.days.valid)
+        valid = outcome.measures(data.days.valid, forecasts, losses)
+        outcome.keep(encoder, 0, metric, score(valid, metric))
+        entry = {"epoch": 0, "step": 1, "train": train.terms, "valid": valid}
+        monitor.epoch(1, entry, losses, encoder)
+        if accelerator.is_main_process:
+            _write_history(directory, [entry])
+        metrics = outcome.judge_best(encoder, 0, 1)
+        monitor.finish(experiment.listed or about["settings"], metrics)
+    return metrics
+
+
+class _Run:
+    """A run in one process."""
+
+    def __init__(self, experiment: Experiment, directory: Path) -> None:
+        self.experiment, self.directory = experiment, directory
+        self.data, self.optim = experiment.data, experiment.optim
+        self.accelerator: Accelerator = make_accelerator(self.optim)
+        self.first: bool = self.accelerator.is_main_process
+        self.store = self.data.store.to(self.accelerator.device)
+        seed_step(experiment.seed, FIRST_WEIGHTS, 0)  # the same on every process
+        self.encoder = experiment.encoder.build(self.store.shape).to(self.accelerator.device)
+        if isinstance(experiment.encoder, FitStartHook):
+            experiment.encoder.begin(self.encoder, self.data)
+        self.encoder.refuse_small_data(len(self.data.train_days))
+        self.n_batches = len(epoch_batches(self.data.train_days, self.optim.batch_size, experiment.seed, 0))
+        decay = self.optim.ema_decay
+        average = None if decay is None else averaged(self.encoder, decay)
+        groups = self.encoder.parameter_groups(self.optim.learning_rate, self.optim.weight_decay)
+        optimizer = torch.optim.AdamW(groups, betas=self.optim.betas, fused=True)
+        self.learner = Learner(self.encoder, optimizer, average)
+        self.peaks = [group["lr"] / self.optim.learning_rate for group in optimizer.param_groups]
+        self.model = self.accelerator.prepare(self.encoder)
+        share = self.optim.batch_size // self.accelerator.num_processes
+        self.workspace = self.store.workspace(share // self.optim.accumulation)
+        self.judge = Evaluator(self.accelerator, self.data, self.store, share)
+        self.about = describe(self.data, self.encoder, experiment.settings or {})
+        self.outcome = TrainingResult(self.judge, directory, self.about, experiment.backtest)
+
+    @property
+    def state_path(self) -> Path:
+        return self.directory / "last" / "state.safetensors"
+
+    @property
+    def judged(self) -> Encoder:
+        """The encoder that is validated and kept: the averaged one where there is one."""
+        average = self.learner.average
+        return self.encoder if average is None else average.module  # type: ignore[return-value]
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What a continuation must have in common with the run."""
+        return {
+            "seed": self.experiment.seed,
+            "optim": asdict(self.optim),
+            "precision": precision_of(self.accelerator),
+            "processes": self.accelerator.num_processes,
+            "panel_fingerprint": self.about["panel_fingerprint"],
+            "settings": self.about["settings"],
+        }
+
+    def resume(self) -> TrainingProgress:
+        if not self.state_path.exists():
+            return TrainingProgress()
+        progress = load_state(self.state_path, self.learner, self.recipe)
+        logger.info("continuing in epoch %d, batch %d of %d", progress.epoch, progress.batch, self.n_batches)
+        return progress
+
+    @property
+    def listed(self) -> Mapping[str, Any]:
+        return self.experiment.listed or self.about["settings"]
+
+    def over(self, progress: TrainingProgress) -> bool:
+        """Returns whether the run ends here, although there are epochs left."""
+        should_stop = self.experiment.should_stop
+        if progress.exhausted(self.optim.patience) or should_stop is None:
+            return progress.exhausted(self.optim.patience)
+        return bool(should_stop([score(entry["valid"], self.optim.metric) for entry in progress.history]))
+
+    def learn_epoch(self, progress: TrainingProgress, monitor: PretrainLogger) -> None:
+        """Takes the batches of an epoch that are not done yet."""
+        seed = self.experiment.seed
+        batches = epoch_batches(self.data.train_days, self.optim.batch_size, seed, progress.epoch)
+        for batch in batches[progress.batch :]:
+            step = progress.epoch * self.n_batches + progress.batch
+            rate = self.optim.rate(step, self.optim.epochs * self.n_batches)
+            terms, norm = self.learn(batch, step, rate)
+            progress.add(terms)
+            monitor.step(step + 1, terms, rate, norm)
+            if (step + 1) % self.optim.save_every == 0 and progress.batch < self.n_batches:
+                self.save(progress)
+
+    def learn(self, batch: IntArray, step: int, rate: float) -> tuple[dict[str, float], float]:
+        """Takes one optimiser step on the days of `batch`; returns the loss by term and the gradient's norm."""
+        for group, peak in zip(self.learner.optimizer.param_groups, self.peaks, strict=True):
+            group["lr"] = rate * peak
+        rank, parts = self.accelerator.process_index, self.optim.accumulation
+        seed_step(self.experiment.seed, step, rank)
+        share = torch.from_numpy(batch.reshape(parts, self.accelerator.num_processes, -1)[:, rank])
+        sums: dict[str, Tensor] = {}
+        norm = torch.zeros(())
+        for days in share:
+            with self.accelerator.accumulate(self.model):
+                encoding = self.model(self.store.gather(days, self.workspace))
+                for name, term in {"total": encoding.loss.detach(), **encoding.terms}.items():
+                    sums[name] = sums.get(name, 0) + term.double() / parts
+                self.accelerator.backward(encoding.loss)
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.optim.clip_norm)
+        means = self.accelerator.reduce(torch.stack(list(sums.values())), reduction="mean").tolist()
+        terms = dict(zip(sums, means, strict=True))
+        self._refuse_divergence(terms, float(norm), step, rate)
+        self.learner.optimizer.step()
+        self.learner.optimizer.zero_grad()
+        if self.learner.average is not None:
+            self.learner.average.update_parameters(self.encoder)
+        return terms, float(norm)
+
+    def close_epoch(self, progress: TrainingProgress, monitor: PretrainLogger) -> None:
+        """Validates, keeps the checkpoint if it is the best so far, and saves the state."""
+        step = (progress.epoch + 1) * self.n_batches
+        forecasts, losses = self.judge.evaluate(self.judged, self.data.days.valid)
+        valid = self.outcome.measures(self.data.days.valid, forecasts, losses)
+        entry = {
+            "epoch": progress.epoch,
+            "step": step,
+            "train": {name: total / progress.batch for name, total in progress.sums.items()},
+            "valid": valid,
+        }
+        self._warn_of_collapse(progress.epoch, losses)
+        if progress.improves(score(valid, self.optim.metric)):
+            self.outcome.keep(self.judged, progress.best_epoch, self.optim.metric, progress.best_value)
+        monitor.epoch(step, entry, losses, self.judged)
+        progress.finish_epoch(entry)
+        if self.first:
+            _write_history(self.directory, progress.history)
+        self.save(progress)
+
+    def save(self, progress: TrainingProgress) -> None:
+        """Writes the state that a continuation starts from."""
+        if self.first:
+            save_state(self.state_path, self.learner, progress, self.recipe)
+        self.accelerator.wait_for_everyone()
+
+    def _warn_of_collapse(self, epoch: int, losses: Losses) -> None:
+        for name, health in codebook_health(losses.counts).items():
+            if health["usage"] < COLLAPSED and self.first:
+                logger.warning("epoch %d: only %.1f %% of codebook %s in use", epoch, 100 * health["usage"], name)
+
+    def _refuse_divergence(self, terms: Mapping[str, float], norm: float, step: int, rate: float) -> None:
+        if math.isfinite(norm) and all(math.isfinite(value) for value in terms.values()):
+            return
+        listed = ", ".join(f"{name} {value:.4g}" for name, value in terms.items())
+        path = self.outcome.model_path
+        kept = f"{path} keeps the best epoch" if path.exists() else "there is no checkpoint yet"
+        raise ValueError(
+            f"training diverged at step {step}: {listed}, gradient norm {norm:.4g}, learning rate {rate:.3g}; "
+            f"{kept}; lower optim.learning_rate or optim.clip_norm"
+        )
+
+
+def score(valid: Mapping[str, Any], metric: str) -> float | None:
+    """Returns the validation metric, more is better, of the measures of the valid days; None where undefined."""
+    value: float | None = -valid["loss"]["total"] if metric == "loss" else valid[metric]
+    return value
+
+
+def _write_history(directory: Path, history: Sequence[Mapping[str, Any]]) -> None:
+    write_text(directory / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
+
+
+def averaged(encoder: nn.Module, decay: float) -> AveragedModel:
+    """Returns a copy of `encoder` whose weights follow it by exponential averages, and whose buffers equal its own.
+
+    The first update copies the weights; the decay then rises to `decay`, so that early weights are soon forgotten.
+    """
+
+    def follow(average: Sequence[Tensor], current: Sequence[Tensor], n_averaged: Tensor | int) -> None:
+        n = int(n_averaged)
+        torch._foreach_lerp_(list(average), list(current), 1.0 - min(decay, (1 + n) / (10 + n)))
+
+    return AveragedModel(encoder, multi_avg_fn=torch.no_grad()(follow))

@@ -1,0 +1,83 @@
+"""What a run leaves behind: the best checkpoint, the measures of each part, and at last the metrics."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from encoders.base import Encoder
+from encoders.checkpoint import Checkpoint
+from encoders.training.validation import Evaluator, Losses, by_year, codebook_health, prediction
+from market.arrays import FloatArray
+from market.forecasts import FORECASTS, ForecastRecord, Forecasts
+from market.storage.array_file import write_json
+
+Backtest = Callable[[FloatArray, slice], Mapping[str, float | None]]
+"""What trading on a forecast ``[T, N]`` over some rows would have earned, by name."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingResult:
+    """Judges encoders and writes down what was found; the first process writes.
+
+    Attributes:
+        judge: Measures on the data of the run.
+        directory: Where the files go.
+        about: What the checkpoint says of the run (`encoders.checkpoint.describe`).
+        backtest: Measures of trading on a forecast; None leaves them out.
+    """
+
+    judge: Evaluator
+    directory: Path
+    about: Mapping[str, Any]
+    backtest: Backtest | None
+
+    @property
+    def model_path(self) -> Path:
+        """Where the best checkpoint lies."""
+        return self.directory / "model.safetensors"
+
+    def measures(self, part: slice, forecasts: Forecasts, losses: Losses) -> dict[str, Any]:
+        """Returns prediction, loss, codebook and, where wanted, portfolio measures of a part."""
+        found = {
+            **prediction(self.judge.data, forecasts, part),
+            "loss": losses.terms,
+            "codebooks": codebook_health(losses.counts),
+        }
+        if self.backtest is not None:
+            found["portfolio"] = dict(self.backtest(forecasts.mean, part))
+        return found
+
+    def keep(self, encoder: Encoder, epoch: int | None, metric: str, value: float | None) -> None:
+        """Writes the checkpoint of an encoder that is the best so far by `metric` on valid."""
+        if self.judge.accelerator.is_main_process:
+            chosen = {"epoch": epoch, "metric": metric, "value": value}
+            scaler = self.judge.data.pipeline.scaler.arrays()
+            Checkpoint(encoder.state_dict(), scaler, {**self.about, **chosen}).save(self.model_path)
+
+    def judge_best(self, encoder: Encoder, best_epoch: int | None, n_epochs: int) -> dict[str, Any]:
+        """Returns and writes the metrics of the checkpoint, put into `encoder`, on valid and, this once, on test.
+
+        The forecasts themselves are kept beside them, so that runs can be compared day by day.
+        """
+        judge = self.judge
+        judge.accelerator.wait_for_everyone()
+        Checkpoint.load(self.model_path).load_into(encoder)
+        train = judge.losses(encoder, judge.data.train_days)
+        metrics: dict[str, Any] = {
+            "best_epoch": best_epoch,
+            "n_epochs": n_epochs,
+            "n_parameters": sum(parameter.numel() for parameter in encoder.parameters()),
+            "fit_end": self.about["fit_end"],
+            "train": {"loss": train.terms, "codebooks": codebook_health(train.counts)},
+        }
+        parts = judge.data.judged_parts
+        forecasts = {}
+        for name, part in parts.items():
+            forecasts[name], losses = judge.evaluate(encoder, part)
+            years = by_year(judge.data, forecasts[name], part)
+            metrics[name] = self.measures(part, forecasts[name], losses) | {"per_year": years}
+        if judge.accelerator.is_main_process:
+            ForecastRecord.of(judge.data.panel, forecasts, parts).save(self.directory / FORECASTS)
+            write_json(self.directory / "metrics.json", metrics)
+        return metrics

@@ -1,0 +1,134 @@
+"""The state of an interrupted run: one file that holds everything the next step depends on, without pickle."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
+
+from market.arrays import AnyArray
+from market.storage.array_file import read_arrays, write_arrays
+from market.storage.json_diff import first_difference
+
+KIND, VERSION = "pretrain-state", 1
+
+
+@dataclass
+class TrainingProgress:
+    """Where a run stands.
+
+    Attributes:
+        epoch: Epoch that is under way, from 0.
+        batch: Batches of it that are done.
+        sums: Sum over these batches of the loss and of each of its terms.
+        history: One entry a finished epoch.
+        best_epoch: Epoch of the best checkpoint so far.
+        best_value: Its validation metric.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best_epoch: int | None = None
+    best_value: float | None = None
+
+    def add(self, terms: Mapping[str, float]) -> None:
+        """Counts one more batch."""
+        self.batch += 1
+        self.sums = {name: self.sums.get(name, 0.0) + value for name, value in terms.items()}
+
+    def improves(self, value: float | None) -> bool:
+        """Returns whether `value` of the epoch under way is the best so far, and if so takes note of it.
+
+        The first epoch always is; an undefined value (None) is worse than any other.
+        """
+        better = self.best_epoch is None or (value is not None and (self.best_value is None or value > self.best_value))
+        if better:
+            self.best_epoch, self.best_value = self.epoch, value
+        return better
+
+    def finish_epoch(self, entry: dict[str, Any]) -> None:
+        """Moves on to the next epoch."""
+        self.history.append(entry)
+        self.epoch, self.batch, self.sums = self.epoch + 1, 0, {}
+
+    def exhausted(self, patience: int | None) -> bool:
+        """Returns whether `patience` epochs have passed without a better checkpoint."""
+        return patience is not None and self.best_epoch is not None and self.epoch - 1 - self.best_epoch >= patience
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """What learns: the encoder, its optimiser and, where wanted, its averaged weights."""
+
+    encoder: nn.Module
+    optimizer: Optimizer
+    average: AveragedModel | None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Returns all tensors by name."""
+        named = {f"encoder/{name}": value for name, value in self.encoder.state_dict().items()}
+        if self.average is not None:
+            named |= {f"average/{name}": value for name, value in self.average.state_dict().items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            named |= {f"optimizer/{index}/{name}": value for name, value in moments.items()}
+        return named
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Puts back what `tensors` returned."""
+        self.encoder.load_state_dict(_under("encoder/", tensors))
+        if self.average is not None:
+            self.average.load_state_dict(_under("average/", tensors))
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under("optimizer/", tensors).items():
+            index, _, moment = name.partition("/")
+            state.setdefault(int(index), {})[moment] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def save_state(path: Path, learner: Learner, progress: TrainingProgress, recipe: Mapping[str, Any]) -> None:
+    """Writes the state, aside and renamed: a run killed meanwhile keeps the one before.
+
+    Args:
+        path: File to write.
+        learner: What learns.
+        progress: Where it stands.
+        recipe: Everything that a continuation must have in common with the run, as JSON.
+    """
+    header = {"kind": KIND, "version": VERSION, "progress": asdict(progress), "recipe": dict(recipe)}
+    write_arrays(path, to_arrays(learner.tensors()), header)
+
+
+def load_state(path: Path, learner: Learner, recipe: Mapping[str, Any]) -> TrainingProgress:
+    """Restores the learner from the state at `path` and returns where the run stood.
+
+    Raises:
+        ValueError: The file is damaged, or the run was started with another recipe; the message names what differs.
+    """
+    arrays, header = read_arrays(path, KIND, VERSION)
+    differing = first_difference(header["recipe"], dict(recipe))
+    if differing:
+        raise ValueError(f"{path}: this run was started with {differing}; use the same, or --overwrite to start again")
+    learner.restore(to_tensors(arrays))
+    return TrainingProgress(**header["progress"])
+
+
+def to_arrays(tensors: Mapping[str, Tensor]) -> dict[str, AnyArray]:
+    """Returns the tensors as arrays, on the host."""
+    return {name: value.detach().cpu().numpy() for name, value in tensors.items()}
+
+
+def to_tensors(arrays: Mapping[str, AnyArray]) -> dict[str, Tensor]:
+    """Returns copies of the arrays as tensors."""
+    return {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

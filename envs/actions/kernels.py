@@ -1,0 +1,168 @@
+"""Weighing: compiled loops that turn batches of raw actions into target weights, cash first.
+
+Every row is worked out by itself and in the same order whatever the number of rows, so a batch equals its single
+episodes to the bit.
+"""
+
+import numba
+import numpy as np
+
+from envs.execution import AVAILABLE, StatusArray
+from market.arrays import AnyFloatArray, BoolArray, FloatArray, IntArray
+
+_LOG2E = 1.4426950408889634
+_LN2_HIGH = 6.93147180369123816490e-01  # the upper bits of ln 2: whole multiples of it are exact
+_LN2_LOW = 1.90821492927058770002e-10
+_ROUND = 6755399441055744.0  # 1.5 * 2**52: added to a float it rounds it to a whole number
+_BLOCK = 1024  # numbers at a time, to stay in the nearest cache
+
+
+@numba.njit(cache=True)
+def _exponentials(x: FloatArray, bits: IntArray, floats: FloatArray) -> None:
+    """Replaces `x` by its exponentials, to an ulp or two; `floats` is `bits` seen as floating point.
+
+    A call of libm would keep the loops from being vectorised. Split ``x = k ln 2 + r`` with ``|r| <= ln 2 / 2``; the
+    Taylor series of degree 13 is exact for ``r`` in double precision. Adding `_ROUND` leaves ``k`` in the low bits,
+    from where it moves into the exponent. Valid for ``|x| < 700``, which the bounds of the actions ensure.
+    """
+    for i in range(len(x)):
+        floats[i] = x[i] * _LOG2E + _ROUND
+    for i in range(len(x)):
+        k = floats[i] - _ROUND
+        r = (x[i] - k * _LN2_HIGH) - k * _LN2_LOW
+        r2 = r * r
+        r4 = r2 * r2
+        low = (1.0 + r) + r2 * (1.0 / 2 + r * (1.0 / 6))
+        middle = (1.0 / 24 + r * (1.0 / 120)) + r2 * (1.0 / 720 + r * (1.0 / 5040))
+        high = (1.0 / 40320 + r * (1.0 / 362880)) + r2 * (1.0 / 3628800 + r * (1.0 / 39916800))
+        top = 1.0 / 479001600 + r * (1.0 / 6227020800)
+        x[i] = low + r4 * (middle + r4 * (high + r4 * top))
+    for i in range(len(x)):
+        bits[i] = (bits[i] << 52) + (1023 << 52)
+    for i in range(len(x)):
+        x[i] *= floats[i]
+
+
+@numba.njit(cache=True)
+def exponentials(actions: AnyFloatArray, bound: float, scale: float, powers: FloatArray) -> None:
+    """Writes ``exp(scale * clip(actions, -bound, bound))`` of flat `actions` to `powers`, block by block."""
+    bits = np.empty(_BLOCK, np.int64)
+    floats = bits.view(np.float64)
+    for start in range(0, len(actions), _BLOCK):
+        stop = min(start + _BLOCK, len(actions))
+        for i in range(start, stop):
+            clipped: float = np.float64(actions[i])
+            clipped = bound if clipped > bound else clipped
+            clipped = -bound if clipped < -bound else clipped
+            powers[i] = scale * clipped
+        _exponentials(powers[start:stop], bits, floats)
+
+
+@numba.njit(cache=True, fastmath={"reassoc"})
+def softmax(powers: FloatArray, status: StatusArray, day: IntArray, targets: FloatArray) -> None:
+    """Writes rows of `powers` in proportion to `targets`, ``[B, 1 + N]``.
+
+    With ``1 + N`` powers the first is cash. With N there is no cash: assets that are not available get no weight, and
+    only where none is available everything is cash.
+    """
+    n = targets.shape[1] - 1
+    shift = n + 1 - powers.shape[1]  # 1 without cash
+    for b in range(len(powers)):
+        if shift:
+            targets[b, 0] = 0.0
+            for i in range(n):
+                if not status[day[b], i] & AVAILABLE:
+                    powers[b, i] = 0.0
+        total = 0.0
+        for i in range(powers.shape[1]):
+            total += powers[b, i]
+        if total > 0:
+            total = 1 / total
+        else:
+            targets[b, 0] = 1.0
+        for i in range(powers.shape[1]):
+            targets[b, shift + i] = powers[b, i] * total
+
+
+@numba.njit(cache=True)
+def cap_weights(targets: FloatArray, cap: float) -> None:
+    """Cuts every asset at `cap` and shares the excess among the other assets and cash in proportion to their weights.
+
+    What no asset can take goes to cash, which has no cap.
+    """
+    n = targets.shape[1] - 1
+    capped = np.zeros(n, np.bool_)
+    for b in range(len(targets)):
+        capped[:] = False
+        for _ in range(n):
+            excess, free, found = 0.0, targets[b, 0], False
+            for i in range(n):
+                if not capped[i] and targets[b, 1 + i] > cap:
+                    excess += targets[b, 1 + i] - cap
+                    targets[b, 1 + i] = cap
+                    capped[i] = True
+                    found = True
+            if not found:
+                break
+            for i in range(n):
+                if not capped[i]:
+                    free += targets[b, 1 + i]
+            if free <= 0:
+                targets[b, 0] += excess
+                break
+            scale = (free + excess) / free
+            targets[b, 0] *= scale
+            for i in range(n):
+                if not capped[i]:
+                    targets[b, 1 + i] *= scale
+
+
+@numba.njit(cache=True)
+def long_short(actions: AnyFloatArray, gross: float, net: float, cap: float, targets: FloatArray) -> None:
+    """Writes signed weights within the limits to `targets`; cash is one minus their sum.
+
+    Actions in ``[-1, 1]`` are shares of `gross`. Each weight is cut at `cap`, all are shrunk together until the sum of
+    their sizes is at most `gross`, then the heavier side alone until the sum is within `net` of zero.
+    """
+    n = targets.shape[1] - 1
+    for b in range(len(actions)):
+        longs, shorts = 0.0, 0.0
+        for i in range(n):
+            weight = gross * min(max(np.float64(actions[b, i]), -1.0), 1.0)
+            weight = min(max(weight, -cap), cap)
+            targets[b, 1 + i] = weight
+            longs += max(weight, 0.0)
+            shorts += max(-weight, 0.0)
+        shrink = min(1.0, gross / (longs + shorts)) if longs + shorts > 0 else 1.0
+        longs, shorts = longs * shrink, shorts * shrink
+        keep_long = (shorts + net) / longs if longs - shorts > net else 1.0
+        keep_short = (longs + net) / shorts if shorts - longs > net else 1.0
+        total = 0.0
+        for i in range(n):
+            targets[b, 1 + i] *= shrink * (keep_long if targets[b, 1 + i] > 0 else keep_short)
+            total += targets[b, 1 + i]
+        targets[b, 0] = 1.0 - total
+
+
+@numba.njit(cache=True)
+def target_shares(actions: AnyFloatArray, targets: FloatArray, hold: BoolArray) -> None:
+    """Writes each row of shares ``[1 + N]``, cut at 1 and normalised, to `targets`, and where it leaves assets alone.
+
+    Negative shares of assets become NaN. Without a positive share everything else is cash.
+    """
+    n = targets.shape[1] - 1
+    for b in range(len(actions)):
+        total = 0.0
+        for i in range(n + 1):
+            targets[b, i] = min(max(np.float64(actions[b, i]), 0.0), 1.0)
+            total += targets[b, i]
+        if total > 0:
+            for i in range(n + 1):
+                targets[b, i] /= total
+        else:
+            targets[b, 0] = 1.0
+        hold[b] = False
+        for i in range(n):
+            if actions[b, 1 + i] < 0:
+                targets[b, 1 + i] = np.nan
+                hold[b] = True

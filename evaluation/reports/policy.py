@@ -1,0 +1,205 @@
+"""The report: one self-contained page of what was traded, what came of it, and what that is worth as evidence."""
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evaluation.forecast import ForecastEvaluation, codes_figure, ic_figure, quantiles_figure
+from evaluation.formats import display_name, number, percent
+from evaluation.policy_comparison import PolicyComparison
+from evaluation.reports import tables
+from evaluation.reports.figures import (
+    colours,
+    costs_figure,
+    months_figure,
+    trading_figure,
+    wealth_figure,
+    weights_figure,
+)
+from evaluation.reports.html import Page
+from evaluation.verdict import limits, reach_verdict
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """One market: what was measured on it, and the paths behind the measures.
+
+    Attributes:
+        title: Names the market.
+        metrics: Content of ``metrics.json``.
+        contest: Who traded.
+    """
+
+    title: str
+    metrics: Mapping[str, Any]
+    contest: PolicyComparison
+
+
+@dataclass(frozen=True, eq=False)
+class PolicyReport:
+    """Everything that one page shows.
+
+    Attributes:
+        title: Heading.
+        lead: One line below it.
+        facts: Names and texts of where the data come from and how they were divided.
+        chapters: At least one; several where several markets were traded on the same states.
+        judged: The encoder's forecast, None where there is none.
+        audit: Content of ``audit.json``, None where there are no states.
+        config: The configuration as text.
+    """
+
+    title: str
+    lead: str
+    facts: tuple[tuple[str, str], ...]
+    chapters: tuple[Section, ...]
+    judged: ForecastEvaluation | None = None
+    audit: Mapping[str, Any] | None = None
+    config: str = ""
+
+
+def report(study: PolicyReport) -> str:
+    """Returns the page; it loads nothing from a network, and draws the same figures on a phone.
+
+    Its statements come from `evaluation.verdict` alone.
+    """
+    page = Page(study.title, study.lead)
+    for chapter in study.chapters:
+        if len(study.chapters) > 1:
+            page.heading(chapter.title)
+        _evidence(page, chapter)
+    _general(page, study)
+    for chapter in study.chapters:
+        named = f": {chapter.title}" if len(study.chapters) > 1 else ""
+        _paths(page, chapter, named)
+    if study.judged is not None:
+        _forecast(page, study)
+    if study.audit is not None:
+        page.heading("Audit of the states")
+        _audit(page, study.audit)
+    page.heading("Data and configuration")
+    page.facts(study.facts)
+    if study.config:
+        page.folded("full configuration", study.config)
+    _method(page)
+    return page.source()
+
+
+def _evidence(page: Page, chapter: Section) -> None:
+    """The verdict on each agent in words, and the headline table."""
+    for name in chapter.contest.agents:
+        found = reach_verdict(chapter.metrics, name)
+        sentences = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in found.sentences)
+        head = f"{html.escape(display_name(name))}: {found.word}."
+        page.markup(f'<div class="verdict"><p><b>{head}</b> {html.escape(found.summary)}</p><ul>{sentences}</ul></div>')
+    page.markup(_tiles(chapter))
+    page.heading("Returns, risk and trading", 3)
+    page.text(
+        "After costs. Small figures are 95 % intervals of the block bootstrap over days; they do not cover the luck of "
+        "training, which the seeds show.",
+        quiet=True,
+    )
+    page.markup(tables.headline_table(chapter.metrics))
+    page.markup(tables.trading_table(chapter.metrics))
+    for name in chapter.contest.agents:
+        if chapter.metrics["comparisons"][name]:
+            page.heading(f"{display_name(name)} against its references, day by day", 3)
+            page.markup(tables.comparison_table(chapter.metrics, name))
+
+
+def _tiles(chapter: Section) -> str:
+    """The four figures everyone asks for, of the first agent beside the first reference."""
+    name = next(iter(chapter.contest.agents))
+    own, others = chapter.metrics["performance"][name], list(chapter.contest.references)
+    other = chapter.metrics["performance"][others[0]] if others else None
+    measures = (
+        ("final wealth", "final_wealth", number),
+        ("return a year", "annual_return", percent),
+        ("Sharpe ratio", "sharpe", number),
+        ("deepest loss", "max_drawdown", percent),
+    )
+    cells = []
+    for words, key, form in measures:
+        beside = f"{display_name(others[0])} {form(other[key])}" if other is not None else ""
+        cells.append(
+            f'<div class="tile"><span class="quiet">{html.escape(display_name(name))}, {words}</span>'
+            f'<b>{form(own[key])}</b><span class="quiet">{html.escape(beside)}</span></div>'
+        )
+    return f'<div class="tiles">{"".join(cells)}</div>'
+
+
+def _general(page: Page, study: PolicyReport) -> None:
+    merged = {**study.chapters[0].metrics, "comparisons": {}}
+    for chapter in study.chapters:
+        merged["comparisons"] |= {f"{chapter.title} {k}": v for k, v in chapter.metrics["comparisons"].items()}
+    sentences = limits(merged)
+    if sentences:
+        page.heading("What else is known, and what is not")
+        page.markup("<ul>" + "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences) + "</ul>")
+
+
+def _paths(page: Page, chapter: Section, named: str) -> None:
+    contest, metrics = chapter.contest, chapter.metrics
+    everyone = contest.everyone
+    page.heading(f"Wealth and drawdown{named}")
+    page.figure(wealth_figure(contest))
+    for name in contest.agents:
+        page.heading(f"What {display_name(name)} held{named}")
+        page.figure(weights_figure(everyone[name]))
+    page.heading(f"Turnover and costs{named}")
+    page.figure(trading_figure(contest))
+    if metrics["cost_sensitivity"]:
+        page.heading("If trading cost more, or less", 3)
+        page.markup(tables.costs_table(metrics))
+        page.figure(costs_figure(metrics["cost_sensitivity"], colours(contest)))
+    for name in contest.agents:
+        page.heading(f"Months of {display_name(name)}, returns in percent{named}")
+        page.figure(months_figure(everyone[name]))
+    page.heading(f"Calendar years{named}")
+    page.markup(tables.years_table(metrics))
+    if contest.index is not None:
+        page.heading(f"Against the index{named}")
+        page.markup(tables.relative_table(metrics))
+    for name in contest.agents:
+        if metrics["performance"][name]["n_seeds"] > 1:
+            page.heading(f"Seeds of {display_name(name)}{named}")
+            page.markup(tables.seeds_table(metrics["performance"][name]))
+
+
+def _forecast(page: Page, study: PolicyReport) -> None:
+    assert study.judged is not None
+    page.heading("The encoder's forecast")
+    metrics = study.chapters[0].metrics
+    page.markup(tables.prediction_table({name: metrics[name] for name in ("valid", "test")}))
+    page.figure(ic_figure(study.judged))
+    page.heading("What the assets of each forecast quantile earned", 3)
+    page.text("Test days, before costs; bars are 95 % intervals that take days as independent.", quiet=True)
+    page.figure(quantiles_figure(study.judged))
+    if study.judged.codes is not None:
+        page.heading("Use of the codebook")
+        page.markup(tables.codebooks_table(metrics["codebooks"]))
+        page.figure(codes_figure(study.judged))
+
+
+def _audit(page: Page, audit: Mapping[str, Any]) -> None:
+    page.text(
+        f"{str(audit['verdict']).capitalize()}. Each check rewrites something that the states must not depend on and "
+        "measures what moved."
+    )
+    page.markup(tables.audit_table(audit["checks"].items()))
+    if audit["faults"]:
+        page.listing("\n".join(audit["faults"]))
+
+
+def _method(page: Page) -> None:
+    page.heading("How to read this page")
+    page.text(
+        "Decisions are taken after a close and filled as the configuration says; every cost is booked when it is paid. "
+        "Years have 252 days. Intervals: stationary block bootstrap, 1,000 draws. Paired differences draw the same "
+        "days of both policies. SPA: Hansen's test that no policy beats the reference, over all policies and agents. "
+        "Deflated: probability that the Sharpe ratio beats the best that as many worthless training runs would show. "
+        "An agent with several seeds is shown as one account that gives each seed an equal part of the money. Policies "
+        "in italics cheat and bound what was possible.",
+        quiet=True,
+    )

@@ -1,0 +1,211 @@
+"""Tables of the report, each a view of the content of ``metrics.json``."""
+
+import html
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from evaluation.formats import display_name, number, percent
+from evaluation.reports.html import table
+from evaluation.verdict import outcome
+
+HEADLINE = (
+    "policy", "return a year", "Sharpe", "volatility", "deepest loss", "Calmar", "Sortino", "final wealth",
+)  # fmt: skip
+TRADING = (
+    "policy", "turnover a day", "costs paid", "trades", "days held", "holdings with a profit", "days with a gain",
+    "Sharpe > 0", "deflated",
+)  # fmt: skip
+OUTCOMES = {"beats": "better", "loses": "worse", "undecided": "cannot tell"}
+TONES = {"beats": "good", "loses": "bad", "undecided": ""}
+PREDICTION = (
+    ("ic", "IC", 4),
+    ("icir", "ICIR", 3),
+    ("rank_ic", "rank IC", 4),
+    ("rank_icir", "rank ICIR", 3),
+    ("rank_ic_t", "t (Newey-West)", 2),
+    ("n_days", "days", 0),
+    ("n_assets", "assets", 0),
+)
+
+
+def headline_table(metrics: Mapping[str, Any]) -> str:
+    """Returns every policy's return and risk, with 95 % intervals below; agents first, what cheats last."""
+    rows = []
+    for name, one in metrics["performance"].items():
+        own = name in metrics["comparisons"]
+        seeds = f"<small>{one['n_seeds']} seeds, equal capital</small>" if own and one["n_seeds"] > 1 else ""
+        shown = {
+            key: None if one.get("cheats") else one[f"{key}_ci"] for key in ("annual_return", "sharpe", "max_drawdown")
+        }
+        rows.append(
+            (
+                html.escape(display_name(name)) + seeds,
+                percent(one["annual_return"]) + interval(shown["annual_return"], percent),
+                number(one["sharpe"]) + interval(shown["sharpe"], number),
+                percent(one["annual_volatility"]),
+                percent(one["max_drawdown"]) + interval(shown["max_drawdown"], percent),
+                number(one["calmar"]),
+                number(one["sortino"]),
+                number(one["final_wealth"]),
+            )
+        )
+    return table(HEADLINE, rows, _kinds(metrics))
+
+
+def trading_table(metrics: Mapping[str, Any]) -> str:
+    """Returns how every policy traded, and how sure its Sharpe ratio is."""
+    rows = [
+        (
+            html.escape(display_name(name)),
+            percent(one["turnover"]),
+            percent(one["cost_paid"]),
+            f"{one['n_trades']:,}",
+            number(one["average_holding_days"], 0),
+            percent(one["win_rate"], 0),
+            percent(one["hit_rate"], 0),
+            number(one["psr"]),
+            number(one["deflated_sharpe"]) if name in metrics["comparisons"] else "–",
+        )
+        for name, one in metrics["performance"].items()
+    ]
+    return table(TRADING, rows, _kinds(metrics))
+
+
+def comparison_table(metrics: Mapping[str, Any], agent: str) -> str:
+    """Returns the paired differences of an agent from each reference, and what they decide."""
+    rows = []
+    for name, found in metrics["comparisons"][agent].items():
+        decided = outcome(metrics, agent, name)
+        test = metrics["superior_predictive_ability"][name]
+        sharpe, growth = found["sharpe"], found["annual_return"]
+        rows.append(
+            (
+                f"against {html.escape(display_name(name))}",
+                number(sharpe["difference"]) + interval(sharpe["ci"], number),
+                number(sharpe["p_value"], 3),
+                percent(growth["difference"]) + interval(growth["ci"], percent),
+                number(growth["p_value"], 3),
+                "–" if test is None else number(test["consistent"], 3),
+                f'<span class="{TONES[decided]}">{OUTCOMES[decided]}</span>',
+            )
+        )
+    columns = ("", "difference of Sharpe", "p", "difference of return a year", "p", "p, all policies (SPA)", "verdict")
+    return table(columns, rows)
+
+
+def seeds_table(one: Mapping[str, Any]) -> str:
+    """Returns each seed of an agent and the mean over seeds with its interval."""
+    columns = ("seed", "return a year", "Sharpe", "deepest loss", "turnover a day", "final wealth")
+    measures = (
+        ("annual_return", percent),
+        ("sharpe", number),
+        ("max_drawdown", percent),
+        ("turnover", percent),
+        ("final_wealth", number),
+    )
+    rows = [
+        (html.escape(display_name(name)), *(form(found[key]) for key, form in measures))
+        for name, found in one["seeds"].items()
+    ]
+    rows.append(("mean", *(form(one["mean"][key]) + interval(one["ci"][key], form) for key, form in measures)))
+    return table(columns, rows, [*("" for _ in one["seeds"]), "lead"])
+
+
+def years_table(metrics: Mapping[str, Any]) -> str:
+    """Returns the return and Sharpe ratio of each calendar year, of agents, references and the rest."""
+    names = [name for name, one in metrics["performance"].items() if not one.get("cheats")]
+    years = [row["year"] for row in metrics["per_year"][names[0]]]
+    rows = []
+    for name in names:
+        found = metrics["per_year"][name]
+        cells = [percent(row["return"]) + f"<small>{number(row['sharpe'])}</small>" for row in found]
+        rows.append((html.escape(display_name(name)), *cells))
+    kinds = ["lead" if name in metrics["comparisons"] else "" for name in names]
+    return table(("return, Sharpe below", *map(str, years)), rows, kinds)
+
+
+def costs_table(metrics: Mapping[str, Any]) -> str:
+    """Returns the Sharpe ratio and the return a year at each cost."""
+    sensitivity = metrics["cost_sensitivity"]
+    points = list(next(iter(sensitivity.values())))
+    rows = [
+        (
+            html.escape(display_name(name)),
+            *(number(found[at]["sharpe"]) + f"<small>{percent(found[at]['annual_return'])}</small>" for at in points),
+        )
+        for name, found in sensitivity.items()
+    ]
+    kinds = ["lead" if name in metrics["comparisons"] else "" for name in sensitivity]
+    return table(("Sharpe, return a year below", *(f"{at} bp" for at in points)), rows, kinds)
+
+
+def relative_table(metrics: Mapping[str, Any]) -> str:
+    """Returns alpha, beta and the like against the index."""
+    rows, kinds = [], []
+    for name, one in metrics["performance"].items():
+        found = one.get("relative")
+        if found is None or one.get("cheats"):
+            continue
+        cells = (percent(found["alpha"]), number(found["beta"]), number(found["correlation"]))
+        rest = (percent(found["tracking_error"]), number(found["information_ratio"]))
+        rows.append((html.escape(display_name(name)), *cells, *rest, percent(found["excess_annual_return"])))
+        kinds.append("lead" if name in metrics["comparisons"] else "")
+    columns = (
+        "against the index",
+        "alpha a year",
+        "beta",
+        "correlation",
+        "tracking error",
+        "information ratio",
+        "excess",
+    )
+    return table(columns, rows, kinds)
+
+
+def prediction_table(parts: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns the prediction measures of valid and test side by side."""
+    rows = [
+        (name, *(number(one[key], digits) + _its_interval(one, key) for key, name, digits in PREDICTION))
+        for name, one in parts.items()
+    ]
+    return table(
+        ("days", *(name for _, name, _ in PREDICTION)), rows, ["lead" if name == "test" else "" for name in parts]
+    )
+
+
+def codebooks_table(codebooks: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns perplexity, use and dead codes of each code of a token."""
+    rows = [
+        (display_name(name), number(one["perplexity"], 1), percent(one["usage"]), f"{one['dead_codes']:,}")
+        for name, one in codebooks.items()
+    ]
+    return table(("on test days", "perplexity", "codes used", "dead codes"), rows)
+
+
+def audit_table(checks: Iterable[tuple[str, str]]) -> str:
+    """Returns the checks of the audit and how they went."""
+    tones = {"passed": "good", "failed": "bad"}
+    rows = [
+        (html.escape(name), f'<span class="{tones.get(word.split()[0], "")}">{html.escape(word)}</span>')
+        for name, word in checks
+    ]
+    return table(("check", "result"), rows)
+
+
+def interval(bounds: Iterable[float] | None, form: Any) -> str:
+    """Returns an interval as a small line of its own; nothing where there is none."""
+    if bounds is None:
+        return ""
+    low, high = (form(bound).removesuffix(" %") for bound in bounds)
+    return f"<small>{low} to {high}</small>"
+
+
+def _its_interval(one: Mapping[str, Any], key: str) -> str:
+    return interval(one.get(f"{key}_ci"), lambda bound: number(bound, 3))
+
+
+def _kinds(metrics: Mapping[str, Any]) -> list[str]:
+    return [
+        "lead" if name in metrics["comparisons"] else "aside" if one.get("cheats") else ""
+        for name, one in metrics["performance"].items()
+    ]
