@@ -156,5 +156,5 @@ def _refuse_non_finite(features: Panel) -> None:
             day, asset, column = np.argwhere(wrong)[0]
             raise ValueError(
                 f"feature {features.fields[column]} of {features.assets[asset]} is not finite on "
-                f"{features.dates[start + day]}; scale the features first (market.scaling.scalers fills what is missing)"
+                f"{features.dates[start + day]}; scale the features first (market.scaling fills what is missing)"
             )

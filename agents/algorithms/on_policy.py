@@ -1,8 +1,9 @@
 """Agents as frozen values: the published hyperparameters of each algorithm, under the names of stable-baselines3.
 
 Its implementations, and those of sb3-contrib, learn. On a portfolio the networks share one scorer over all assets
-(`agents.networks.on_policy`, `agents.networks.off_policy`); on a single stock, and wherever actions are a choice among a few or memory is
-recurrent, they are stable-baselines3's own over `FlatLookup`. Agents with a replay memory are in `agents.algorithms.off_policy`.
+(`agents.networks.on_policy`, `agents.networks.off_policy`); on a single stock, and wherever actions are a choice among
+a few or memory is recurrent, they are stable-baselines3's own over `FlatLookup`. Agents with a replay memory are in
+`agents.algorithms.off_policy`.
 """
 
 from dataclasses import dataclass
