@@ -101,7 +101,7 @@ class Head(nn.Module):
 
 
 class Embedding(nn.Module):
-    """What an asset's window says of it: a recurrent network over its embedded features, on the last day (eq. 4-5)."""
+    """Embedding of an asset's window: a recurrent network over its embedded features, on the last day (eq. 4-5)."""
 
     def __init__(self, n_features: int, hidden: int) -> None:
         super().__init__()
@@ -177,7 +177,7 @@ class FactorVAEDecoder(nn.Module):
 
 
 class FactorVAEOutput(NamedTuple):
-    """What is known of a day before any label, in standard units."""
+    """Asset embeddings, exposures and prior of a day, before any label; in standard units."""
 
     asset: Float[Tensor, "B N H"]
     own: Normal

@@ -40,7 +40,7 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class InputShape:
-    """What an encoder is built for: look-back days, features, calendar features, prices and (at training) assets."""
+    """Sizes of an encoder's input: look-back days, features, calendar features, prices and (at training) assets."""
 
     lookback: int
     n_features: int

@@ -1,4 +1,4 @@
-"""What it was worth, and how sure we are."""
+"""Evidence: performance, prediction, comparisons, their intervals, and the pages that show them."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""What the evidence supports and what it does not, in plain words that follow from the numbers by stated rules.
+"""Verdicts: plain words about the evidence that follow from the numbers by stated rules.
 
 The rules
 ---------
@@ -33,7 +33,7 @@ MEANING = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What can be said of one agent.
+    """Verdict on one agent.
 
     Attributes:
         word: ``supported``, ``suggestive``, ``not established`` or ``contradicted``.

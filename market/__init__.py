@@ -1,4 +1,4 @@
-"""What was known, and when: panels of daily bars, features, labels, splits and states.
+"""Market data as it was known on each day: panels of daily bars, features, labels, splits and states.
 
 The timeline
 ------------

@@ -22,7 +22,7 @@ __all__ = ["A2C", "DQN", "PPO", "SAC", "TD3", "TQC", "AgentConfig", "RecurrentPP
 
 @dataclass(frozen=True)
 class PPO(Agent):
-    """Proximal policy optimisation: many environments, large batches and few epochs, which a CPU likes.
+    """Proximal policy optimisation: many environments, large batches and few epochs, which is fast on a CPU.
 
     Reference: Schulman et al. (2017), Proximal Policy Optimization Algorithms. https://arxiv.org/abs/1707.06347
 
@@ -33,7 +33,7 @@ class PPO(Agent):
         n_epochs: Passes over what was collected.
         gamma: Discount a day.
         gae_lambda: Of generalised advantage estimation.
-        clip_range: Largest change of the probability ratio that pays.
+        clip_range: Clip range of the probability ratio.
         ent_coef: Weight of the entropy bonus.
         vf_coef: Weight of the value loss.
         max_grad_norm: Longest gradient.
@@ -109,7 +109,7 @@ class RecurrentPPO(Agent):
         n_epochs: Passes over what was collected.
         gamma: Discount a day.
         gae_lambda: Of generalised advantage estimation.
-        clip_range: Largest change of the probability ratio that pays.
+        clip_range: Clip range of the probability ratio.
         ent_coef: Weight of the entropy bonus.
         vf_coef: Weight of the value loss.
         max_grad_norm: Longest gradient.

@@ -101,7 +101,7 @@ class GRUEncoder(Encoder):
 
     def _states(self, features: Float[Tensor, "B L N F"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
         rows = pack(rearrange(features, "b l n f -> b n l f"), mask)
-        if not len(rows):  # the recurrent kernels refuse to work for nobody
+        if not len(rows):  # the recurrent kernels need at least one asset
             return features.new_zeros(*mask.shape, self.config.hidden)
         return unpack(self.days(rows)[0][:, -1].float(), mask)
 

@@ -1,4 +1,4 @@
-"""What FactorVQVAE's first stage is built from: columns of the features, an extractor, tokens of labels, a decoder."""
+"""Networks of FactorVQVAE's first stage: columns of the features, an extractor, tokens of labels, a decoder."""
 
 from typing import NamedTuple
 
@@ -40,7 +40,7 @@ def market_of(features: Float[Tensor, "B L N F"], mask: Bool[Tensor, "B N"], n_m
 
 
 class Extractor(nn.Module):
-    """What an asset's features say of it: normed, embedded, and read day by day."""
+    """Embedding of an asset's features: normed, embedded, and read day by day by a recurrent network."""
 
     def __init__(self, n_features: int, hidden: int) -> None:
         super().__init__()

@@ -141,7 +141,7 @@ def _same(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
 
 
 class FirstStageOutput(NamedTuple):
-    """What the frozen first stage says of windows.
+    """Output of the frozen first stage for some windows.
 
     Attributes:
         asset: Embeddings of the packed assets.
@@ -157,7 +157,7 @@ class FirstStageOutput(NamedTuple):
 
 
 class NextTokenPrediction(NamedTuple):
-    """What is expected of the packed assets' labels of the last day.
+    """Prediction of the packed assets' labels of the last day.
 
     Attributes:
         memory: What the market's network says of each position.

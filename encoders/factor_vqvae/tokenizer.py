@@ -1,4 +1,4 @@
-"""FactorVQVAE, first stage: a vocabulary of returns, and what each word is worth to an asset.
+"""FactorVQVAE, first stage: a vocabulary of returns, and the return factor of each token.
 
 The label that belongs to day ``d`` becomes a token; a codebook of them is what the second stage
 (`encoders.factor_vqvae.predictor`) learns to foretell.
@@ -112,7 +112,7 @@ class FactorVQVAE:
 
 
 class WindowEmbedding(NamedTuple):
-    """What a window says of its packed assets before any label of its last day."""
+    """Embeddings and known labels of a window's packed assets, before any label of its last day."""
 
     asset: Float[Tensor, "S H"]
     labels: Float[Tensor, "S L"]

@@ -45,7 +45,7 @@ class Normal(NamedTuple):
 
 
 class StormFactorOutput(NamedTuple):
-    """What the factor model says of a batch of days before any label is known."""
+    """Factors, prior and exposures of a batch of days, before any label is known."""
 
     factor: Float[Tensor, "B K D"]
     prior: Normal

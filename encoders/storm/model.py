@@ -111,7 +111,7 @@ class Storm:
 
 
 class StormOutput(NamedTuple):
-    """What one pass knows before any label."""
+    """Output of one pass before any label."""
 
     trunk: TrunkOutput
     asset: Float[Tensor, "B N D"]

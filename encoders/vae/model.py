@@ -87,7 +87,7 @@ class VAE:
 
 
 class VAEOutput(NamedTuple):
-    """What is known of a day before any draw: standardised returns, what is given, and where the factors are."""
+    """Standardised returns, condition and inferred factors of a day, before any sample is drawn."""
 
     standard: Float[Tensor, "B N"]
     given: Float[Tensor, "B S"]

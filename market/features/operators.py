@@ -128,7 +128,7 @@ def corr(x: FloatArray, y: FloatArray, window: int) -> FloatArray:
 
 @dataclass(frozen=True)
 class Operator:
-    """What an evaluator must know of an operator: its signature, and how to compute it.
+    """An operator as an evaluator sees it: its signature, and how to compute it.
 
     Attributes:
         operands: Number of arrays it takes.
