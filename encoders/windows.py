@@ -48,6 +48,11 @@ class InputShape:
     n_prices: int
     n_assets: int
 
+    def check_lookback(self, lookback: int) -> None:
+        """Refuses windows of another length than an encoder's look-back."""
+        if self.lookback != lookback:
+            raise ValueError(f"windows hold {self.lookback} days, the encoder's lookback is {lookback}; use one")
+
 
 @dataclass(frozen=True, eq=False)
 class WindowStore:

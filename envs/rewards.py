@@ -14,7 +14,7 @@ from market.arrays import FloatArray
 
 
 class StepResult(NamedTuple):
-    """Result of a step, ``[B]`` each: log growth and growth of wealth, log growth of the benchmark, wealth, turnover."""
+    """Result of a step, ``[B]`` each: growth of wealth and its log, log growth of the benchmark, wealth, turnover."""
 
     log_growth: FloatArray
     growth: FloatArray

@@ -17,8 +17,7 @@ from market.states import MarketStates
 
 @dataclass(frozen=True, eq=False)
 class Tape:
-    """Replay of T days and N assets: returns before and after each fill, permissions, and the arrays that a policy may
-    see.
+    """Replay of T days and N assets: returns around each fill, permissions, and the arrays that a policy may see.
 
     Row ``t`` belongs to the decision taken after the close of day ``t``: `asset`, `market` and `mask` use rows
     ``<= t``; `before`, `after`, `price` and `status` say what the decision then earns and may do. The last row only

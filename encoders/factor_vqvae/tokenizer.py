@@ -92,8 +92,7 @@ class FactorVQVAE:
         Raises:
             ValueError: A size does not fit, with the numbers.
         """
-        if shape.lookback != self.lookback:
-            raise ValueError(f"windows hold {shape.lookback} days, the encoder's lookback is {self.lookback}; use one")
+        shape.check_lookback(self.lookback)
         if self.dim % self.heads:
             raise ValueError(f"dim {self.dim} is no multiple of the heads, {self.heads}; change either")
         if not 1 <= self.span < self.lookback:

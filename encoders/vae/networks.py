@@ -13,7 +13,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from encoders.distributed import summed_over_ranks
-from encoders.factor_vae import Head, Normal
+from encoders.distributions import Normal
+from encoders.factor_vae import Head
 
 SLOPE = 0.2
 """Of the leaky rectifier below zero."""
