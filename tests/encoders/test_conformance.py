@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from encoders.base import Encoder, Encoding, Forecast, Inference, State
 from encoders.layers import masked_mean
-from encoders.testing import checks
-from encoders.testing.windows import inputs, make_window
+from encoders.testing import check_encoder, checks
+from encoders.testing.windows import inputs, make_window, trained
 from encoders.windows import InputShape, Window
 from tests.encoders.conformance import SetConformance
 
@@ -230,8 +230,20 @@ def test_an_encoder_that_trains_wrongly_fails(
 
 def test_what_is_not_saved_is_missed():
     config = Config(ForgetsOnSave)
-    encoder = conformance.trained(config, SetConformance.shape)
+    encoder = trained(config, SetConformance.shape)
     with pytest.raises(AssertionError):
         checks.check_round_trip(
             encoder, lambda: config.build(SetConformance.shape), make_window(config, SetConformance.shape)
         )
+
+
+def test_one_call_checks_a_right_encoder():
+    check_encoder(Config())
+
+
+@pytest.mark.parametrize(
+    "wrong", [AttendsAcrossBatch, IgnoresMask, KnowsPositions, LearnsFromLabel, SeedFree, NeverLearns]
+)
+def test_one_call_refuses_a_wrong_encoder(wrong: type[Plain]):
+    with pytest.raises(AssertionError):
+        check_encoder(Config(wrong))
