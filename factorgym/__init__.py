@@ -37,6 +37,7 @@ _HOMES = {
     "evaluation": ("Backtest", "deflated_sharpe", "prediction_metrics"),
     "evaluation.performance": ("performance",),
     "evaluation.rollout": ("rollout",),
+    "pipeline": ("ablate", "compare", "discover", "evaluate", "extract", "prepare", "pretrain", "sweep", "train"),
     "gymnasium": ("make", "make_vec"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

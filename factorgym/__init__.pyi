@@ -185,5 +185,32 @@ from market import (
 from market import (
     prepared as prepared,
 )
+from pipeline import (
+    ablate as ablate,
+)
+from pipeline import (
+    compare as compare,
+)
+from pipeline import (
+    discover as discover,
+)
+from pipeline import (
+    evaluate as evaluate,
+)
+from pipeline import (
+    extract as extract,
+)
+from pipeline import (
+    prepare as prepare,
+)
+from pipeline import (
+    pretrain as pretrain,
+)
+from pipeline import (
+    sweep as sweep,
+)
+from pipeline import (
+    train as train,
+)
 
 __version__: str

@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGES = ("market", "encoders", "envs", "agents", "evaluation", "configs", "tools")
+PACKAGES = ("market", "encoders", "envs", "agents", "evaluation", "pipeline", "configs", "tools")
 HOME = Path(__file__).resolve().parent.parent
 
 

@@ -45,6 +45,7 @@ from encoders.factor_vqvae.tokenizer import FactorVQVAE
 from encoders.layers import masked_mean, unpack
 from encoders.losses import gaussian_nll, pairwise_rank_loss, rank_loss
 from encoders.windows import InputShape, Window, WindowStore
+from market.artifacts import MODEL
 
 LIKELIEST = 8  # codes whose spread is measured; the rest of a sharp distribution adds nothing
 
@@ -115,7 +116,7 @@ class FactorVQVAEPredictor:
             ValueError: There is no such run, it is another architecture, or its data were others; with what differs.
         """
         assert isinstance(encoder, FactorVQVAEPredictorEncoder)
-        path = Path(self.run) / "model.safetensors"
+        path = Path(self.run) / MODEL
         if not path.exists():
             raise ValueError(f"{path}: no such file; train the first stage and name its directory in encoder.run")
         checkpoint, scaler = Checkpoint.load(path), data.pipeline.scaler

@@ -30,6 +30,7 @@ from encoders.training.resume import Learner, TrainingProgress, load_state, save
 from encoders.training.tensorboard import PretrainLogger
 from encoders.training.validation import Evaluator, Losses, codebook_health
 from market.arrays import IntArray
+from market.artifacts import HISTORY
 from market.storage.array_file import write_text
 
 logger = logging.getLogger(__name__)
@@ -273,7 +274,7 @@ def score(valid: Mapping[str, Any], metric: str) -> float | None:
 
 
 def _write_history(directory: Path, history: Sequence[Mapping[str, Any]]) -> None:
-    write_text(directory / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
+    write_text(directory / HISTORY, "".join(json.dumps(line) + "\n" for line in history))
 
 
 def averaged(encoder: nn.Module, decay: float) -> AveragedModel:

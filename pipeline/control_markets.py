@@ -1,4 +1,4 @@
-"""The tapes of a trading run: what training, evaluation and comparison replay, made in one place for all of them."""
+"""The tapes of a trading run, real and shuffled: training, evaluation and comparison all replay these."""
 
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
@@ -16,8 +16,8 @@ Part = Literal["train", "valid", "test"]
 SHUFFLED = {"train": 1, "valid": 2, "test": 3}  # seeds of the negative control
 
 
-class Sources(NamedTuple):
-    """What the tapes of a run are cut from.
+class TradeSources(NamedTuple):
+    """Bars, states and features that the tapes of a run are cut from.
 
     Attributes:
         panel: Bars up to the last day that may be known.
@@ -34,7 +34,7 @@ class Sources(NamedTuple):
     fill: Fill
 
 
-def read(experiment: Trade, until: Part = "valid") -> Sources:
+def read_sources(experiment: Trade, until: Part = "valid") -> TradeSources:
     """Returns the sources of a run with no day after the part `until`.
 
     Training never asks for more than the valid days, so nothing it makes can depend on what comes after.
@@ -49,15 +49,15 @@ def read(experiment: Trade, until: Part = "valid") -> Sources:
     panel = whole.between(None, getattr(split, until)[1])
     fill = experiment.fill or (states.provenance["fill"] if states is not None else default_fill(panel))
     if experiment.observe in ("states", "shuffled"):
-        return Sources(panel, states, None, split, fill)
+        return TradeSources(panel, states, None, split, fill)
     if experiment.observe == "none":
-        return Sources(panel, None, _nothing(panel), split, fill)
+        return TradeSources(panel, None, _nothing(panel), split, fill)
     raw = experiment.features.compute(panel)
     features = experiment.scaling.fit(raw, raw.rows(*split.train)).overwrite(raw)
-    return Sources(panel, None, features, split, fill)
+    return TradeSources(panel, None, features, split, fill)
 
 
-def tape_of(experiment: Trade, sources: Sources, part: Part) -> Tape:
+def tape_of(experiment: Trade, sources: TradeSources, part: Part) -> Tape:
     """Returns the tape of one part: of all assets, or of the run's one.
 
     Raises:
@@ -74,11 +74,11 @@ def tape_of(experiment: Trade, sources: Sources, part: Part) -> Tape:
     except ValueError as error:
         raise ValueError(f"{experiment.states or experiment.panel}: {error}") from None
     if experiment.observe == "shuffled":
-        tape = shuffled(tape, SHUFFLED[part])
+        tape = shuffle_states(tape, SHUFFLED[part])
     return tape if experiment.asset is None else tape.only(experiment.asset)
 
 
-def shuffled(tape: Tape, seed: int) -> Tape:
+def shuffle_states(tape: Tape, seed: int) -> Tape:
     """Returns the tape on which each day shows what another day of it showed; prices stay where they are."""
     order = np.random.default_rng(seed).permutation(len(tape.frames))
     return replace(tape, frames=tape.frames[order], market_frames=tape.market_frames[order])
