@@ -16,11 +16,11 @@ from configs.schema.names import check_folder_name
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
 from market.storage.array_file import write_json
+from pipeline.trial_count import METRICS
 from tools.cli import plain, run
 from tools.comparison import ablation, forecasts, trading
 from tools.console import show
 from tools.runs.stages import trained_agents
-from tools.runs.trials import METRICS
 
 COMPARISON = "comparison.json"
 

@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from configs.schema.demo import Demo
+from pipeline.trial_count import METRICS
 from tools import evaluate
 from tools.cli import configured, run
 from tools.prepare import prepare
 from tools.runs.assessment import show
 from tools.runs.stages import extracted_states, pretrained_encoder, trained_agents
-from tools.runs.trials import METRICS
 
 CONFIGS = "configs"
 DEFAULT = Path(__file__).parent.parent / CONFIGS / "demo.py"

@@ -20,14 +20,17 @@ from encoders.generative import GenerativeFactorModel as Explains
 from encoders.vae.model import VAE, SectorCondition
 from evaluation.factor_study import FactorStudy, ModelResult, ReferenceFactors, measured
 from evaluation.formats import number, percent
+from evaluation.prediction import prediction_metrics
 from evaluation.reports.factors import report
 from market.arrays import FloatArray, IntArray
+from market.forecasts import FORECASTS, ForecastRecord
 from market.known_factors import FactorSource, FactorTable, read_sectors
 from market.panel import Panel
 from market.scaling.scalers import AffineScaler
 from market.storage.array_file import write_json, write_text
 from tools.cli import configured, progress, run
 from tools.prepare import prepare
+from tools.pretrain import enter_looks
 from tools.runs.directory import claimed, opened
 from tools.runs.stages import pretrained_encoder
 
@@ -69,6 +72,8 @@ def studied(experiment: Discover, workdir: Path) -> FactorStudy:
     known = known_on(experiment, panel)  # before anything is trained: a mistake in it should not cost an hour
     runs = [pretraining(experiment, model, source, panel) for model in experiment.models]
     folders = [pretrained_encoder(one, workdir) for one in runs]
+    for one in runs:
+        enter_looks(one, one.name, "discover", ("test",))
     days = experiment.split.days(panel.dates, experiment.label.span)
     models = [
         modelled(model.name, one, folder, panel, days.test, experiment)
@@ -145,10 +150,14 @@ def modelled(name: str, experiment: Pretrain, folder: Path, panel: Panel, test: 
         raise ValueError(f"{name}: scaling {type(scaler).__name__} cannot be undone; use RobustZScore(clip=None)")
     factors, loadings, rebuilt = _said(frozen, encoder, panel, test, name)
     drawn = _drawn(frozen, encoder, panel, checkpoint.about["train_rows"], study)
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    forecasts = ForecastRecord.load(folder / FORECASTS).over(panel)
+    returns = replace(experiment.label, transform=None).compute(panel)
+    judged = prediction_metrics(
+        forecasts.mean[test], returns[test], forecasts.mask[test], horizon=experiment.label.horizon
+    )
     lines = (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
     condition = experiment.encoder.condition if isinstance(experiment.encoder, VAE) else None
-    ci = metrics["test"]["rank_ic_ci"]
+    ci = judged["rank_ic_ci"]
     return ModelResult(
         name=name,
         factors=factors,
@@ -156,7 +165,7 @@ def modelled(name: str, experiment: Pretrain, folder: Path, panel: Panel, test: 
         rebuilt=rebuilt * scaler.scale[0] + scaler.centre[0],
         drawn=drawn * scaler.scale[0] + scaler.centre[0],
         history=[json.loads(line) for line in lines],
-        rank_ic=(metrics["test"]["rank_ic"], None if ci is None else (ci[0], ci[1])),
+        rank_ic=(judged["rank_ic"], None if ci is None else (ci[0], ci[1])),
         given="" if condition is None else f"the mean returns of {len(condition.names)} sectors",
     )
 

@@ -7,11 +7,14 @@ from typing import Any
 
 from configs.schema.evaluate import Evaluate
 from evaluation.reports.policy import PolicyReport, Section
+from market.ledger import new_command
+from market.storage.array_file import read_json
+from pipeline.trial_count import METRICS, looks_so_far, other_trials
 from tools.cli import configured, run
 from tools.runs.assessment import chapter, show, write
 from tools.runs.directory import claimed
+from tools.runs.markets import question_of
 from tools.runs.trained import Trained, open_run
-from tools.runs.trials import METRICS, looks_so_far, other_trials
 
 CONFIGS = "configs/evaluate"
 DEFAULT = Path(__file__).parent.parent / CONFIGS / "default.py"
@@ -77,15 +80,39 @@ def evaluate(
                 f"{folder / METRICS}: the test days have been evaluated; --overwrite looks at them again and says so"
             )
         opened = {name: [open_run(path) for path in paths] for name, paths in groups.items()}
+        for runs in opened.values():
+            _refuse_other_markets(runs)
+        looks = max([looks, *(question_of(runs[0].experiment).test_looks() for runs in opened.values())])
+        command = new_command()
+        for one in (one for runs in opened.values() for one in runs):
+            enter_test_look(one, command)
         chapters = tuple(_chapter(name, runs, settings, looks + 1, names) for name, runs in opened.items())
         study = _study(title, [one for runs in opened.values() for one in runs], chapters)
         write(study, folder)
+        for found, runs in zip(chapters, opened.values(), strict=True):
+            enter_results(found, runs, command)
     return study
 
 
+def enter_test_look(one: Trained, command: str) -> None:
+    """Counts a look of a run at its test days, before it looks."""
+    experiment = one.experiment
+    question_of(experiment).enter(
+        "evaluate", "test", one.folder.name, read_json(one.folder / "config.json"), experiment.seeds, command
+    )
+
+
+def enter_results(found: Section, runs: Sequence[Trained], command: str) -> None:
+    """Notes the Sharpe ratio of each training on the test days, for the evaluations of other runs."""
+    for one, name in zip(runs, found.contest.agents, strict=True):
+        seeds = found.metrics["performance"][name]["seeds"]
+        sharpes = {seed: seeds[f"seed_{seed}"]["sharpe"] for seed in one.experiment.seeds}
+        config = read_json(one.folder / "config.json")
+        question_of(one.experiment).enter_sharpes(one.folder.name, config, sharpes, command)
+
+
 def _chapter(title: str, runs: Sequence[Trained], settings: Evaluate, looks: int, names: Sequence[str]) -> Section:
-    _refuse_other_markets(runs)
-    tried = other_trials([one.folder for one in runs], settings.other_trials)
+    tried = other_trials(question_of(runs[0].experiment), [one.folder for one in runs], settings.other_trials)
     judged = runs[0].judged()
     known: dict[str, Any] = (
         runs[0].known() | {"looks": looks} | ({} if judged is None else judged.metrics(settings.seed))
@@ -121,7 +148,7 @@ def _refuse_other_markets(runs: Sequence[Trained]) -> None:
     first = runs[0].known()
     for one in runs[1:]:
         other = one.known()
-        for name in ("panel_fingerprint", "asset", "test_days", "fill", "costs"):
+        for name in ("panel_fingerprint", "asset", "test_days", "market_rules"):
             if other[name] != first[name]:
                 raise ValueError(
                     f"{one.folder}: its {name} is {other[name]}, that of {runs[0].folder} is {first[name]}; "

@@ -13,11 +13,13 @@ from encoders.checkpoint import Checkpoint, content_fingerprint
 from encoders.states.audit import AuditResult, TrainingFacts
 from encoders.states.extraction import AuditError, Batch, Extraction, extract, known_rows
 from encoders.training.launch import init_distributed
+from envs.rules import RECORDED
 from market.arrays import AnyArray
 from market.labels import Label
 from market.panel import Panel
 from market.storage.array_file import read_header, read_json, write_json
 from tools.cli import plain, progress, run
+from tools.pretrain import rules_of
 from tools.runs.directory import claimed
 
 
@@ -77,6 +79,7 @@ def extract_run(
             "split": checkpoint.about["split"],
             "fill": label.fill,
             "horizon": label.horizon,
+            RECORDED: rules_of(experiment, panel).to_json(),
         },
         fit_end=np.datetime64(checkpoint.about["fit_end"], "D"),
         training=TrainingFacts(label, experiment.scaling, trained_rows(checkpoint, panel)),

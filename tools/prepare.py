@@ -9,6 +9,7 @@ import pandas as pd
 from configs import files
 from configs.schema.prepare import Prepare
 from configs.values import to_data
+from envs.rules import RECORDED
 from market.panel import Panel
 from market.preparation.prepare import prepared, read_membership
 from market.quality import Report
@@ -75,14 +76,16 @@ def _prepare(experiment: Prepare, folder: Path, overwrite: bool, read: Callable[
 
 def made_by(experiment: Prepare, target: Path) -> bool:
     """Tells whether the panel at `target` names `experiment` as the config that made it."""
-    return bool(read_header(target)["source"].get("config") == to_data(experiment))
+    known = read_header(target)["source"].get("config")
+    return known is not None and {"market": None, **known} == to_data(experiment)  # older panels name no rules
 
 
 def save(panel: Panel, report: Report, experiment: Prepare, folder: Path) -> None:
     """Writes the panel, which names the config that made it, beside its quality report, and prints a summary."""
     files.write(experiment, folder)
     write_json(folder / "quality.json", report.to_json())
-    replace(panel, source={**panel.source, "config": to_data(experiment)}).save(folder / "panel.safetensors")
+    named = {} if experiment.market is None else {RECORDED: experiment.market.to_json()}
+    replace(panel, source={**panel.source, "config": to_data(experiment), **named}).save(folder / "panel.safetensors")
     print(report.table())
     days, assets, _ = panel.shape
     print(

@@ -36,7 +36,7 @@ from market.splits import Split
 from market.storage.array_file import write_json
 from tools.cli import configured, run
 from tools.console import show
-from tools.pretrain import RESULT
+from tools.pretrain import RESULT, enter_looks
 from tools.runs.directory import claimed, finished, opened
 
 CONFIGS = "configs/sweep"
@@ -177,6 +177,7 @@ def learn(experiment: Pretrain, folder: Path, panel: Panel, trial: Trial) -> Non
     data = known_data(
         panel, experiment.features, experiment.scaling, experiment.encoder.lookback, experiment.label, experiment.split
     )
+    enter_looks(experiment, folder.name, "sweep", ("valid",))
     settings, params = to_data(experiment), trial.params
     pretrain(
         Experiment(

@@ -16,7 +16,7 @@ from configs.values import to_data
 from market.storage.array_file import write_json
 from tools.cli import configured, run
 from tools.runs.directory import claimed, opened
-from tools.runs.markets import read, tape_of
+from tools.runs.markets import question_of, read, tape_of
 
 RESULT = "training.json"
 
@@ -48,6 +48,7 @@ def train(experiment: Trade, folder: Path, overwrite: bool = False, device: str 
     with claimed(folder):
         task = task_of(experiment)
         opened(folder, experiment, RESULT, overwrite)
+        question_of(experiment).enter("train", "valid", folder.name, to_data(experiment), experiment.seeds)
         records = [learn(experiment, task, seed, folder, device) for seed in experiment.seeds]
         write_json(folder / RESULT, {"seeds": {str(record["seed"]): summary(record) for record in records}})
     return records

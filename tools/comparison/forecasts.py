@@ -1,6 +1,5 @@
 """Encoders side by side: the same panel, days, label and seeds, judged by their forecasts and by trading on them."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,16 +15,19 @@ from encoders.training.hooks import SecondStage
 from evaluation.encoder_comparison import Forecaster, SeedForecast, measured
 from evaluation.formats import number, percent
 from evaluation.reports.encoders import report
+from evaluation.terms import terms
 from market.forecasts import FORECASTS, ForecastRecord
+from market.ledger import new_command
 from market.panel import Panel
 from market.storage.array_file import read_json, write_text
 from market.storage.json_diff import first_difference
+from pipeline.trial_count import Question
 from tools.console import within
-from tools.pretrain import RESULT
+from tools.pretrain import RESULT, rules_of
 from tools.runs.forecast_trading import traded
 from tools.runs.stages import pretrained_encoder
 
-SHARED = ("panel", "split", "label", "portfolio", "costs", "price_limit")
+SHARED = ("panel", "split", "label", "portfolio", "costs", "price_limit", "delisting_return")
 """What runs must have in common for their forecasts to answer the same question."""
 REPORT = "report.html"
 _SEED = re.compile(r"_seed_(\d+)$")
@@ -79,6 +81,9 @@ def compare_encoders(folders: Sequence[Path], target: Path, reference: str | Non
     names = [base_name(folder.name) for folder in folders]
     refuse_unknown(reference, names)
     panel, shared = Panel.load(experiments[0].panel), experiments[0]
+    question, command = Question.of(shared.panel, panel, shared.split), new_command()
+    for one in experiments:
+        question.enter("compare", "test", one.name, to_data(one), (one.seed,), command)
     returns = replace(shared.label, transform=None).compute(panel)
     judged = [judge(folder, one, panel, returns) for folder, one in zip(folders, experiments, strict=True)]
     forecasters = [
@@ -90,8 +95,7 @@ def compare_encoders(folders: Sequence[Path], target: Path, reference: str | Non
         ("panel", f"{shared.panel}, {len(panel.assets)} assets"),
         *((part, " to ".join(getattr(shared.split, part))) for part in ("train", "valid", "test")),
         ("label", f"{shared.label.fill}, {shared.label.horizon} day(s)"),
-        ("costs", json.dumps(to_data(shared.costs))),
-        ("price limit", "none" if shared.price_limit is None else f"{shared.price_limit:.0%}"),
+        *terms(rules_of(shared, panel)),
         ("runs", ", ".join(str(folder) for folder in folders)),
     )
     write_text(target / REPORT, report(title, result, forecasters, facts))
@@ -108,9 +112,10 @@ def judge(folder: Path, experiment: Pretrain, panel: Panel, returns: Any) -> See
     start = int(panel.dates.searchsorted(record.dates[0]))
     parts = {name: slice(start + rows.start, start + rows.stop) for name, rows in record.parts.items()}
     metrics = read_json(folder / RESULT)
-    trading = (experiment.label.fill, experiment.costs, experiment.price_limit)
+    terms_of_trade = rules_of(experiment, panel)
+    trading = (terms_of_trade.costs, terms_of_trade.price_limit, forecasts.mean, parts["test"])
     paths = {
-        kind: traded(panel, trading[0], rule, *trading[1:], forecasts.mean, parts["test"])
+        kind: traded(panel, experiment.label.fill, rule, *trading, terms_of_trade.delisting_return)
         for kind, rule in (("top-k drop-n", experiment.portfolio), ("long-short", LongShortQuantiles()))
     }
     return SeedForecast(

@@ -8,9 +8,10 @@ from configs.schema.evaluate import Evaluate
 from evaluation.formats import number, percent
 from evaluation.policy_comparison import REFERENCES
 from market.storage.array_file import read_json
+from pipeline.trial_count import METRICS
 from tools.console import within
 from tools.evaluate import evaluate
-from tools.runs.trials import METRICS
+from tools.runs.trained import run_fingerprint
 
 
 def evaluated(folder: Path, settings: Evaluate, workdir: Path, overwrite: bool) -> dict[str, Any]:
@@ -20,8 +21,12 @@ def evaluated(folder: Path, settings: Evaluate, workdir: Path, overwrite: bool) 
         ValueError: It was evaluated without the index that `settings` name, and is not to be evaluated again.
     """
     target = workdir / "evaluate" / folder.name
-    if overwrite or not (target / METRICS).exists():
-        evaluate({folder.name: [folder]}, folder.name, settings, target, overwrite)
+    done = (target / METRICS).exists()
+    changed = done and read_json(target / METRICS).get("fingerprint") != run_fingerprint(folder)
+    if changed:
+        print(f"{folder} has changed since it was evaluated: its test days are looked at again, and that is counted")
+    if overwrite or changed or not done:
+        evaluate({folder.name: [folder]}, folder.name, settings, target, overwrite or changed)
     found: dict[str, Any] = read_json(target / METRICS)
     if settings.index is not None and index_of(found) is None:
         raise ValueError(

@@ -18,7 +18,16 @@ from evaluation.reports.policy import PolicyReport, Section, report
 from evaluation.verdict import reach_verdict
 from market.storage.array_file import atomic_write, write_json, write_text
 from tools.cli import progress
-from tools.runs.rollouts import Market, classical, hindsight, index_backtest, references, rules
+from tools.runs.rollouts import (
+    Market,
+    classical,
+    dividends_of,
+    hindsight,
+    index_backtest,
+    references,
+    rule_on_the_forecast,
+    rules,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +70,17 @@ def held(market: Market, entrants: Sequence[Entrant], settings: Evaluate) -> Pol
         pass
     index = None if settings.index is None else index_backtest(settings.index, settings.index_asset, market.tape)
     bound = hindsight(market) if settings.hindsight else None
-    return PolicyComparison(agents, tuple(policies), index, bound, by_cost)
+    rule = rule_on_the_forecast(market)
+    return PolicyComparison(
+        agents,
+        tuple(policies),
+        index,
+        bound,
+        by_cost,
+        None if index is None else settings.index_return,
+        None if rule is None else rule.name,
+        dividends_of(market),
+    )
 
 
 def chapter(
@@ -75,7 +94,7 @@ def chapter(
         entrants: Trained runs.
         settings: How to judge.
         known: What else ``metrics.json`` says, such as the prediction measures.
-        tried: `tools.runs.trials.Trials` beside the entrants.
+        tried: `pipeline.trial_count.TrialCount` beside the entrants.
     """
     contest = held(market, entrants, settings)
     metrics = measured(contest, tried.sharpes, settings.seed) | known
