@@ -30,7 +30,7 @@ from evaluation.outcomes import CONFIDENT, SIGNIFICANT, outcome
 from evaluation.plausibility import suspicions
 from evaluation.statements import Statement
 
-__all__ = ["Verdict", "Statement", "finding", "limits", "outcome"]
+__all__ = ["Statement", "Verdict", "limits", "outcome", "reach_verdict"]
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def reach_verdict(metrics: Mapping[str, Any], agent: str) -> Verdict:
     """Returns what the content of ``metrics.json`` says of `agent`; see the rules above.
 
     Args:
-        metrics: What `evaluation.policy_comparison.measured` returned, and where known ``test`` (prediction measures), ``audit``,
-            ``fit_end``, ``listing`` and ``looks``.
+        metrics: What `evaluation.policy_comparison.measured` returned, and where known ``test`` (prediction measures),
+            ``audit``, ``fit_end``, ``listing`` and ``looks``.
         agent: Name under ``comparisons``.
     """
     against = {name: outcome(metrics, agent, name) for name in metrics["comparisons"][agent]}

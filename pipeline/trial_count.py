@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from market.artifacts import CONFIG, METRICS
 from market.ledger import Ledger, Look, Part, config_hash, month_hashes, new_command
 from market.panel import Panel
 from market.splits import Split
 from market.storage.array_file import read_json
+from pipeline.run_directory import evaluate_folder
 
-METRICS = "metrics.json"
 AGENTS = ("train", "evaluate")
 """Stages whose looks are at one market; the others are at all of a panel's assets."""
 
@@ -94,7 +95,7 @@ def other_trials(question: Question, reported: Sequence[Path], deleted: int = 0)
         reported: Run directories.
         deleted: Trainings that are known to have been tried and left no trace.
     """
-    own = {(folder.name, config_hash(read_json(folder / "config.json"))) for folder in reported}
+    own = {(folder.name, config_hash(read_json(folder / CONFIG))) for folder in reported}
     found: dict[tuple[str, str, int], float | None] = {}
     for look in question.looks:
         if look.trial[:2] not in own:
@@ -115,13 +116,13 @@ def _in_folder(question: Question, folder: Path) -> dict[tuple[str, str, int], f
     """The trainings of every run in `folder` on the same panel file and asset; ``seed_<k>`` is one, finished or not."""
     found: dict[tuple[str, str, int], float | None] = {}
     for run in sorted(folder.iterdir()):
-        if not (run / "config.json").exists():
+        if not (run / CONFIG).exists():
             continue
-        data = read_json(run / "config.json")
+        data = read_json(run / CONFIG)
         same = Path(data.get("panel", "")).resolve() == question.panel.resolve()
         if not same or data.get("asset") != question.asset:
             continue
-        known = _known_sharpes(folder.parent / "evaluate" / run.name / METRICS)
+        known = _known_sharpes(evaluate_folder(folder.parent, run.name) / METRICS)
         for seed in sorted(run.glob("seed_*")):
             if seed.is_dir():
                 trial = (run.name, config_hash(data), int(seed.name.removeprefix("seed_")))

@@ -31,6 +31,7 @@ from encoders.training.tensorboard import PretrainLogger
 from encoders.training.validation import Evaluator, Losses, codebook_health
 from evaluation.prediction import MIN_ASSETS
 from market.arrays import IntArray
+from market.artifacts import HISTORY
 from market.storage.array_file import write_text
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ COLLAPSED = 0.1  # share of codes in use below which a codebook deserves a warni
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """What a run is made of, apart from the device.
+    """Parts of a pretraining run, apart from the device.
 
     Attributes:
         encoder: Builds the encoder.
@@ -160,7 +161,7 @@ class _Run:
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """What a continuation must have in common with the run."""
+        """Settings that a continuation must share with the run."""
         return {
             "seed": self.experiment.seed,
             "optim": asdict(self.optim),
@@ -284,7 +285,7 @@ def score(valid: Mapping[str, Any], metric: str) -> float | None:
 
 
 def _write_history(directory: Path, history: Sequence[Mapping[str, Any]]) -> None:
-    write_text(directory / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
+    write_text(directory / HISTORY, "".join(json.dumps(line) + "\n" for line in history))
 
 
 def averaged(encoder: nn.Module, decay: float) -> AveragedModel:

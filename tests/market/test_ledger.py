@@ -45,7 +45,7 @@ def test_a_damaged_line_is_named(tmp_path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_refused_with_the_remedy(tmp_path) -> None:
-    with pytest.raises(ValueError, match="cannot be written.*make the folder writable"):
+    with pytest.raises(ValueError, match=r"cannot be written.*make the folder writable"):
         Ledger(tmp_path / "missing" / FILE).enter([look()])
 
 
