@@ -1,7 +1,7 @@
 """Measures that are smooth functions of means, such as the Sharpe ratio: the form that studentised intervals need.
 
 The mean and the root mean square of the losses decide the Sortino ratio, the mean logarithm the growth of wealth, and
-so on. `FORMS` holds this form for the measures of `evaluation.performance` that have one; depths of drawdowns have none.
+so on. `FORMS` holds this form for the measures of `evaluation.performance` that have one; drawdowns have none.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ class Form:
     measure: Callable[[FloatArray, int], FloatArray] = lambda value, n_days: value
 
     def gradient(self, means: FloatArray, scale: FloatArray, n_days: int) -> FloatArray:
-        """Returns the derivatives ``[..., C]`` of the measure at `means` ``[..., C]``; `scale` ``[C]`` sizes the step."""
+        """Returns the derivatives ``[..., C]`` of the value at `means` ``[..., C]``; `scale` ``[C]`` sizes the step."""
         sides = []
         for column in range(len(scale)):
             step = np.zeros(len(scale))

@@ -1,9 +1,9 @@
 """Performance of a series of returns: growth, risk, drawdown, and how it compares with a benchmark.
 
-Every measure takes net simple returns ``[T]`` of equal periods, by default days of which a year has 252, and starts from
-a wealth of 1, which drawdowns include. A measure that is undefined (a ratio to zero, the standard deviation of one day)
-is NaN; the dictionaries hold None instead. One return that is not finite makes every measure NaN, since what the wealth
-was worth afterwards is unknown. Formulas equal those of empyrical.
+Every measure takes net simple returns ``[T]`` of equal periods, by default days of which a year has 252, and starts
+from a wealth of 1, which drawdowns include. A measure that is undefined (a ratio to zero, the standard deviation of one
+day) is NaN; the dictionaries hold None instead. One return that is not finite makes every measure NaN, since what the
+wealth was worth afterwards is unknown. Formulas equal those of empyrical.
 """
 
 from typing import Any

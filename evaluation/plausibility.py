@@ -39,10 +39,10 @@ def suspicions(metrics: Mapping[str, Any], agent: str) -> list[str]:
             metrics.get("n_assets", 1), one["turnover"] or 0.0, one["n_days"], one.get("periods_per_year", 252.0)
         )
         if one["sharpe"] is not None and one["sharpe"] > bound:
+            whose = "its Sharpe ratio is" if name == agent else f"{display_name(name)} has a Sharpe ratio of"
             reasons.append(
-                f"{'its' if name == agent else display_name(name) + ' has a'} Sharpe ratio {'is ' if name == agent else 'of '}"
-                f"{number(one['sharpe'])}, where {number(bound)} is the most to be believed for its turnover and "
-                "universe"
+                f"{whose} {number(one['sharpe'])}, where {number(bound)} is the most to be believed for its turnover "
+                "and universe"
             )
     test = metrics.get("test") or {}
     if test.get("suspicious"):

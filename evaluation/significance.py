@@ -219,8 +219,8 @@ def deflated_sharpe(
     strategies it exceeds 0.95 in about one of twenty searches, whatever share of the other results is known
     (`benchmarks/coverage.py`). None where the Sharpe ratio of `returns` is undefined.
 
-    Trials without skill differ by chance alone with a variance of ``1 / (T - 1)`` in daily units. Where the known ones, the
-    reported one left out, differ by more, their variance is taken: they may come from shorter or wilder series, or
+    Trials without skill differ by chance alone with a variance of ``1 / (T - 1)`` in daily units. Where the known
+    ones, the reported one left out, differ by more, their variance is taken: they may come from shorter series, or
     from configurations that truly differ. Bailey and Lopez de Prado compare with the *expected* best
     (`expected_best_sharpe`); here the whole distribution of the best counts, since with a hundred trials it varies less
     than a single result does, and theirs then finds less of what is real.

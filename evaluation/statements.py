@@ -38,7 +38,8 @@ def growth(metrics: Metrics, agent: str) -> Statement:
     ]
     sharpe, loss = with_interval(own["sharpe"], own["sharpe_ci"]), percent(-own["max_drawdown"], 0)
     text = (
-        f"Over {own['n_days']:,} trading days, after costs, {display_name(agent)} turned 1.00 into {own['final_wealth']:.2f} "
+        f"Over {own['n_days']:,} trading days, after costs, {display_name(agent)} turned 1.00 into "
+        f"{own['final_wealth']:.2f} "
         f"({percent(own['annual_return'])} a year, Sharpe ratio {sharpe}, deepest loss {loss})"
         + (f"; {', '.join(others)}." if others else ".")
     )
@@ -110,12 +111,12 @@ def years(metrics: Metrics, agent: str) -> Statement | None:
 
 
 def costs(metrics: Metrics, agent: str) -> Statement | None:
-    """Returns at which costs the agent's Sharpe ratio is above that of its first reference; None where none was tried."""
+    """Returns at which costs the agent's Sharpe ratio is above that of its first reference; None where unknown."""
     table = metrics["cost_sensitivity"]
     references = [name for name in metrics["comparisons"][agent] if name in table]
     if agent not in table or not references:
         return None
-    name = references[0]
+    name, rival = references[0], display_name(references[0])
     ahead = [
         points
         for points, one in table[agent].items()
@@ -123,9 +124,9 @@ def costs(metrics: Metrics, agent: str) -> Statement | None:
     ]
     tried = list(table[agent])
     if not ahead:
-        text = f"Its Sharpe ratio is not above that of {display_name(name)} at any cost tried, even at {tried[0]} basis points."
+        text = f"Its Sharpe ratio is not above that of {rival} at any cost tried, even at {tried[0]} basis points."
     elif len(ahead) == len(tried):
-        text = f"Its Sharpe ratio stays above that of {display_name(name)} at every cost tried, up to {tried[-1]} basis points."
+        text = f"Its Sharpe ratio stays above that of {rival} at every cost tried, up to {tried[-1]} basis points."
     else:
         points = " and ".join(filter(None, (", ".join(ahead[:-1]), ahead[-1])))
         text = f"Its Sharpe ratio is above that of {display_name(name)} only at costs of {points} basis points."
@@ -189,8 +190,8 @@ def index(metrics: Metrics) -> Statement | None:
     if metrics.get("index_return") != "price":
         return None
     text = (
-        "The index is a price index: it leaves out dividends, which policies on adjusted prices earn. That alone is one "
-        "to three percent a year in their favour"
+        "The index is a price index: it leaves out dividends, which policies on adjusted prices earn. That alone is "
+        "one to three percent a year in their favour"
     )
     priced = any("price_return" in found for table in metrics["comparisons"].values() for found in table.values())
     text += (

@@ -140,8 +140,9 @@ class Panel:
         """Builds a panel from a long frame: one row per date and symbol.
 
         An asset is listed from its first to its last day with a close. It is tradable where it has a close and its
-        volume is not zero, unless its volume is zero or unknown on every day (currencies, indices). Columns ``listed`` and ``tradable``, if given, narrow both. A row that is
-        absent is a listed day without a bar: its values are NaN and it is not tradable.
+        volume is not zero, unless its volume is zero or unknown on every day (currencies, indices). Columns ``listed``
+        and ``tradable``, if given, narrow both. A row that is absent is a listed day without a bar: its values are NaN
+        and it is not tradable.
 
         Args:
             frame: Columns ``date``, ``symbol``, ``close`` and any other numeric ones, in any row order. Columns of

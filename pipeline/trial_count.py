@@ -1,4 +1,4 @@
-"""How much was tried before a result was reported, and how often test days were looked at: the ledger, read and written.
+"""The number of trials behind a result, and of looks at its test days: the ledger, read and written.
 
 What lies in the same working directory and was trained before there were ledgers counts as well.
 """

@@ -92,7 +92,7 @@ def _evidence(page: Page, chapter: Section) -> None:
     for name in chapter.contest.agents:
         found = reach_verdict(chapter.metrics, name)
         sentences = "".join(
-            f'<li>{html.escape(one.text)} <span class="quiet">[{html.escape(one.table)}: {html.escape(one.row)}]</span></li>'
+            f'<li>{html.escape(one.text)} <span class="quiet">[{html.escape(f"{one.table}: {one.row}")}]</span></li>'
             for one in found.statements
         )
         head = f"{html.escape(display_name(name))}: {found.word}."
@@ -209,7 +209,8 @@ def _method(page: Page) -> None:
         "Decisions are taken after a close and filled as the configuration says; every cost is booked when it is paid. "
         "Years have as many bars as stated above. Intervals: studentised block bootstrap, 1,000 draws; in simulations "
         "they hold the truth in 93 to 96 of 100 cases, in about 90 where returns are wild in clusters and the Sharpe "
-        "ratio is near 2. Paired differences draw the same days of both policies. SPA: Hansen's test that no policy beats the reference, over all policies and agents. "
+        "ratio is near 2. Paired differences draw the same days of both policies. SPA: Hansen's test that no policy "
+        "beats the reference, over all policies and agents. "
         "Deflated: probability that the best of as many training runs without skill would have shown less. "
         "An agent with several seeds is shown as one account that gives each seed an equal part of the money. Policies "
         "in italics cheat and bound what was possible.",

@@ -44,7 +44,7 @@ def headline_table(metrics: Mapping[str, Any]) -> str:
                 "calmar",
                 "sortino",
                 "final_wealth",
-            )  # fmt: skip
+            )
         }
         rows.append(
             (
