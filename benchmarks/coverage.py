@@ -17,9 +17,9 @@ from rich.table import Table
 from scipy import signal
 
 from evaluation.bootstrap import bootstrap_interval, overlapping_block
+from evaluation.deflation import deflated_sharpe
 from evaluation.performance import sharpe_ratio
 from evaluation.prediction import newey_west_t
-from evaluation.significance import deflated_sharpe
 from market.arrays import FloatArray
 
 YEAR = 252

@@ -59,19 +59,11 @@ def evaluate(
                 f"{folder / METRICS}: the test days have been evaluated; --overwrite looks at them again and says so"
             )
         opened = {group: [open_run(path) for path in paths] for group, paths in groups.items()}
-        for found in opened.values():
-            _refuse_other_markets(found)
-        looks = max([looks, *(question_of(found[0].experiment).test_looks() for found in opened.values())])
-        command = new_command()
-        for one in (one for found in opened.values() for one in found):
-            _enter_look(one, command)
-        chapters = tuple(
-            _chapter(group, found, settings, looks + 1, labels, observer) for group, found in opened.items()
-        )
+        looks, command = _enter_looks(opened, looks)
+        chapters = tuple(_chapter(group, found, settings, looks, labels, observer) for group, found in opened.items())
         study = _study(title or name, [one for found in opened.values() for one in found], chapters)
         _write(study, folder)
-        for section, found in zip(chapters, opened.values(), strict=True):
-            _enter_results(section, found, command)
+        _enter_results(chapters, opened, command)
     result = EvaluateResult(folder, study)
     observer.finished(result)
     return result
@@ -101,19 +93,26 @@ def _chapter(
     return measure_contest(title, contest, settings, description, tried)
 
 
-def _enter_look(one: TrainedRun, command: str) -> None:
-    """Counts a look of a run at its test days, before it looks."""
-    question_of(one.experiment).enter(
-        "evaluate", "test", one.folder.name, read_json(one.folder / CONFIG), one.experiment.seeds, command
-    )
+def _enter_looks(groups: Mapping[str, Sequence[TrainedRun]], known: int) -> tuple[int, str]:
+    """Counts this look at the test days before it is taken; returns the number of looks with it, and its name."""
+    for runs in groups.values():
+        _refuse_other_markets(runs)
+    looks = max([known, *(question_of(runs[0].experiment).test_looks() for runs in groups.values())])
+    command = new_command()
+    for one in (one for runs in groups.values() for one in runs):
+        config, seeds = read_json(one.folder / CONFIG), one.experiment.seeds
+        question_of(one.experiment).enter("evaluate", "test", one.folder.name, config, seeds, command)
+    return looks + 1, command
 
 
-def _enter_results(section: Section, runs: Sequence[TrainedRun], command: str) -> None:
+def _enter_results(chapters: Sequence[Section], groups: Mapping[str, Sequence[TrainedRun]], command: str) -> None:
     """Notes the Sharpe ratio of each training on the test days, for the evaluations of other runs."""
-    for one, name in zip(runs, section.contest.agents, strict=True):
-        seeds = section.metrics["performance"][name]["seeds"]
-        sharpes = {seed: seeds[f"seed_{seed}"]["sharpe"] for seed in one.experiment.seeds}
-        question_of(one.experiment).enter_sharpes(one.folder.name, read_json(one.folder / CONFIG), sharpes, command)
+    for section, runs in zip(chapters, groups.values(), strict=True):
+        for one, name in zip(runs, section.contest.agents, strict=True):
+            found = section.metrics["performance"][name]["seeds"]
+            sharpes = {seed: found[f"seed_{seed}"]["sharpe"] for seed in one.experiment.seeds}
+            config = read_json(one.folder / CONFIG)
+            question_of(one.experiment).enter_sharpes(one.folder.name, config, sharpes, command)
 
 
 def _study(title: str, runs: Sequence[TrainedRun], chapters: tuple[Section, ...]) -> PolicyReport:

@@ -7,18 +7,20 @@ from scipy import stats
 
 from benchmarks.coverage import passing
 from evaluation.bootstrap import bootstrap_interval
+from evaluation.deflation import (
+    deflated_sharpe,
+    expected_best_sharpe,
+    probabilistic_sharpe,
+    sharpe_probability,
+    trial_variance,
+)
 from evaluation.performance import annual_return, sharpe_ratio
 from evaluation.significance import (
     compare,
-    deflated_sharpe,
-    expected_best_sharpe,
     intervals,
     over_seeds,
-    probabilistic_sharpe,
-    sharpe_probability,
     significance,
     superior_predictive_ability,
-    trial_variance,
 )
 
 

@@ -82,7 +82,7 @@ def test_runs_of_before_there_were_ledgers_count_by_their_folders(question, tmp_
 
 
 def test_trials_enter_the_deflated_sharpe_ratio() -> None:
-    from evaluation.significance import deflated_sharpe
+    from evaluation.deflation import deflated_sharpe
 
     returns = 0.01 * (np.random.default_rng(0).normal(size=756) + 0.12)
     sharpe = returns.mean() / returns.std(ddof=1) * np.sqrt(252)
