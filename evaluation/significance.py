@@ -31,6 +31,17 @@ from evaluation.deflation import (
     sharpe_probability,
     trial_variance,
 )
+from evaluation.moments import Form, difference, form_of
+from evaluation.performance import (
+    DAYS_PER_YEAR,
+    annual_return,
+    annual_volatility,
+    calmar_ratio,
+    final_wealth,
+    max_drawdown,
+    sharpe_ratio,
+    sortino_ratio,
+)
 from market.arrays import FloatArray
 
 __all__ = [
