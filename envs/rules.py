@@ -11,8 +11,9 @@ from typing import Any
 
 from envs.costs import Costs
 from market.fills import Fill, check_fill
+from market.states import RULES
 
-RECORDED = "market_rules"
+RECORDED = RULES
 """Where the header of a panel or of states names its rules."""
 
 
