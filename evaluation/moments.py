@@ -77,7 +77,8 @@ def _volatility(periods: float) -> Form:
 
 def _sharpe(periods: float) -> Form:
     def value(means: FloatArray, n_days: int) -> FloatArray:
-        return np.sqrt(periods) * _over(means[..., 0], np.sqrt(_variance(means, n_days)))
+        ratio: FloatArray = np.sqrt(periods) * _over(means[..., 0], np.sqrt(_variance(means, n_days)))
+        return ratio
 
     return Form(_squares, value)
 
@@ -87,7 +88,8 @@ def _sortino(periods: float) -> Form:
         return np.stack([series, np.square(np.minimum(series, 0))], axis=1)
 
     def value(means: FloatArray, n_days: int) -> FloatArray:
-        return np.sqrt(periods) * _over(means[..., 0], np.sqrt(np.maximum(means[..., 1], 0)))
+        ratio: FloatArray = np.sqrt(periods) * _over(means[..., 0], np.sqrt(np.maximum(means[..., 1], 0)))
+        return ratio
 
     return Form(columns, value)
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from evaluation.backtest import Backtest
 from evaluation.performance import annual_return, performance, relative_performance, sharpe_ratio, yearly_performance
-from evaluation.significance import compare, over_seeds, significance, superior_predictive_ability
+from evaluation.significance import Measure, compare, over_seeds, significance, superior_predictive_ability
 from market.arrays import FloatArray
 
-COMPARED = {"sharpe": sharpe_ratio, "annual_return": annual_return}
+COMPARED: Mapping[str, Measure] = {"sharpe": sharpe_ratio, "annual_return": annual_return}
 REFERENCES = ("buy_and_hold", "equal_weight")
 """Classical policies that an agent has to beat to be worth its trouble."""
 
@@ -175,8 +175,7 @@ def _compared(contest: PolicyComparison, path: Backtest, reference: Backtest, se
         name: compare(path.returns, reference.returns, measure, seed=seed, periods_per_year=periods)
         for name, measure in COMPARED.items()
     }
-    priced = contest.index_return != "total" and reference is contest.index and contest.dividends is not None
-    if priced:
+    if contest.dividends is not None and contest.index_return != "total" and reference is contest.index:
         bare = path.returns - dividend_income(path, contest.dividends)
         found["price_return"] = compare(bare, reference.returns, seed=seed, periods_per_year=periods)
     return {

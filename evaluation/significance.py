@@ -47,6 +47,7 @@ from market.arrays import FloatArray
 __all__ = [
     "MEASURES",
     "Comparison",
+    "Measure",
     "compare",
     "deflated_sharpe",
     "expected_best_sharpe",

@@ -119,7 +119,7 @@ def volume_informs(volume: AnyFloatArray) -> BoolArray:
 
     Currencies and indices come with a volume of 0 on every day, which says nothing.
     """
-    informs: BoolArray = (volume > 0).any(axis=0)
+    informs: BoolArray = np.asarray((volume > 0).any(axis=0), dtype=np.bool_)
     return informs
 
 

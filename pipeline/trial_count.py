@@ -103,7 +103,8 @@ def other_trials(question: Question, reported: Sequence[Path], deleted: int = 0)
     for trial, sharpe in _in_folder(question, reported[0].parent).items():
         if trial[:2] not in own:
             found.setdefault(trial, sharpe)
-    return TrialCount([None] * deleted + list(found.values()), len({trial[:2] for trial in found}))
+    gone: list[float | None] = [None] * deleted
+    return TrialCount([*gone, *found.values()], len({trial[:2] for trial in found}))
 
 
 def looks_so_far(folder: Path) -> int:

@@ -104,7 +104,7 @@ def comparison_table(metrics: Mapping[str, Any], agent: str) -> str:
     return table(columns, rows)
 
 
-def _prices_row(name: str, found: Mapping[str, Any]) -> tuple[str, ...]:
+def _prices_row(name: str, found: Mapping[str, Any]) -> tuple[str, str, str, str, str, str, str]:
     """The row of an agent without its dividends against a price index."""
     low, high = found["ci"] if found["ci"] is not None else (0.0, 0.0)
     decided = "beats" if low > 0 else "loses" if high < 0 else "undecided"
