@@ -32,6 +32,7 @@ CONFIDENCE = 0.95
 WIDER = 2.0  # blocks of studentised draws are longer than the rule's by this: errors come from within blocks
 FEWEST_BLOCKS = 8
 FEWEST_OVERLAPPING = 5  # blocks where the overlap of labels asks for long ones
+DEGENERATE = 1e-6  # a draw whose error is this small beside that of the series has hit days without movement alone
 CHUNK = 2**22  # numbers held at once
 
 
@@ -122,7 +123,7 @@ def studentised_draws(
     per_chunk = max(1, CHUNK // blocks[0].size // count)
     for start in range(0, n_draws, per_chunk):
         starts = generator.integers(0, days, (min(per_chunk, n_draws - start), count))
-        parts.append(_distances(form, means, scale, value, blocks, starts))
+        parts.append(_distances(form, means, scale, value, blocks, starts, DEGENERATE * error))
     distances = np.concatenate(parts)
     known = distances[np.isfinite(distances)]
     return StudentisedDraws(value, error, known) if 2 * len(known) >= n_draws else None
@@ -217,9 +218,15 @@ def _block_means(centred: FloatArray, block: int) -> FloatArray:
 
 
 def _distances(
-    form: Form, means: FloatArray, scale: FloatArray, value: float, blocks: FloatArray, starts: IntArray
+    form: Form,
+    means: FloatArray,
+    scale: FloatArray,
+    value: float,
+    blocks: FloatArray,
+    starts: IntArray,
+    least_error: float,
 ) -> FloatArray:
-    """Distance of each draw ``[S]`` from the value in its own standard errors; NaN where it has none."""
+    """Distance of each draw ``[S]`` from the value in its own standard errors; NaN where those are below the least."""
     days, count = len(blocks), starts.shape[1]
     drawn = blocks[starts]  # [S, K, C]
     shift = drawn.mean(axis=1)
@@ -227,5 +234,5 @@ def _distances(
     within = np.einsum("skc,sc->sk", drawn - shift[:, None], slopes)
     errors = np.sqrt(np.square(within).sum(axis=1) / (count - 1) / count)
     gaps = form.value(means + shift, days) - value
-    distances: FloatArray = np.divide(gaps, errors, out=np.full(len(gaps), np.nan), where=errors > 0)
+    distances: FloatArray = np.divide(gaps, errors, out=np.full(len(gaps), np.nan), where=errors > least_error)
     return distances

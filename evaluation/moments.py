@@ -14,6 +14,7 @@ from evaluation import performance
 from market.arrays import FloatArray
 
 STEP = 1e-4  # of a column's standard deviation, for gradients by central differences
+LARGEST_LOGARITHM = 100.0
 RUINED = 1e-12  # a growth factor below this counts as this, so that its logarithm exists
 
 
@@ -72,7 +73,7 @@ def _volatility(periods: float) -> Form:
         variance = _variance(means, n_days)
         return np.log(np.where(variance > 0, variance, np.nan)) / 2
 
-    return Form(_squares, value, lambda value, n_days: np.sqrt(periods) * np.exp(value))
+    return Form(_squares, value, lambda value, n_days: np.sqrt(periods) * np.exp(_bounded(value)))
 
 
 def _sharpe(periods: float) -> Form:
@@ -95,15 +96,15 @@ def _sortino(periods: float) -> Form:
 
 
 def _annual_return(periods: float) -> Form:
-    return Form(_logarithms, _first, lambda value, n_days: np.expm1(periods * value))
+    return Form(_logarithms, _first, lambda value, n_days: np.expm1(_bounded(periods * value)))
 
 
 def _cumulative_return(periods: float) -> Form:
-    return Form(_logarithms, _first, lambda value, n_days: np.expm1(n_days * value))
+    return Form(_logarithms, _first, lambda value, n_days: np.expm1(_bounded(n_days * value)))
 
 
 def _final_wealth(periods: float) -> Form:
-    return Form(_logarithms, _first, lambda value, n_days: np.exp(n_days * value))
+    return Form(_logarithms, _first, lambda value, n_days: np.exp(_bounded(n_days * value)))
 
 
 FORMS: Mapping[Callable[..., Any], Callable[[float], Form]] = {
@@ -120,6 +121,12 @@ FORMS: Mapping[Callable[..., Any], Callable[[float], Form]] = {
 
 def _first(means: FloatArray, n_days: int) -> FloatArray:
     return means[..., 0]
+
+
+def _bounded(logarithm: FloatArray) -> FloatArray:
+    """Keeps a logarithm within what a number can hold: bounds of intervals of a few wild days go anywhere."""
+    bounded: FloatArray = np.clip(logarithm, -LARGEST_LOGARITHM, LARGEST_LOGARITHM)
+    return bounded
 
 
 def _squares(series: FloatArray) -> FloatArray:

@@ -133,7 +133,7 @@ def _masks(
     tradable = observed.copy()
     if "volume" in names:
         volume = values[:, :, names.index("volume")]
-        tradable &= (volume != 0) | ~volume_informs(volume)
+        tradable &= np.where(volume_informs(volume), volume != 0, True)
     for name, mask in (("listed", listed), ("tradable", tradable)):
         if name in frame.columns:
             if not frame[name].isin([True, False]).all():

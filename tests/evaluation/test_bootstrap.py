@@ -129,6 +129,16 @@ def test_the_interval_of_a_sharpe_ratio_covers_under_dependence(law, years):
     assert found >= 0.90  # 0.93 to 0.96 over many series, see benchmarks.coverage
 
 
+@pytest.mark.parametrize("moves", [1, 3, 10])
+@pytest.mark.parametrize("days", [20, 39, 400])
+def test_a_series_that_hardly_moves_has_a_sane_interval_or_none(moves, days):
+    series = np.zeros(days)
+    series[np.linspace(0, days - 1, moves).astype(int)] = 0.3
+    for measure in (sharpe_ratio, annual_return, annual_volatility, sortino_ratio, final_wealth, np.mean):
+        found = bootstrap_interval(measure, series)
+        assert found is None or (np.isfinite(found).all() and found[0] <= found[1])
+
+
 def test_a_series_with_a_hole_is_refused():
     series = np.random.default_rng(0).normal(size=50)
     series[7] = np.nan
