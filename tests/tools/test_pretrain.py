@@ -26,7 +26,7 @@ from agents.baselines.simple import TopKDropN
 from configs.schema.pretrain import Pretrain
 from encoders.training.optim import Optim
 from encoders.storm.model import Storm
-from encoders.storm.branches import Sizes
+from encoders.storm.branches import StormSizes
 from market.features import Formulas
 from market.features.table import Feature
 from market.splits import Split
@@ -37,7 +37,7 @@ experiment = Pretrain(
     encoder=Storm(
         lookback=8,
         codebook_size=8,
-        sizes=Sizes(dim=8, depth=1, decoder_depth=1, heads=2, asset_state=4, market_state=4),
+        sizes=StormSizes(dim=8, depth=1, decoder_depth=1, heads=2, asset_state=4, market_state=4),
     ),
     features=Formulas((Feature("move", "close / delay(close, 1) - 1"), Feature("range", "high / low - 1"))),
     split=Split(
@@ -81,7 +81,7 @@ def test_from_prices_to_audited_states_and_on(config: Path, market: Panel, capsy
     assert {path.name for path in run.iterdir()} == names
     shown = capsys.readouterr().out
     assert "rank_ic" in shown
-    assert "test" not in shown.replace("pytest", ""), "test days are looked at by evaluation alone"
+    assert " test " not in shown, "test days are looked at by evaluation alone"
     metrics = json.loads((run / "metrics.json").read_text())
     assert "test" not in metrics
     traded = metrics["valid"]["portfolio"]
@@ -149,7 +149,6 @@ def test_a_run_killed_by_the_system_ends_as_if_it_had_not_been(config: Path) -> 
         assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
 
 
-@pytest.mark.slow
 def test_the_test_days_are_judged_where_asked_and_counted_beside_the_panel(config: Path) -> None:
     ledger = Ledger.beside(config.parent / "panel.safetensors")
     before = len(ledger.looks())
@@ -164,6 +163,7 @@ def test_the_test_days_are_judged_where_asked_and_counted_beside_the_panel(confi
     assert sum(one.part == "test" for one in ledger.looks()) == tests + 1
 
 
+@pytest.mark.slow
 def test_it_runs_as_a_file_too_and_a_mistake_is_one_line(config: Path) -> None:
     tool = [sys.executable, str(ROOT / "tools" / "pretrain.py"), *command(config, "work", "--panel", "nowhere")]
     done = subprocess.run(tool, capture_output=True, text=True, check=False)
