@@ -63,9 +63,11 @@ def compute_fill_returns(panel: Panel, fill: Fill, price_limit: float | None, de
 def impact_scale(panel: Panel) -> FloatArray | None:
     """Returns ``volatility / sqrt(daily volume in money)`` of the trailing 20 days, ``[T, N]``, or None without volume.
 
+    A volume of zero on every day of every asset is none.
+
     Row ``t`` uses rows ``<= t``. Where an asset has no history yet, the day's largest known value stands in for it.
     """
-    if "volume" not in panel:
+    if "volume" not in panel or not (panel["volume"] > 0).any():
         return None
     marks = _marks(panel)
     returns = np.zeros_like(marks)

@@ -41,6 +41,7 @@ class Tape:
         impact_scale: ``[T, N]`` volatility over the root of daily traded money; None without volumes.
         lookback: Days of `frames` in one observation.
         fit_end: Last day that the states' encoder learnt from; None without states.
+        periods_per_year: Number of rows in a year.
     """
 
     dates: DateArray
@@ -60,6 +61,7 @@ class Tape:
     impact_scale: FloatArray | None
     lookback: int
     fit_end: np.datetime64 | None
+    periods_per_year: float = 252.0
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -165,6 +167,7 @@ class Tape:
             impact_scale=None if scale is None else np.ascontiguousarray(scale[rows]),
             lookback=lookback,
             fit_end=None if states is None else states.fit_end,
+            periods_per_year=panel.periods_per_year,
         )
 
     def only(self, asset: str) -> "Tape":

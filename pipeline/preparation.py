@@ -9,6 +9,7 @@ import pandas as pd
 from configs import files
 from configs.schema.prepare import Prepare
 from configs.values import to_data
+from envs.rules import RECORDED
 from evaluation.reports.panel import page, summarise
 from market.artifacts import PANEL, QUALITY
 from market.panel import Panel
@@ -103,7 +104,8 @@ def inspect_panel(path: str | Path, moves: int = 10, html: str | Path | None = N
 
 def made_by(experiment: Prepare, target: Path) -> bool:
     """Tells whether the panel at `target` names `experiment` as the config that made it."""
-    return bool(read_header(target)["source"].get("config") == to_data(experiment))
+    known = read_header(target)["source"].get("config")
+    return known is not None and {"market": None, **known} == to_data(experiment)  # older panels name no rules
 
 
 def _prepare(experiment: Prepare, folder: Path, overwrite: bool, read: Callable[[], pd.DataFrame]) -> PrepareResult:
@@ -124,7 +126,8 @@ def _prepare(experiment: Prepare, folder: Path, overwrite: bool, read: Callable[
     )
     files.write(experiment, folder)
     write_json(folder / QUALITY, quality.to_json())
-    replace(panel, source={**panel.source, "config": to_data(experiment)}).save(target)
+    rules = {} if experiment.market is None else {RECORDED: experiment.market.to_json()}
+    replace(panel, source={**panel.source, "config": to_data(experiment), **rules}).save(target)
     return PrepareResult(target, panel, quality)
 
 

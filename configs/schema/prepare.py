@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from configs.schema.names import check_folder_name
+from envs.rules import MarketRules
 from market.quality import Rules
 from market.sources import Source
 
@@ -28,6 +29,8 @@ class Prepare:
     """First day to keep (YYYY-MM-DD); None keeps all."""
     stop: str | None = None
     """Last day to keep (YYYY-MM-DD), inclusive; None keeps all."""
+    market: MarketRules | None = None
+    """How this market is traded; written into the panel, where later stages take over what they are not told."""
 
     def __post_init__(self) -> None:
         check_folder_name("Prepare", self.name)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from market.arrays import BoolArray, FloatArray
+from market.frames import volume_informs
 from market.panel import BARS, PRICES, Panel
 from market.quality import checks
 from market.quality.report import Findings, Report
@@ -214,7 +215,7 @@ def _mark_untradable(panel: Panel, stated: BoolArray, findings: Findings) -> Pan
     observed, volume = np.isfinite(panel["close"]) & panel.listed, _field_or_none(panel, "volume")
     findings.note_cells("halted", panel, observed & ~stated, "untradable")
     tradable = observed & stated
-    empty = np.zeros_like(observed) if volume is None else tradable & (volume == 0)
+    empty = np.zeros_like(observed) if volume is None else tradable & (volume == 0) & volume_informs(volume)
     bars = np.stack([_field(panel, name) for name in PRICES if name in panel.fields])
     stale = tradable & (checks.stale_run(bars, volume, observed) >= findings.rules.stale_days)
     for check, places in (("zero_volume", empty), ("stale", stale)):
