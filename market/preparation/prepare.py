@@ -89,8 +89,8 @@ def read_splits(path: str | Path) -> pd.DataFrame:
     if wrong:
         row = frame.iloc[wrong[0]]
         raise ValueError(
-            f"{path}: the ratio of {row['symbol']} on {row['date']} is '{row['ratio']}', expected new shares for one old "
-            "share, as 2 or 3:2"
+            f"{path}: the ratio of {row['symbol']} on {row['date']} is '{row['ratio']}', expected new shares for one "
+            "old share, as 2 or 3:2"
         )
     return frame.assign(ratio=ratios)[["symbol", "date", "ratio"]]
 

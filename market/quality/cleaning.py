@@ -127,7 +127,7 @@ def _mark_untradable(panel: Panel, stated: BoolArray, findings: Findings) -> Pan
 
 
 def _report_giants(panel: Panel, findings: Findings) -> None:
-    """Reports the returns beyond `max_jump` that are left, from one close or one open to the next, as they are marked."""
+    """Reports the returns beyond `max_jump` that are left, from one close or one open to the next, as marked."""
     limit = np.log(findings.rules.max_jump) - 1e-6
     places = np.zeros(panel.listed.shape, np.bool_)
     for fill in MOMENTS[: 2 if "open" in panel else 1]:  # the close, and the open

@@ -101,8 +101,8 @@ class SplitEvidence:
     def __str__(self) -> str:
         return (
             f"{ratio_name(self.ratio)} guessed, confidence {max(self.confidence, 0):.2f}; in shares of the limits: "
-            f"noise {self.size:.2f}, open {self.overnight:.2f}, close {self.session:.2f}, range {self.width:.2f}, volume "
-            f"{self.volume:.2f}; held {self.held} bars"
+            f"noise {self.size:.2f}, open {self.overnight:.2f}, close {self.session:.2f}, range {self.width:.2f}, "
+            f"volume {self.volume:.2f}; held {self.held} bars"
         )
 
 
