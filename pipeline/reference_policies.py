@@ -17,7 +17,7 @@ from evaluation.backtest import Backtest
 from evaluation.rollout import benchmark_backtest, rollout
 from market.arrays import FloatArray
 from market.dividends import dividend_returns
-from market.fills import marked_prices
+from market.fills import carried_forward
 from market.panel import Panel
 from market.states import MarketStates
 
@@ -118,7 +118,7 @@ def index_backtest(path: str | Path, asset: str | None, tape: Tape) -> Backtest:
     if asset is None and len(panel.assets) > 1:
         raise ValueError(f"{path}: holds {len(panel.assets)} assets; name the index with --index-asset")
     own = panel.select([name])
-    closes = marked_prices(own, "close")[:, 0]
+    closes = carried_forward(own["close"])[:, 0]
     row = np.searchsorted(own.dates, tape.dates, side="right") - 1
     if row[0] < 0 or not np.isfinite(closes[row]).all() or own.dates[-1] < tape.dates[-1]:
         raise ValueError(

@@ -20,7 +20,11 @@ class Prepare:
     rules: Rules = Rules()
     """What counts as dirt, and what is done about each kind."""
     adjust: bool = True
-    """Apply splits and dividends through adj_close where the source has one; keeps the quoted close as raw_close."""
+    """Apply dividends, through adj_close or a column dividend; splits are undone either way. Keeps raw_close."""
+    splits: str | None = None
+    """Table (CSV or Parquet: symbol, date, ratio) of splits that outranks what vendors say; None for none."""
+    keep_ragged_end: bool = False
+    """Keep last days on which a part of the assets has no bar yet, instead of ending with the last complete day."""
     membership: str | None = None
     """Table (CSV or Parquet: symbol, start, end) of point-in-time membership; None lists every asset with bars."""
     frequency: Literal["d", "w", "m", "q"] = "d"
