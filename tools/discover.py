@@ -1,4 +1,4 @@
-"""`python -m tools.discover --config configs/discover/synthetic.py`: factors discovered, judged, on one page."""
+"""`python -m tools.discover --config configs/discover/factor_market.py`: factors discovered, judged, on one page."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,8 @@ from configs.schema.pretrain import Pretrain
 from encoders.checkpoint import Checkpoint
 from encoders.data import FrozenEncoder
 from encoders.generative import GenerativeFactorModel as Explains
-from encoders.vae.model import VAE, SectorCondition
+from encoders.vae.model import VAE
+from encoders.vae.networks import SectorCondition
 from evaluation.factor_study import FactorStudy, ModelResult, ReferenceFactors, measured
 from evaluation.formats import number, percent
 from evaluation.reports.factors import report
