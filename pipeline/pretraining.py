@@ -8,8 +8,9 @@ from typing import Any
 
 from accelerate import PartialState
 
+from configs.paths import located
 from configs.schema.pretrain import Pretrain
-from configs.values import to_data
+from configs.values import to_data, upgraded
 from encoders import data as encoder_pipeline
 from encoders.training import loop as training
 from encoders.training.launch import init_distributed
@@ -48,6 +49,7 @@ def pretrain(
         ValueError: Another process works on the run, it is finished and neither to be overwritten nor reused, or it
             was started with another configuration.
     """
+    experiment = located(experiment, workdir)
     folder = pretrain_folder(workdir, experiment.name)
     if reuse and not overwrite and is_finished(folder, experiment, METRICS):
         result = PretrainResult(folder, read_json(folder / METRICS), fresh=False)
@@ -101,6 +103,6 @@ def _learn(experiment: Pretrain, folder: Path, test: bool) -> dict[str, Any]:
     backtest = portfolio_measures(data.panel, experiment.label.fill, experiment.portfolio, *terms)
     settings = to_data(experiment)
     run = training.Experiment(
-        experiment.encoder, data, experiment.optim, experiment.seed, settings, backtest, test=test
+        experiment.encoder, data, experiment.optim, experiment.seed, settings, backtest, test=test, upgraded=upgraded
     )
     return training.pretrain(run, folder)

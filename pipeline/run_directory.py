@@ -11,10 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from configs import files
-from configs.values import to_data
 from market.artifacts import CONFIG
-from market.storage.array_file import read_json
-from market.storage.json_diff import first_difference
 
 
 def data_folder(workdir: str | Path, name: str) -> Path:
@@ -109,7 +106,7 @@ def begin(folder: Path, experiment: Any, result: str, overwrite: bool) -> None:
         raise ValueError(f"{folder}: this run is finished; choose another --name, or --overwrite to run it again")
     record = folder / CONFIG
     if record.exists():
-        differing = first_difference(read_json(record), to_data(experiment))
+        differing = files.difference(record, experiment)
         if differing:
             raise ValueError(f"{folder}: started with {differing}; use the same, or --overwrite to start again")
     files.write(experiment, folder)
@@ -123,7 +120,7 @@ def is_finished(folder: Path, experiment: Any, result: str) -> bool:
     """
     if not (folder / result).exists():
         return False
-    differing = first_difference(read_json(folder / CONFIG), to_data(experiment))
+    differing = files.difference(folder / CONFIG, experiment)
     if differing:
         raise ValueError(f"{folder}: this run is finished, with {differing}; remove it or choose another name")
     return True

@@ -227,7 +227,8 @@ def codebook_size(states: str | None) -> int | None:
     config = Path(read_json(record)["run"]) / CONFIG
     if not config.exists():
         return None
-    size: int | None = getattr(load_json(config, Pretrain).encoder, "codebook_size", None)
+    encoder = load_json(config, Pretrain).encoder
+    size: int | None = getattr(getattr(encoder, "quantizer", None), "codebook_size", None)
     return size
 
 

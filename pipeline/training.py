@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from agents.training.loop import Task, train_agent
+from configs.paths import located
 from configs.schema.trade import Trade
-from configs.values import to_data
+from configs.values import to_data, upgraded
 from market.artifacts import TRAINING
 from market.storage.array_file import write_json
 from pipeline.control_markets import question_of, read_sources, tape_of
@@ -41,6 +42,7 @@ def train(
         ValueError: Another process works on the run, it is finished and neither to be overwritten nor reused, it was
             started with another configuration, or its states have not passed the audit.
     """
+    experiment = located(experiment, workdir)
     folder = trade_folder(workdir, experiment.name)
     if reuse and not overwrite and is_finished(folder, experiment, TRAINING):
         result = TrainResult(folder, (), fresh=False)
@@ -81,8 +83,9 @@ def _learn(experiment: Trade, folder: Path, overwrite: bool, device: str) -> lis
     task, settings = task_of(experiment), to_data(experiment)
     begin(folder, experiment, TRAINING, overwrite)
     question_of(experiment).enter("train", "valid", folder.name, settings, experiment.seeds)
+    how = (settings, device, upgraded)
     records = [
-        train_agent(experiment.agent, task, experiment.schedule, seed, seed_folder(folder, seed), settings, device)
+        train_agent(experiment.agent, task, experiment.schedule, seed, seed_folder(folder, seed), *how)
         for seed in experiment.seeds
     ]
     write_json(folder / TRAINING, {"seeds": {str(record["seed"]): _summary(record) for record in records}})

@@ -55,6 +55,7 @@ class Experiment:
         should_stop: Asked before each epoch, with the validation metric of all finished ones, whether those were
             enough; None goes on to the end. A continued run asks again.
         test: Whether the best checkpoint is judged on the test days too. Its forecasts of them are kept in any case.
+        upgraded: Returns settings that an earlier version wrote as today's version writes them.
     """
 
     encoder: EncoderConfig
@@ -66,6 +67,7 @@ class Experiment:
     listed: Mapping[str, Any] | None = None
     should_stop: Callable[[Sequence[float | None]], bool] | None = None
     test: bool = True
+    upgraded: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
 
 
 def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
@@ -174,7 +176,7 @@ class _Run:
     def resume(self) -> TrainingProgress:
         if not self.state_path.exists():
             return TrainingProgress()
-        progress = load_state(self.state_path, self.learner, self.recipe)
+        progress = load_state(self.state_path, self.learner, self.recipe, self.experiment.upgraded)
         logger.info("continuing in epoch %d, batch %d of %d", progress.epoch, progress.batch, self.n_batches)
         return progress
 
