@@ -17,7 +17,7 @@ CLASSES: Mapping[str, str] = {
     "market.Unscaled": "market.NoScaling",
     "market.ByName": "market.ScalingByName",
     "agents.Schedule": "agents.TrainingConfig",
-    "configs.schema.FactorModel": "configs.schema.DiscoverModel",
+    "configs.schema.discover.FactorModel": "configs.DiscoverModel",
 }
 """Public name of today by the old one, ``encoders.Old``, or by the whole old address, ``encoders.module.Old``.
 
@@ -26,8 +26,15 @@ The whole address serves where two classes of one package had the same name."""
 FIELDS: Mapping[str, Mapping[str, str]] = {
     "encoders.Storm": {"codebook_size": "quantizer.codebook_size"},
     "encoders.FactorVQVAE": {"codebook_size": "quantizer.codebook_size"},
+    "market.Rules": {"split_tolerance": ""},
 }
 """For a class, by its public name of today: the place of a field today by its old name.
 
 A place is a field of the class, ``fee_rate``, or of a dataclass that it holds, ``quantizer.codebook_size``; where that
-dataclass has no such field, because there the value follows from others, the old value is left out."""
+dataclass has no such field, because there the value follows from others, the old value is left out. An empty place is
+that of a field which is gone without a successor."""
+
+VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    "market.Rules": {"jump": {"mask": "cut"}},  # a panel made under the old rule has to be prepared again
+}
+"""For a class, by its public name of today: what a value of a field was called before, field by field."""

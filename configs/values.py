@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from configs.aliases import FIELDS
+from configs.aliases import FIELDS, VALUES
 from configs.classes import find_class, public_name
 
 CLASS = "class"
@@ -164,6 +164,8 @@ def _dataclass_from(data: dict[str, Any], wanted: Any, where: str) -> Any:
             continue
         if name not in fields:
             raise ValueError(f"{where}: {no_such_field(known, name)}")
+        if isinstance(entry, str):
+            entry = VALUES.get(public_name(known), {}).get(name, {}).get(entry, entry)
         values[name] = from_data(entry, hints[name], f"{where}.{name}")
     _refuse_missing(known, [field for name, field in fields.items() if name not in values], where)
     value = known(**values)
@@ -192,7 +194,7 @@ def _with_new_places(data: dict[str, Any], known: type[Any], where: str) -> dict
         if old not in data:
             continue
         value, (outer, _, inner) = data.pop(old), place.partition(".")
-        if not inner:
+        if not inner and outer:
             data[outer] = value
         elif isinstance(held := data.get(outer), dict):
             kind = find_class(held.get(CLASS), f"{where}.{outer}")

@@ -1,7 +1,7 @@
 """A VAE of the returns of 29 Dow Jones stocks.
 
 Other variants are overrides: --encoder.beta 2 for more independent factors, --encoder.lookback 20
---encoder.inference:recurrent to infer a day's factors from the days before.
+--encoder.inference:recurrent-window to infer a day's factors from the days before.
 """
 
 from configs.datasets import DJ30, RETURNS, UNCLIPPED

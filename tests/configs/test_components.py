@@ -34,7 +34,7 @@ def test_a_part_that_is_there_stays_as_it_is() -> None:
 
 
 def test_a_part_may_be_left_out_where_its_field_allows() -> None:
-    conditional = with_components(vae, {"encoder.inference": "recurrent"})
+    conditional = with_components(vae, {"encoder.inference": "recurrent-window"})
     assert conditional.encoder.inference == RecurrentWindow()
     assert with_components(conditional, {"encoder.condition": "none"}).encoder.condition is None
     with pytest.raises(ValueError, match="encoder takes"):

@@ -52,7 +52,7 @@ def test_no_file_of_the_library_has_to_stay_where_it_was(tmp_path: Path) -> None
     for name, data in CONFIGS.items():
         before, after = (tmp_path / f"{when}.json" for when in ("before", "after"))
         before.write_text(json.dumps(data))
-        after.write_text(re.sub(r'"class": "(\w+)\.[\w.]*?(\w+)"', r'"class": "\1.moved.away.\2"', json.dumps(data)))
+        after.write_text(re.sub(r'"class": "((?!configs)\w+)\.[\w.]*?(\w+)"', r'"class": "\1.moved.away.\2"', json.dumps(data)))
         assert files.load_json(after, object) == files.load_json(before, object), name
 
 
@@ -70,9 +70,8 @@ def test_an_old_encoder_is_finished_and_another_ends_as_it_would_have(workdir: P
     ended = read_json(workdir / "pretrain" / "tiny_gru" / "metrics.json")
     expected = CONTINUED["tiny_gru"]
     assert ended["n_epochs"] == expected["n_epochs"]
-    assert {part: ended[part]["rank_ic"] for part in ("valid", "test")} == pytest.approx(
-        {part: expected[part] for part in ("valid", "test")}, abs=1e-6
-    )
+    assert ended["valid"]["rank_ic"] == pytest.approx(expected["valid"], abs=1e-6)
+    assert "test" not in ended, "test is looked at by evaluation alone"
     assert read_json(workdir / "pretrain" / "tiny_gru" / "config.json")["format"] == 1
 
 

@@ -245,4 +245,4 @@ def test_one_command_trains_every_variation_and_continues_with_what_is_missing(t
     capsys.readouterr()
     train(experiment, tmp_path, *vary)
     assert f"{names[0]} is finished" in capsys.readouterr().out
-    assert (tmp_path / "trade" / names[1] / RESULT).exists()
+    assert (tmp_path / "trade" / names[1] / TRAINING).exists()
