@@ -210,8 +210,24 @@ def _audit(metrics: Mapping[str, Any]) -> str:
         return ""
     return (
         "The states passed the audit: rewriting the future, the labels and the other days of a batch changed none of "
-        f"them. Their encoder learnt nothing after {metrics['fit_end']}."
+        f"them. Their encoder learnt nothing after {metrics['fit_end']}"
+        + (
+            f"; it was refitted {_times(metrics['refits'])} on later days, each time before the days it then served."
+            if metrics.get("refits")
+            else "."
+        )
     )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def in_sample_warning(metrics: Mapping[str, Any]) -> str:
+    """Returns what to think of the agent's train days where it learnt on in-sample states, else nothing."""
+    if not any(metrics.get("in_sample_days", {}).values()):
+        return ""
+    return "The agent learnt on states that had seen their own labels: its train results mean nothing."
 
 
 def _reach(metrics: Mapping[str, Any]) -> str:

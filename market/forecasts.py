@@ -12,8 +12,6 @@ from market.panel import Panel
 from market.storage.array_file import header_dates, header_names, read_arrays, write_arrays
 
 KIND, VERSION = "forecasts", 1
-FORECASTS = "forecasts.safetensors"
-"""Name of the file in a pretraining run."""
 
 
 class Forecasts(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize
@@ -21,6 +21,7 @@ from envs.actions.portfolio import Action
 from envs.rewards import Reward
 from market.storage.array_file import read_json, write_json
 
+InSample = Literal["refuse", "allow"]
 LARGEST_REWARD = 10.0  # of scaled rewards, in standard deviations of the discounted return
 
 
@@ -37,6 +38,7 @@ class Task:
         episode_days: Days of an episode in training, from a random start; None replays the whole train tape.
         n_envs: Episodes at once.
         portfolio: Whether this is the portfolio environment, in which assets share one scorer.
+        in_sample: Whether the agent may learn, and be chosen, on days whose states had seen their own labels.
     """
 
     train: Tape
@@ -47,6 +49,30 @@ class Task:
     episode_days: int | None
     n_envs: int
     portfolio: bool
+    in_sample: InSample = "refuse"
+
+    @property
+    def in_sample_days(self) -> dict[str, int]:
+        """Days of each tape on which the agent sees what an encoder had learnt from them."""
+        return {name: int(tape.in_sample.sum()) for name, tape in (("train", self.train), ("valid", self.valid))}
+
+    def refuse_in_sample(self) -> None:
+        """Refuses to learn on in-sample rows unless that was asked for.
+
+        Raises:
+            ValueError: A train or valid row has states of an encoder that was fitted on that day or later.
+        """
+        if self.in_sample == "allow":
+            return
+        for name, tape in (("train", self.train), ("valid", self.valid)):
+            rows = tape.in_sample.nonzero()[0]
+            if len(rows) and tape.fit_end is not None:
+                day = rows[0]
+                raise ValueError(
+                    f"{len(rows)} of {len(tape)} {name} days are in-sample: the states of {tape.dates[day]} come from "
+                    f"an encoder fitted until {tape.fit_end[day]}, so the agent would learn from answers; use states "
+                    "of a walk (tools.walk), or --in-sample allow"
+                )
 
     def learning(self) -> BatchMarket:
         """Returns the episodes to learn from."""
@@ -96,11 +122,13 @@ def train_agent(
         device: Device of the networks.
 
     Raises:
-        ValueError: The agent cannot act so, or the folder holds a run with other settings.
+        ValueError: The agent cannot act so, the folder holds a run with other settings, or the tapes hold in-sample
+            rows and the task does not allow them.
     """
     record = _finished(folder)
     if record is not None:
         return record
+    task.refuse_in_sample()
     validator = Validator(config, task.judging(), task.portfolio)
     market = task.learning()
     model = config.build(
@@ -109,6 +137,7 @@ def train_agent(
     about = describe(config, market, task.portfolio) | {
         "seed": seed,
         "fit_end": last_day(task.train, task.valid),
+        "in_sample_days": task.in_sample_days,
         "settings": dict(settings),
     }
     state = folder / STATE

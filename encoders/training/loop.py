@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from encoders.base import Encoder, EncoderConfig
 from encoders.baselines.closed_form import ClosedForm
-from encoders.checkpoint import describe
+from encoders.checkpoint import Checkpoint, describe
 from encoders.data import TrainingData
 from encoders.training.hooks import FitStartHook, FrozenCacheHook
 from encoders.training.launch import make_accelerator, precision_of
@@ -30,6 +30,7 @@ from encoders.training.resume import Learner, TrainingProgress, load_state, save
 from encoders.training.tensorboard import PretrainLogger
 from encoders.training.validation import Evaluator, Losses, codebook_health
 from market.arrays import IntArray
+from market.artifacts import HISTORY
 from market.storage.array_file import write_text
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Experiment:
         listed: What TensorBoard lists beside the final measures; None lists the settings.
         should_stop: Asked before each epoch, with the validation metric of all finished ones, whether those were
             enough; None goes on to the end. A continued run asks again.
+        first_weights: A checkpoint of the same encoder to start from; None draws the weights anew.
     """
 
     encoder: EncoderConfig
@@ -62,6 +64,7 @@ class Experiment:
     backtest: Backtest | None = None
     listed: Mapping[str, Any] | None = None
     should_stop: Callable[[Sequence[float | None]], bool] | None = None
+    first_weights: Checkpoint | None = None
 
 
 def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
@@ -81,6 +84,8 @@ def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
             or the loss became NaN or infinite; then the best checkpoint and the last good state remain.
     """
     if isinstance(experiment.encoder, ClosedForm):
+        if experiment.first_weights is not None:
+            raise ValueError(f"{type(experiment.encoder).__name__} is fitted at once; it starts from no weights")
         return _fit(experiment, experiment.encoder, Path(directory))
     run = _Run(experiment, Path(directory))
     progress, optim = run.resume(), experiment.optim
@@ -130,6 +135,8 @@ class _Run:
         self.encoder = experiment.encoder.build(self.store.shape).to(self.accelerator.device)
         if isinstance(experiment.encoder, FitStartHook):
             experiment.encoder.begin(self.encoder, self.data)
+        if experiment.first_weights is not None:
+            experiment.first_weights.load_into(self.encoder)
         self.encoder.refuse_small_data(len(self.data.train_days))
         self.n_batches = len(epoch_batches(self.data.train_days, self.optim.batch_size, experiment.seed, 0))
         decay = self.optim.ema_decay
@@ -273,7 +280,7 @@ def score(valid: Mapping[str, Any], metric: str) -> float | None:
 
 
 def _write_history(directory: Path, history: Sequence[Mapping[str, Any]]) -> None:
-    write_text(directory / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
+    write_text(directory / HISTORY, "".join(json.dumps(line) + "\n" for line in history))
 
 
 def averaged(encoder: nn.Module, decay: float) -> AveragedModel:

@@ -9,7 +9,8 @@ from encoders.base import Encoder
 from encoders.checkpoint import Checkpoint
 from encoders.training.validation import Evaluator, Losses, by_year, codebook_health, prediction
 from market.arrays import FloatArray
-from market.forecasts import FORECASTS, ForecastRecord, Forecasts
+from market.artifacts import FORECASTS, METRICS, MODEL
+from market.forecasts import ForecastRecord, Forecasts
 from market.storage.array_file import write_json
 
 Backtest = Callable[[FloatArray, slice], Mapping[str, float | None]]
@@ -35,7 +36,7 @@ class TrainingResult:
     @property
     def model_path(self) -> Path:
         """Where the best checkpoint lies."""
-        return self.directory / "model.safetensors"
+        return self.directory / MODEL
 
     def measures(self, part: slice, forecasts: Forecasts, losses: Losses) -> dict[str, Any]:
         """Returns prediction, loss, codebook and, where wanted, portfolio measures of a part."""
@@ -79,5 +80,5 @@ class TrainingResult:
             metrics[name] = self.measures(part, forecasts[name], losses) | {"per_year": years}
         if judge.accelerator.is_main_process:
             ForecastRecord.of(judge.data.panel, forecasts, parts).save(self.directory / FORECASTS)
-            write_json(self.directory / "metrics.json", metrics)
+            write_json(self.directory / METRICS, metrics)
         return metrics

@@ -22,10 +22,11 @@ from market.labels import Label
 from market.panel import Panel
 from market.sources.synthetic.source import Synthetic
 from market.splits import Split
+from pipeline import encoder_comparison
+from pipeline.encoder_comparison import pretrain_all, with_seeds
+from pipeline.results import PretrainResult
 from tests.browser import browser, opened, undrawn_figures
 from tools.compare import main
-from tools.comparison import forecasts
-from tools.comparison.forecasts import seeded
 
 
 @pytest.fixture(autouse=True)
@@ -173,12 +174,12 @@ def test_first_stages_are_trained_first_and_the_table_keeps_its_order(monkeypatc
     configs = [load_python(f"configs/pretrain/csi300_{name}.py", Pretrain) for name in names]
     trained: list[str] = []
 
-    def record(experiment: Pretrain, workdir: Path) -> Path:
+    def record(experiment: Pretrain, workdir: Path, **options: object) -> PretrainResult:
         trained.append(experiment.name)
-        return workdir / experiment.name
+        return PretrainResult(workdir / experiment.name, {})
 
-    monkeypatch.setattr(forecasts, "pretrained_encoder", record)
-    folders = forecasts.trained_encoders(configs, (), Path("w"))
+    monkeypatch.setattr(encoder_comparison, "pretrain", record)
+    folders = pretrain_all(configs, (), Path("w"))
     assert folders == [Path("w") / f"csi300_{name}" for name in names]
     assert trained == ["csi300_factor_vqvae_tokens", "csi300_gru", "csi300_factor_vqvae"]
 
@@ -186,5 +187,5 @@ def test_first_stages_are_trained_first_and_the_table_keeps_its_order(monkeypatc
 def test_a_second_stage_follows_the_first_ones_run_of_its_seed() -> None:
     first = load_python("configs/pretrain/csi300_factor_vqvae_tokens.py", Pretrain)
     second = load_python("configs/pretrain/csi300_factor_vqvae.py", Pretrain)
-    named = [one.encoder.run for one in seeded(second, (0, 3))]
-    assert named == [f"workdir/pretrain/{one.name}" for one in seeded(first, (0, 3))]
+    named = [one.encoder.run for one in with_seeds(second, (0, 3))]
+    assert named == [f"workdir/pretrain/{one.name}" for one in with_seeds(first, (0, 3))]

@@ -15,28 +15,28 @@ from market.preparation.prepare import prepared, read_membership
 from market.quality import Rules
 from market.sources.synthetic.source import Events, Synthetic
 from market.sources.tables.source import Tables
-from tools.prepare import main, prepare
+from pipeline import prepare
+from tools.prepare import main
 
 SMALL = Prepare(name="small", source=Synthetic(stocks=8, days=120))
 
 
 def test_the_panel_the_report_and_both_configs_are_written(tmp_path: Path) -> None:
-    panel = prepare(SMALL, tmp_path, overwrite=False)
+    result = prepare(SMALL, tmp_path)
     folder = tmp_path / "data" / "small"
-    assert Panel.load(folder / "panel.safetensors").shape == panel.shape
+    assert Panel.load(folder / "panel.safetensors").shape == result.panel.shape
+    assert result.path == folder / "panel.safetensors"
+    assert result.quality is not None
     assert json.loads((folder / "quality.json").read_text())
     assert files.load_json(folder / "config.json", Prepare) == SMALL
     assert files.load_python(folder / "config.py", Prepare) == SMALL
 
 
-def test_the_same_command_again_changes_nothing_and_another_config_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_same_config_again_changes_nothing_and_another_one_is_refused(tmp_path: Path) -> None:
     prepare(SMALL, tmp_path, overwrite=False)
     path = tmp_path / "data" / "small" / "panel.safetensors"
     before = path.stat().st_mtime_ns
-    prepare(SMALL, tmp_path, overwrite=False)
-    assert "up to date" in capsys.readouterr().out
+    assert prepare(SMALL, tmp_path).quality is None
     assert path.stat().st_mtime_ns == before
     other = replace(SMALL, source=Synthetic(stocks=8, days=120, seed=1))
     with pytest.raises(ValueError, match="made by another config"):
@@ -91,17 +91,13 @@ def test_a_name_that_is_a_path_is_refused(name: str) -> None:
         replace(SMALL, name=name)
 
 
-def test_overrides_reach_the_source(tmp_path: Path) -> None:
-    main(
-        [
-            "--config",
-            "configs/prepare/synthetic.py",
-            "--workdir",
-            str(tmp_path),
-            "--source.stocks",
-            "5",
-            "--source.days",
-            "80",
-        ]
-    )
+def test_overrides_reach_the_source_and_a_second_run_says_that_nothing_is_to_be_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--config", "configs/prepare/synthetic.py", "--workdir", str(tmp_path)]
+    command = [*where, "--source.stocks", "5", "--source.days", "80"]
+    main(command)
+    assert "5 assets x 80 days" in capsys.readouterr().out
+    main(command)
+    assert "up to date" in capsys.readouterr().out
     assert Panel.load(tmp_path / "data" / "synthetic" / "panel.safetensors").shape[1] == 5

@@ -18,7 +18,6 @@ import tools.pretrain as pretrain
 from market.panel import Panel
 from market.sources.synthetic.source import Synthetic
 from market.states import MarketStates
-from tools.runs.directory import claimed
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
@@ -163,30 +162,3 @@ def test_another_configuration_needs_overwrite(config: Path) -> None:
     pretrain.main(command(config, "work", "--overwrite"))
     assert json.loads((folder / "metrics.json").read_text())["n_epochs"] == 3
     assert not [path for path in folder.parent.iterdir() if path.name.endswith(".old")]
-
-
-def test_a_folder_has_one_worker_and_a_dead_one_leaves_it_free(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    script = "\n".join(
-        (
-            "from pathlib import Path",
-            "from tools.runs.directory import claimed",
-            f"with claimed(Path({str(folder)!r})):",
-            "    print('held', flush=True)",
-            "    input()",
-        )
-    )
-    holder = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdin=-1, stdout=-1, text=True)
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "held\n"
-    with pytest.raises(ValueError, match=rf"run: process {holder.pid} works on it"), claimed(folder):
-        pass
-    holder.kill()
-    holder.communicate()
-    (folder / "last").mkdir(parents=True)
-    half, old = folder / "last" / ".state.safetensors.0abc.part", tmp_path / ".run.0abc.old"
-    half.write_text("half")
-    old.mkdir()
-    with claimed(folder):
-        assert not half.exists()
-        assert not old.exists()

@@ -6,17 +6,13 @@ own from it, and ``accelerate launch tools/pretrain.py`` runs a script of this f
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from evaluation.reports.panel import page, summarise
-from market.panel import Panel
-from market.quality import Report
-from market.storage.array_file import read_json, write_text
+import pipeline
 from tools.cli import plain, run
 
 
 @dataclass(frozen=True)
-class Inspect:
+class Options:
     """Prints the summary of a panel and the quality report beside it, and draws them to an HTML page."""
 
     panel: str
@@ -29,27 +25,15 @@ class Inspect:
 
 def main(argv: Sequence[str]) -> None:
     """Prints, and draws where asked to."""
-    options = plain(Inspect, argv)
-    path = Path(options.panel)
-    panel = Panel.load(path)
-    report = _report(path.with_name("quality.json"))
-    rows = summarise(panel, options.moves).rows()
+    options = plain(Options, argv)
+    found = pipeline.inspect_panel(options.panel, options.moves, options.html)
+    rows = found.summary.rows()
     width = max(len(name) for name, _ in rows)
     print("\n".join(f"{name:<{width}}  {text}" for name, text in rows))
-    print(f"\nquality: {'no report beside this panel' if report is None else report.table()}")
+    quality = "no report beside this panel" if found.quality is None else found.quality.table()
+    print(f"\nquality: {quality}")
     if options.html is not None:
-        write_text(options.html, page(panel, report, str(path)))
         print(f"\nwrote {options.html}")
-
-
-def _report(path: Path) -> Report | None:
-    if not path.exists():
-        return None
-    known = read_json(path)
-    try:
-        return Report.from_json(known)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The tapes of a trading run: what training, evaluation and comparison replay, made in one place for all of them."""
+"""The tapes of a trading run, real and shuffled: training, evaluation and comparison all replay these."""
 
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
@@ -16,8 +16,8 @@ Part = Literal["train", "valid", "test"]
 SHUFFLED = {"train": 1, "valid": 2, "test": 3}  # seeds of the negative control
 
 
-class Sources(NamedTuple):
-    """What the tapes of a run are cut from.
+class TradeSources(NamedTuple):
+    """Bars, states and features that the tapes of a run are cut from.
 
     Attributes:
         panel: Bars up to the last day that may be known.
@@ -34,7 +34,7 @@ class Sources(NamedTuple):
     fill: Fill
 
 
-def read(experiment: Trade, until: Part = "valid") -> Sources:
+def read_sources(experiment: Trade, until: Part = "valid") -> TradeSources:
     """Returns the sources of a run with no day after the part `until`.
 
     Training never asks for more than the valid days, so nothing it makes can depend on what comes after.
@@ -44,20 +44,20 @@ def read(experiment: Trade, until: Part = "valid") -> Sources:
     """
     whole = Panel.load(experiment.panel)
     states = None if experiment.states is None else MarketStates.load(experiment.states)
-    split = experiment.split or _split_of(states, experiment.states)
+    split = split_of(experiment, states)
     _check_untouched(experiment, states, split)
     panel = whole.between(None, getattr(split, until)[1])
     fill = experiment.fill or (states.provenance["fill"] if states is not None else default_fill(panel))
     if experiment.observe in ("states", "shuffled"):
-        return Sources(panel, states, None, split, fill)
+        return TradeSources(panel, states, None, split, fill)
     if experiment.observe == "none":
-        return Sources(panel, None, _nothing(panel), split, fill)
+        return TradeSources(panel, None, _nothing(panel), split, fill)
     raw = experiment.features.compute(panel)
     features = experiment.scaling.fit(raw, raw.rows(*split.train)).overwrite(raw)
-    return Sources(panel, None, features, split, fill)
+    return TradeSources(panel, None, features, split, fill)
 
 
-def tape_of(experiment: Trade, sources: Sources, part: Part) -> Tape:
+def tape_of(experiment: Trade, sources: TradeSources, part: Part) -> Tape:
     """Returns the tape of one part: of all assets, or of the run's one.
 
     Raises:
@@ -74,21 +74,27 @@ def tape_of(experiment: Trade, sources: Sources, part: Part) -> Tape:
     except ValueError as error:
         raise ValueError(f"{experiment.states or experiment.panel}: {error}") from None
     if experiment.observe == "shuffled":
-        tape = shuffled(tape, SHUFFLED[part])
+        tape = shuffle_states(tape, SHUFFLED[part])
     return tape if experiment.asset is None else tape.only(experiment.asset)
 
 
-def shuffled(tape: Tape, seed: int) -> Tape:
+def shuffle_states(tape: Tape, seed: int) -> Tape:
     """Returns the tape on which each day shows what another day of it showed; prices stay where they are."""
     order = np.random.default_rng(seed).permutation(len(tape.frames))
     return replace(tape, frames=tape.frames[order], market_frames=tape.market_frames[order])
 
 
 def _check_untouched(experiment: Trade, states: MarketStates | None, split: Split) -> None:
-    if states is not None and states.fit_end >= np.datetime64(split.test[0], "D"):
+    """Refuses states that had seen a day of test; every row is judged by the fit that it comes from."""
+    if states is None:
+        return
+    first, last = (np.datetime64(day, "D") for day in split.test)
+    seen = np.flatnonzero(states.in_sample & (states.dates >= first) & (states.dates <= last))
+    if len(seen):
         raise ValueError(
-            f"{experiment.states}: the encoder learnt from days until {states.fit_end}, but test starts on "
-            f"{split.test[0]}; start test later, or train the encoder on earlier days"
+            f"{experiment.states}: the encoder of {states.dates[seen[0]]} learnt from days until "
+            f"{states.fit_end[seen[0]]}, but test starts on {first}; start test later, or train the encoder on earlier "
+            "days"
         )
 
 
@@ -97,7 +103,15 @@ def _nothing(panel: Panel) -> Panel:
     return replace(panel, fields=("nothing",), values=values)
 
 
-def _split_of(states: MarketStates | None, path: str | None) -> Split:
+def split_of(experiment: Trade, states: MarketStates | None) -> Split:
+    """Returns the days of a run: its own, or those that its states were made with.
+
+    Raises:
+        ValueError: It has none, and its states do not say.
+    """
+    if experiment.split is not None:
+        return experiment.split
+    path = experiment.states
     recorded = states.provenance["split"] if states is not None else None
     if not isinstance(recorded, dict):
         raise ValueError(f"{path}: its provenance holds no split; give the run one with --split")

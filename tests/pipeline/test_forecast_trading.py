@@ -6,7 +6,7 @@ import pytest
 from agents.baselines.simple import TopKDropN
 from envs import Costs
 from market.panel import Panel
-from tools.runs.forecast_trading import traded, trading_on
+from pipeline.forecast_trading import portfolio_measures, trade_forecast
 
 DAYS, LIMIT_DAY = 8, 3
 RULE = TopKDropN(k=1, n_drop=1, risk_degree=1.0)
@@ -27,7 +27,7 @@ def market(halted=False):
 def bought(panel, price_limit):
     """Returns the names bought by the decision of the day before the limit, traded at the next close."""
     mean = np.tile([3.0, 2.0, 1.0], (DAYS, 1))
-    path = traded(panel, "next_close", RULE, Costs(), price_limit, mean, slice(LIMIT_DAY - 1, DAYS))
+    path = trade_forecast(panel, "next_close", RULE, Costs(), price_limit, mean, slice(LIMIT_DAY - 1, DAYS))
     return {panel.assets[k] for k in np.flatnonzero(path.trades[0] > 0)}
 
 
@@ -43,6 +43,8 @@ def test_a_halted_name_cannot_be_bought() -> None:
 def test_the_measures_of_training_respect_the_limit_too() -> None:
     mean = np.tile([3.0, 2.0, 1.0], (DAYS, 1))
     rows = slice(LIMIT_DAY - 1, LIMIT_DAY + 1)
-    free, bound = (trading_on(market(), "next_close", RULE, Costs(), limit)(mean, rows) for limit in (None, 0.1))
+    free, bound = (
+        portfolio_measures(market(), "next_close", RULE, Costs(), limit)(mean, rows) for limit in (None, 0.1)
+    )
     assert free["n_trades"] == 1
     assert bound["n_trades"] == 0

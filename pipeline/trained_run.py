@@ -15,19 +15,18 @@ from envs import Costs, LongShort
 from evaluation.backtest import Backtest
 from evaluation.forecast import ForecastEvaluation
 from evaluation.rollout import rollout
-from market.arrays import AnyFloatArray
+from market.arrays import AnyArray
+from market.artifacts import AUDIT, CONFIG, TRAINING
 from market.labels import Label
 from market.storage.array_file import read_json
-from tools.runs.assessment import Entrant
-from tools.runs.markets import Sources, read, tape_of
-from tools.runs.rollouts import Market
-from tools.train import RESULT, seed_folder
-
-AUDIT = "audit.json"
+from pipeline.control_markets import TradeSources, read_sources, tape_of
+from pipeline.policy_contest import Candidate
+from pipeline.reference_policies import EvaluationMarket
+from pipeline.run_directory import seed_folder
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainedRun:
     """A run that has been trained, with everything up to the end of its test days.
 
     Attributes:
@@ -39,8 +38,8 @@ class Trained:
 
     folder: Path
     experiment: Trade
-    sources: Sources
-    market: Market
+    sources: TradeSources
+    market: EvaluationMarket
 
     @property
     def title(self) -> str:
@@ -52,11 +51,11 @@ class Trained:
         """Names the algorithm."""
         return type(self.experiment.agent).__name__
 
-    def entrant(self, name: str) -> Entrant:
+    def candidate(self, name: str) -> Candidate:
         """Returns the run as one that takes part in a contest under `name`."""
-        return Entrant(name, self.rolled_out)
+        return Candidate(name, self.backtests)
 
-    def rolled_out(self, costs: Costs) -> tuple[Backtest, ...]:
+    def backtests(self, costs: Costs) -> tuple[Backtest, ...]:
         """Returns the deterministic backtest of every seed on the test days, at costs that may differ from training's.
 
         Raises:
@@ -74,7 +73,7 @@ class Trained:
         agents = [load_agent(one, experiment.agent, env.unwrapped.market, one.name) for one in folders]  # type: ignore[attr-defined]
         return tuple(rollout(agent, env) for agent in agents)
 
-    def judged(self) -> ForecastEvaluation | None:
+    def forecast(self) -> ForecastEvaluation | None:
         """Returns the states' forecast beside what came true; None where no forecast was seen."""
         states, panel = self.sources.states, self.sources.panel
         if states is None or not np.isfinite(states.forecast_mean).any():
@@ -84,19 +83,18 @@ class Trained:
         label = Label(states.provenance["fill"], states.provenance["horizon"])
         truth = label.compute(panel)[ours]
 
-        def known(grid: Any) -> AnyFloatArray:
-            cells: AnyFloatArray = np.asarray(grid[theirs])[:, columns]
-            return cells
+        def on_both(grid: AnyArray) -> Any:
+            return np.asarray(grid[theirs])[:, columns]
 
         rows = {part: _rows(days, getattr(self.sources.split, part)) for part in ("valid", "test")}
         return ForecastEvaluation(
             dates=days,
-            mean=known(states.forecast_mean),
+            mean=on_both(states.forecast_mean),
             label=truth,
-            mask=known(states.mask),
+            mask=on_both(states.mask),
             parts=rows,
             horizon=label.horizon,
-            codes=None if states.codes is None else known(states.codes),
+            codes=None if states.codes is None else on_both(states.codes),
             n_codes=codebook_size(self.experiment.states),
         )
 
@@ -120,8 +118,8 @@ class Trained:
             )
         return found
 
-    def known(self) -> dict[str, Any]:
-        """Returns what ``metrics.json`` says besides performance: data, days, costs, audit."""
+    def description(self) -> dict[str, Any]:
+        """Returns the entries of ``metrics.json`` besides performance: data, days, costs, audit."""
         experiment, tape, split = self.experiment, self.market.tape, self.sources.split
         states = self.sources.states
         return {
@@ -136,14 +134,23 @@ class Trained:
             "split": {part: list(getattr(split, part)) for part in ("train", "valid", "test")},
             "fill": tape.fill,
             "costs": {name: getattr(experiment.costs, name) for name in ("fee_rate", "half_spread", "impact")},
-            "fit_end": str(states.fit_end) if states is not None else split.valid[1],
+            "fit_end": split.valid[1] if tape.fit_end is None else str(tape.fit_end[0]),
+            "refits": 0 if tape.fit_end is None else len(np.unique(tape.fit_end)) - 1,
+            "in_sample_days": self.in_sample_days(),
             "audit": None if states is None else states.provenance["audit"],
             "always_listed": bool(self.sources.panel.between(split.train[0], split.test[1]).listed.all()),
         }
 
+    def in_sample_days(self) -> dict[str, int]:
+        """Returns how many train and valid days showed the agent what an encoder had learnt from them."""
+        known: dict[str, int] = read_json(seed_folder(self.folder, self.experiment.seeds[0]) / RECORD).get(
+            "in_sample_days", {}
+        )
+        return known
+
     def facts(self) -> list[tuple[str, str]]:
         """Returns names and texts for the page."""
-        known, states = self.known(), self.sources.states
+        known, states = self.description(), self.sources.states
         split, days = known["split"], self.sources.panel
         rows = [
             ("run", str(self.folder)),
@@ -151,6 +158,11 @@ class Trained:
             ("panel", f"{known['panel']}: {len(days.assets)} assets, {days.dates[0]} to {days.dates[-1]}"),
             *((f"{part} days", " to ".join(split[part])) for part in ("train", "valid", "test")),
             ("learnt nothing after", f"{known['fit_end']} (encoder), {split['valid'][1]} (choice of the agent)"),
+            ("refits of the encoder in test", f"{known['refits']}, each before the days that it serves"),
+            (
+                "days learnt in-sample",
+                ", ".join(f"{count} of {part}" for part, count in known["in_sample_days"].items()),
+            ),
             ("fill", known["fill"].replace("_", " ")),
             (
                 "costs",
@@ -167,19 +179,19 @@ class Trained:
         return source_text(self.experiment)
 
 
-def open_run(folder: Path) -> Trained:
+def open_run(folder: Path) -> TrainedRun:
     """Returns the finished run in `folder`, ready for its test days.
 
     Raises:
         ValueError: It is not finished, its states have not passed the audit, or the test days start on or before the
             last day that its encoder or its agents learnt from.
     """
-    experiment = load_json(folder / "config.json", Trade)
-    if not (folder / RESULT).exists():
+    experiment = load_json(folder / CONFIG, Trade)
+    if not (folder / TRAINING).exists():
         raise ValueError(f"{folder}: this run is not finished; the command of tools.train that began it continues it")
-    sources = read(experiment, until="test")
+    sources = read_sources(experiment, until="test")
     tape = tape_of(experiment, sources, "test")
-    market = Market(
+    market = EvaluationMarket(
         tape=tape,
         panel=sources.panel,
         states=sources.states
@@ -188,7 +200,7 @@ def open_run(folder: Path) -> Trained:
         costs=experiment.costs,
         shorts=isinstance(experiment.action, LongShort),
     )
-    found = Trained(folder, experiment, sources, market)
+    found = TrainedRun(folder, experiment, sources, market)
     found.audit()
     _refuse_learnt_days(found)
     return found
@@ -196,17 +208,17 @@ def open_run(folder: Path) -> Trained:
 
 def codebook_size(states: str | None) -> int | None:
     """Returns the number of codes that an encoder may choose from, None where its run is not at hand."""
-    record = Path(states or "").with_name("config.json")
+    record = Path(states or "").with_name(CONFIG)
     if states is None or not record.exists():
         return None
-    config = Path(read_json(record)["run"]) / "config.json"
+    config = Path(read_json(record)["run"]) / CONFIG
     if not config.exists():
         return None
     size: int | None = getattr(load_json(config, Pretrain).encoder, "codebook_size", None)
     return size
 
 
-def _refuse_learnt_days(found: Trained) -> None:
+def _refuse_learnt_days(found: TrainedRun) -> None:
     first = found.market.tape.dates[0]
     for seed in found.experiment.seeds:
         path = seed_folder(found.folder, seed) / RECORD

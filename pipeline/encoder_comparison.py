@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,24 +14,25 @@ from configs.schema.pretrain import Pretrain
 from configs.values import to_data
 from encoders.training.hooks import SecondStage
 from evaluation.encoder_comparison import Forecaster, SeedForecast, measured
-from evaluation.formats import number, percent
 from evaluation.reports.encoders import report
-from market.forecasts import FORECASTS, ForecastRecord
+from market.artifacts import CONFIG, FORECASTS, METRICS, REPORT
+from market.forecasts import ForecastRecord
 from market.panel import Panel
 from market.storage.array_file import read_json, write_text
 from market.storage.json_diff import first_difference
-from tools.console import within
-from tools.pretrain import RESULT
-from tools.runs.forecast_trading import traded
-from tools.runs.stages import pretrained_encoder
+from pipeline.forecast_trading import trade_forecast
+from pipeline.pretraining import pretrain
+from pipeline.results import SILENT, EncoderComparison, Observer
+from pipeline.run_directory import evaluate_folder
 
 SHARED = ("panel", "split", "label", "portfolio", "costs", "price_limit")
 """What runs must have in common for their forecasts to answer the same question."""
-REPORT = "report.html"
 _SEED = re.compile(r"_seed_(\d+)$")
 
 
-def trained_encoders(experiments: Sequence[Pretrain], seeds: Sequence[int], workdir: Path) -> list[Path]:
+def pretrain_all(
+    experiments: Sequence[Pretrain], seeds: Sequence[int], workdir: str | Path, observer: Observer = SILENT
+) -> list[Path]:
     """Trains every encoder with every seed unless that is done, and returns the directories of the runs.
 
     Each seed of ``name`` is an ordinary run ``name_seed_0``, ... Without seeds each config runs as it stands. Finished
@@ -41,15 +42,15 @@ def trained_encoders(experiments: Sequence[Pretrain], seeds: Sequence[int], work
         ValueError: The experiments do not ask the same question, or a directory holds a run of another configuration.
     """
     refuse_other_questions(experiments)
-    runs = [one for experiment in experiments for one in (seeded(experiment, seeds) if seeds else [experiment])]
+    runs = [one for experiment in experiments for one in (with_seeds(experiment, seeds) if seeds else [experiment])]
     folders = {
-        one.name: pretrained_encoder(one, workdir)
+        one.name: pretrain(one, workdir, reuse=True, observer=observer).folder
         for one in sorted(runs, key=lambda run: isinstance(run.encoder, SecondStage))
     }
     return [folders[one.name] for one in runs]
 
 
-def seeded(experiment: Pretrain, seeds: Sequence[int]) -> list[Pretrain]:
+def with_seeds(experiment: Pretrain, seeds: Sequence[int]) -> list[Pretrain]:
     """Returns the run of each seed; a second stage follows the first stage's run of the same seed."""
     runs = []
     for seed in seeds:
@@ -59,25 +60,49 @@ def seeded(experiment: Pretrain, seeds: Sequence[int]) -> list[Pretrain]:
     return runs
 
 
-def compare_encoders(folders: Sequence[Path], target: Path, reference: str | None, title: str) -> dict[str, Any]:
-    """Judges finished pretraining runs, writes ``report.html`` into `target`, and returns what was measured.
+def compare_encoders(
+    experiments: Sequence[Pretrain] = (),
+    runs: Sequence[str | Path] = (),
+    seeds: Sequence[int] = (),
+    reference: str | None = None,
+    workdir: str | Path = "workdir",
+    name: str = "comparison",
+    observer: Observer = SILENT,
+) -> EncoderComparison:
+    """Judges encoders side by side by their forecasts and by trading on them, and draws them to ``report.html``.
 
-    Runs whose names differ in ``_seed_<k>`` alone are the seeds of one encoder.
+    Encoders that are not trained yet are trained. Runs whose names differ in ``_seed_<k>`` alone are the seeds of one
+    encoder.
 
     Args:
-        folders: Run directories.
-        target: Receives the report.
-        reference: Encoder that the others are paired with, named without its seed; None for no pairing.
-        title: Heading of the report.
+        experiments: Encoders to compare; they ask the same question.
+        runs: Directories of finished pretraining runs to compare with them.
+        seeds: Seeds to train every experiment with; by default those that they name.
+        reference: Encoder that the others are paired with day by day, named without its seed; None for no pairing.
+        workdir: Where the artifacts of all stages live.
+        name: Folder under ``workdir/evaluate`` that receives the page.
+        observer: Follows from outside.
 
     Raises:
         ValueError: A run is not finished, was judged on another question or by an older version, or nothing is called
             `reference`.
     """
+    given = [Path(one) for one in runs]
+    refuse_unknown(reference, encoder_names(experiments, given))  # before hours of training
+    folders = [*pretrain_all(experiments, seeds, workdir, observer), *given]
+    if not folders:
+        raise ValueError("compare_encoders: nothing to compare; give experiments or directories of runs")
+    target = evaluate_folder(workdir, name)
+    result = EncoderComparison(target, _compare(folders, target, reference, name))
+    observer.finished(result)
+    return result
+
+
+def _compare(folders: Sequence[Path], target: Path, reference: str | None, title: str) -> dict[str, Any]:
+    """Judges finished pretraining runs, writes ``report.html`` into `target`, and returns what was measured."""
     experiments = [_finished(folder) for folder in folders]
     refuse_other_questions(experiments)
-    names = [base_name(folder.name) for folder in folders]
-    refuse_unknown(reference, names)
+    names = encoder_names((), folders)
     panel, shared = Panel.load(experiments[0].panel), experiments[0]
     returns = replace(shared.label, transform=None).compute(panel)
     judged = [judge(folder, one, panel, returns) for folder, one in zip(folders, experiments, strict=True)]
@@ -86,7 +111,12 @@ def compare_encoders(folders: Sequence[Path], target: Path, reference: str | Non
         for name in dict.fromkeys(names)
     ]
     result = measured(forecasters, reference, shared.label.horizon)
-    facts = (
+    write_text(target / REPORT, report(title, result, forecasters, _facts(shared, panel, folders)))
+    return result
+
+
+def _facts(shared: Pretrain, panel: Panel, folders: Sequence[Path]) -> tuple[tuple[str, str], ...]:
+    return (
         ("panel", f"{shared.panel}, {len(panel.assets)} assets"),
         *((part, " to ".join(getattr(shared.split, part))) for part in ("train", "valid", "test")),
         ("label", f"{shared.label.fill}, {shared.label.horizon} day(s)"),
@@ -94,8 +124,6 @@ def compare_encoders(folders: Sequence[Path], target: Path, reference: str | Non
         ("price limit", "none" if shared.price_limit is None else f"{shared.price_limit:.0%}"),
         ("runs", ", ".join(str(folder) for folder in folders)),
     )
-    write_text(target / REPORT, report(title, result, forecasters, facts))
-    return result
 
 
 def judge(folder: Path, experiment: Pretrain, panel: Panel, returns: Any) -> SeedForecast:
@@ -107,10 +135,10 @@ def judge(folder: Path, experiment: Pretrain, panel: Panel, returns: Any) -> See
         raise ValueError(f"{folder / FORECASTS}: {error}") from None
     start = int(panel.dates.searchsorted(record.dates[0]))
     parts = {name: slice(start + rows.start, start + rows.stop) for name, rows in record.parts.items()}
-    metrics = read_json(folder / RESULT)
+    metrics = read_json(folder / METRICS)
     trading = (experiment.label.fill, experiment.costs, experiment.price_limit)
     paths = {
-        kind: traded(panel, trading[0], rule, *trading[1:], forecasts.mean, parts["test"])
+        kind: trade_forecast(panel, trading[0], rule, *trading[1:], forecasts.mean, parts["test"])
         for kind, rule in (("top-k drop-n", experiment.portfolio), ("long-short", LongShortQuantiles()))
     }
     return SeedForecast(
@@ -118,50 +146,9 @@ def judge(folder: Path, experiment: Pretrain, panel: Panel, returns: Any) -> See
     )
 
 
-def forecast_rows(result: Mapping[str, Any], part: str) -> list[dict[str, Any]]:
-    """Returns one row for each encoder: how good its forecasts of a part are, with intervals over days and seeds."""
-    rows = []
-    for name, one in result["encoders"].items():
-        found = one[part]
-        row = {
-            "encoder": name,
-            "seeds": one["n_seeds"],
-            "IC": number(found["ic"], 4),
-            "ICIR": number(found["icir"], 3),
-            "rank IC, days": within(found["rank_ic"], found["rank_ic_ci"], 4),
-            "rank IC, seeds": within(found["rank_ic"], found["rank_ic_seeds_ci"], 4),
-            "rank ICIR": number(found["rank_icir"], 3),
-        }
-        if result["reference"] is not None:
-            row |= _paired(found["against"], f"rank IC less {result['reference']}", 4)
-        row["codes used"] = ", ".join(percent(book["usage"], 0) for book in one["codebooks"].values()) or "–"
-        rows.append(row)
-    return rows
-
-
-def trading_rows(result: Mapping[str, Any], rule: str) -> list[dict[str, Any]]:
-    """Returns one row for each encoder: what trading on its forecasts earned on the test days, after costs."""
-    rows = []
-    for name, one in result["encoders"].items():
-        found = one["trading"][rule]
-        row = {
-            "encoder": name,
-            "return a year": percent(found["annual_return"]),
-            "Sharpe, days": within(found["sharpe"], found["sharpe_ci"]),
-            "Sharpe, seeds": within(found["mean"]["sharpe"], found["seeds_ci"]["sharpe"]),
-            "deepest loss": percent(found["max_drawdown"]),
-            "turnover a day": percent(found["turnover"]),
-        }
-        if result["reference"] is not None:
-            row |= _paired(found["against"], f"Sharpe less {result['reference']}", 2)
-        rows.append(row)
-    return rows
-
-
-def _paired(found: Mapping[str, Any] | None, words: str, digits: int) -> dict[str, str]:
-    if found is None:
-        return {words: "–", "p": "–"}
-    return {words: within(found["difference"], found["ci"], digits), "p": number(found["p_value"], 3)}
+def encoder_names(experiments: Sequence[Pretrain], folders: Sequence[Path]) -> list[str]:
+    """Returns the name of the encoder of every experiment and of every run directory."""
+    return [*(one.name for one in experiments), *(base_name(folder.name) for folder in folders)]
 
 
 def base_name(name: str) -> str:
@@ -187,8 +174,8 @@ def refuse_other_questions(experiments: Sequence[Pretrain]) -> None:
     Raises:
         ValueError: Two of them differ in the panel, the days, the return that is forecast, or how it is traded.
     """
-    first = experiments[0]
     for one in experiments[1:]:
+        first = experiments[0]
         for field in SHARED:
             own, other = ({field: to_data(_question(run, field))} for run in (one, first))
             differing = first_difference(other, own)
@@ -204,10 +191,10 @@ def _question(experiment: Pretrain, field: str) -> Any:
 
 
 def _finished(folder: Path) -> Pretrain:
-    if not (folder / RESULT).exists():
+    if not (folder / METRICS).exists():
         raise ValueError(
             f"{folder}: no finished pretraining run; train it with tools.pretrain, or name it in --configs"
         )
     if not (folder / FORECASTS).exists():
         raise ValueError(f"{folder}: it kept no {FORECASTS}, so its days cannot be compared; run it again")
-    return load_json(folder / "config.json", Pretrain)
+    return load_json(folder / CONFIG, Pretrain)

@@ -1,4 +1,4 @@
-"""Who may trade a market besides an agent, and what came of it: classical policies and an index on the same days."""
+"""Policies that agents are measured against: classical rules, hindsight and a published index on the same days."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -25,8 +25,8 @@ ONE_IN = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Market:
-    """What every policy of a contest has in common.
+class EvaluationMarket:
+    """The days and terms that every policy of a contest has in common.
 
     Attributes:
         tape: The days that are traded.
@@ -42,18 +42,18 @@ class Market:
     costs: Costs
     shorts: bool = False
 
-    def at(self, points: float) -> "Market":
+    def at(self, points: float) -> "EvaluationMarket":
         """Returns the same market where a trade costs `points` basis points of its value and nothing else."""
         rate = points * BASIS_POINT
         return replace(self, costs=replace(self.costs, fee_rate=rate, sell_fee_rate=None, half_spread=0.0, impact=0.0))
 
 
-def rules(market: Market) -> tuple[Rule, ...]:
+def classical_rules(market: EvaluationMarket) -> tuple[Rule, ...]:
     """Returns every classical rule that makes sense on a market: fewer with one asset or without a forecast."""
     names = market.tape.n_assets
     if names == 1:
         return Cash(), BuyAndHold(), Momentum(share=1.0)
-    found: list[Rule] = [*references(market), Momentum(), MinimumVariance(), RiskParity(), MeanVariance()]
+    found: list[Rule] = [*reference_rules(market), Momentum(), MinimumVariance(), RiskParity(), MeanVariance()]
     if market.states is not None:
         k = max(1, names // ONE_IN)
         n = max(1, k // ONE_IN)
@@ -63,23 +63,23 @@ def rules(market: Market) -> tuple[Rule, ...]:
     return Cash(), *found
 
 
-def references(market: Market) -> tuple[Rule, ...]:
+def reference_rules(market: EvaluationMarket) -> tuple[Rule, ...]:
     """Returns the rules that an agent has to beat; of one asset, equal weight is buy and hold."""
     return (BuyAndHold(),) if market.tape.n_assets == 1 else (BuyAndHold(), EqualWeight())
 
 
-def classical(market: Market, chosen: Iterable[Rule]) -> list[Backtest]:
+def classical_backtests(market: EvaluationMarket, chosen: Iterable[Rule]) -> list[Backtest]:
     """Returns the backtests of some rules."""
     history = History.of(market.tape, market.panel, market.states)
-    return [traded(market, ClassicalPolicy(rule, history)) for rule in chosen]
+    return [trade_policy(market, ClassicalPolicy(rule, history)) for rule in chosen]
 
 
-def hindsight(market: Market) -> Backtest | None:
+def hindsight_backtest(market: EvaluationMarket) -> Backtest | None:
     """Returns the most that any long-only policy could have earned; None where costs depend on the account's size."""
-    return None if market.costs.impact > 0 else traded(market, Hindsight(market.tape, market.costs))
+    return None if market.costs.impact > 0 else trade_policy(market, Hindsight(market.tape, market.costs))
 
 
-def traded(market: Market, policy: ClassicalPolicy | Hindsight) -> Backtest:
+def trade_policy(market: EvaluationMarket, policy: ClassicalPolicy | Hindsight) -> Backtest:
     """Returns the backtest of a policy that looks days up."""
     env = gymnasium.make(
         "FactorGym/Portfolio-v0",

@@ -10,16 +10,19 @@ from configs.schema.evaluate import Evaluate
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
 from encoders.baselines.pca import PCA
-from evaluation.formats import percent
+from evaluation.formats import percent, within
 from evaluation.policy_comparison import equal_capital
 from evaluation.reports.policy import Section
 from evaluation.significance import compare, over_seeds
+from market.artifacts import COMPARISON, CONFIG
 from market.features import Formulas
 from market.features.table import Feature
-from market.storage.array_file import read_json
-from tools.console import within
-from tools.evaluate import evaluate
-from tools.runs.stages import extracted_states, pretrained_encoder, trained_agents
+from market.storage.array_file import read_json, write_json
+from pipeline.evaluation import evaluate
+from pipeline.extraction import extract
+from pipeline.pretraining import pretrain
+from pipeline.results import SILENT, AblationResult, Observer
+from pipeline.training import train
 
 KINDS: Mapping[str, Mapping[str, Any]] = {
     "learned states": {"observe": "states"},
@@ -34,8 +37,13 @@ RETURNS = Formulas((Feature("RET1", "close / delay(close, 1) - 1"),))
 
 
 def ablate(
-    experiment: Trade, settings: Evaluate, workdir: Path, pca: str | None = None, overwrite: bool = False
-) -> tuple[list[dict[str, Any]], Path]:
+    experiment: Trade,
+    settings: Evaluate | None = None,
+    workdir: str | Path = "workdir",
+    pca: str | None = None,
+    overwrite: bool = False,
+    observer: Observer = SILENT,
+) -> AblationResult:
     """Trains the same agent with the same seeds on each kind of states, and compares them on the test days.
 
     Args:
@@ -44,21 +52,28 @@ def ablate(
         workdir: Where the artifacts of all stages live.
         pca: States file of a PCA encoder; None makes one of the panel and days of the others.
         overwrite: Evaluate again what has been evaluated.
+        observer: Follows from outside.
 
     Returns:
-        One row for each kind, and the folder that received the report.
+        One row for each kind, and the folder that received ``report.html`` and ``comparison.json``.
 
     Raises:
         ValueError: The run has no states, or what is there was made by another configuration.
     """
     if experiment.states is None:
         raise ValueError(f"{experiment.name}: it has no states to take away; choose a config with a states file")
-    pca = pca or pca_states(experiment.states, workdir)
+    pca = pca or pca_states(experiment.states, workdir, observer)
     variants = {kind: variant(experiment, kind, pca) for kind in KINDS}
-    folders = [trained_agents(one, workdir) for one in variants.values()]
-    target = workdir / "evaluate" / f"{experiment.name}_ablation"
-    study = evaluate({experiment.name: folders}, title(experiment), settings, target, overwrite, [*variants])
-    return ablation_rows(study.chapters[0]), target
+    folders = [train(one, workdir, reuse=True, observer=observer).folder for one in variants.values()]
+    name, silent = f"{experiment.name}_ablation", replace(observer, finished=SILENT.finished)
+    evidence = evaluate(
+        {experiment.name: folders}, settings, workdir, overwrite, name, title(experiment), [*variants], silent
+    )
+    rows = ablation_rows(evidence.report.chapters[0])
+    write_json(evidence.folder / COMPARISON, {"ablation": rows})
+    result = AblationResult(evidence.folder, f"{title(experiment)}, {len(experiment.seeds)} seeds", rows)
+    observer.finished(result)
+    return result
 
 
 def title(experiment: Trade) -> str:
@@ -66,22 +81,22 @@ def title(experiment: Trade) -> str:
     return f"What states add: {experiment.name}"
 
 
-def pca_states(states: str, workdir: Path) -> str:
+def pca_states(states: str, workdir: str | Path, observer: Observer = SILENT) -> str:
     """Returns the file of PCA states of the same panel, days and label as `states`.
 
     Raises:
         ValueError: The pretraining run behind `states` is not at hand.
     """
-    record = Path(states).with_name("config.json")
+    record = Path(states).with_name(CONFIG)
     if not record.exists():
         raise ValueError(
             f"{record}: no such file, so nothing says how the states were made; name PCA states with --pca"
         )
     source = Path(read_json(record)["run"])
-    learnt = load_json(source / "config.json", Pretrain)
+    learnt = load_json(source / CONFIG, Pretrain)
     linear = replace(learnt, name=f"{learnt.name}_pca", encoder=PCA(), features=RETURNS)
-    pretrained_encoder(linear, workdir)
-    return str(extracted_states(linear, workdir))
+    trained = pretrain(linear, workdir, reuse=True, observer=observer)
+    return str(extract(trained.folder, workdir=workdir, reuse=True, observer=observer).path)
 
 
 def variant(experiment: Trade, kind: str, pca: str) -> Trade:

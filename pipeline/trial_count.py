@@ -1,15 +1,15 @@
-"""How much was tried before a result was reported: training runs on the same question, and looks at the test days."""
+"""The number of trials behind a result: training runs on the same question, and looks at the test days."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from market.artifacts import CONFIG, METRICS
 from market.storage.array_file import read_json
+from pipeline.run_directory import evaluate_folder
 
-METRICS = "metrics.json"
 
-
-class Trials(NamedTuple):
+class TrialCount(NamedTuple):
     """Everything that was tried on a question, the reported runs left out.
 
     Attributes:
@@ -21,7 +21,7 @@ class Trials(NamedTuple):
     configurations: int
 
 
-def other_trials(reported: Sequence[Path], deleted: int = 0) -> Trials:
+def other_trials(reported: Sequence[Path], deleted: int = 0) -> TrialCount:
     """Returns the other runs beside the reported ones that asked the same question: same panel, same asset.
 
     Every ``seed_<k>`` folder is a training run, finished or not. Their Sharpe ratios come from earlier evaluations.
@@ -35,13 +35,13 @@ def other_trials(reported: Sequence[Path], deleted: int = 0) -> Trials:
     found: list[float | None] = [None] * deleted
     configurations = 0
     for folder in sorted(reported[0].parent.iterdir()):
-        if folder.name in names or not (folder / "config.json").exists() or _question(folder) != question:
+        if folder.name in names or not (folder / CONFIG).exists() or _question(folder) != question:
             continue
         seeds = [one.name for one in sorted(folder.glob("seed_*")) if one.is_dir()]
-        known = _known_sharpes(folder.parent.parent / "evaluate" / folder.name / METRICS)
+        known = _known_sharpes(evaluate_folder(folder.parent.parent, folder.name) / METRICS)
         found += [known.get(seed) for seed in seeds]
         configurations += 1
-    return Trials(found, configurations)
+    return TrialCount(found, configurations)
 
 
 def looks_so_far(folder: Path) -> int:
@@ -51,7 +51,7 @@ def looks_so_far(folder: Path) -> int:
 
 
 def _question(folder: Path) -> Any:
-    data = read_json(folder / "config.json")
+    data = read_json(folder / CONFIG)
     return data.get("panel"), data.get("asset")
 
 

@@ -1,4 +1,4 @@
-"""What trading on the forecasts of an encoder would have earned, without a states file in between."""
+"""Trading on the forecasts of an encoder, without a states file in between."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,21 +19,21 @@ from market.panel import Panel
 from market.states import MarketStates
 
 
-def trading_on(
+def portfolio_measures(
     panel: Panel, fill: Fill, rule: TopKDropN, costs: Costs, price_limit: float | None = None
 ) -> Callable[[FloatArray, slice], Mapping[str, Any]]:
     """Returns the function that trades a forecast over some rows of `panel` and returns its performance by name.
 
-    The arguments are those of `traded`.
+    The arguments are those of `trade_forecast`.
     """
 
     def backtest(mean: FloatArray, rows: slice) -> Mapping[str, Any]:
-        return performance(traded(panel, fill, rule, costs, price_limit, mean, rows))
+        return performance(trade_forecast(panel, fill, rule, costs, price_limit, mean, rows))
 
     return backtest
 
 
-def traded(
+def trade_forecast(
     panel: Panel, fill: Fill, rule: Rule, costs: Costs, price_limit: float | None, mean: FloatArray, rows: slice
 ) -> Backtest:
     """Trades a forecast over some rows of `panel`.
@@ -69,5 +69,5 @@ def forecast_only(panel: Panel, mean: FloatArray) -> MarketStates:
         forecast_mean=forecast,
         forecast_std=np.full_like(forecast, np.nan),
         mask=np.isfinite(forecast),
-        fit_end=panel.dates[-1],
+        fit_end=panel.dates - np.timedelta64(1, "D"),
     )

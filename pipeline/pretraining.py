@@ -1,0 +1,115 @@
+"""The stage that trains an encoder: a panel to a checkpoint, its forecasts and their measures."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accelerate import PartialState
+
+from configs.schema.pretrain import Pretrain
+from configs.values import to_data
+from encoders import data as encoder_pipeline
+from encoders.checkpoint import Checkpoint
+from encoders.training import loop as training
+from encoders.training.launch import init_distributed
+from market.artifacts import METRICS, MODEL
+from market.panel import Panel
+from market.splits import PARTS
+from market.storage.array_file import read_json
+from pipeline.forecast_trading import portfolio_measures
+from pipeline.results import SILENT, Observer, PretrainResult
+from pipeline.run_directory import begin, is_finished, lock, pretrain_folder
+
+
+def pretrain(
+    experiment: Pretrain,
+    workdir: str | Path = "workdir",
+    overwrite: bool = False,
+    reuse: bool = False,
+    observer: Observer = SILENT,
+    until: np.datetime64 | None = None,
+) -> PretrainResult:
+    """Trains one encoder in ``workdir/pretrain/<name>/``; an interrupted run continues where it stopped.
+
+    Where a launcher started several processes, all of them call this function; the first one writes.
+
+    Args:
+        experiment: What decides the run.
+        workdir: Where the artifacts of all stages live.
+        overwrite: Throw away a run that is already there, finished or not.
+        reuse: Return a finished run of this very experiment instead of refusing to run it again.
+        observer: Follows from outside; told of the result in the first process only.
+        until: Last day that may be known. The panel is cut after it, so the run is the same whenever it is made, and
+            the test days of the split are not judged. None knows the whole panel.
+
+    Raises:
+        ValueError: Another process works on the run, it is finished and neither to be overwritten nor reused, or it
+            was started with another configuration.
+    """
+    folder = pretrain_folder(workdir, experiment.name)
+    if reuse and not overwrite and is_finished(folder, experiment, METRICS):
+        result = PretrainResult(folder, read_json(folder / METRICS), fresh=False)
+        observer.finished(result)
+        return result
+    state = init_distributed()
+    with lock(folder) if state.is_main_process else nullcontext():
+        if state.is_main_process:
+            begin(folder, experiment, METRICS, overwrite)
+        state.wait_for_everyone()
+        result = PretrainResult(folder, _learn(experiment, folder, until))
+        if state.is_main_process:
+            observer.finished(result)
+    return result
+
+
+def leave_process_group() -> None:
+    """Ends the group of processes that a launcher started, so that a program may exit; alone it does nothing."""
+    state = PartialState()
+    if state.use_distributed:
+        state.destroy_process_group()
+
+
+def _learn(experiment: Pretrain, folder: Path, until: np.datetime64 | None) -> dict[str, Any]:
+    panel = Panel.load(experiment.panel)
+    data = encoder_pipeline.prepare(
+        panel if until is None else panel.between(None, str(until)),
+        experiment.features,
+        experiment.scaling,
+        experiment.encoder.lookback,
+        experiment.label,
+        experiment.split,
+        PARTS if until is None else PARTS[:2],
+    )
+    backtest = portfolio_measures(
+        data.panel, experiment.label.fill, experiment.portfolio, experiment.costs, experiment.price_limit
+    )
+    settings = to_data(experiment)
+    run = training.Experiment(
+        experiment.encoder,
+        data,
+        experiment.optim,
+        experiment.seed,
+        settings,
+        backtest,
+        first_weights=_first_weights(experiment, data),
+    )
+    return training.pretrain(run, folder)
+
+
+def _first_weights(experiment: Pretrain, data: encoder_pipeline.TrainingData) -> Checkpoint | None:
+    """Returns the checkpoint that training starts from.
+
+    Raises:
+        ValueError: There is none, or it learnt from days that this run must not know.
+    """
+    if experiment.warm_start is None:
+        return None
+    path = Path(experiment.warm_start) / MODEL
+    checkpoint = Checkpoint.load(path)
+    if np.datetime64(checkpoint.about["fit_end"], "D") > data.fit_end:
+        raise ValueError(
+            f"{path}: it learnt from days until {checkpoint.about['fit_end']}, this run until {data.fit_end}; "
+            "start from an earlier fit"
+        )
+    return checkpoint
