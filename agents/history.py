@@ -1,4 +1,4 @@
-"""What a classical policy may know: everything up to the close of a day, and nothing after it."""
+"""History: returns, tradability and forecasts up to the close of a day, as a classical policy may know them."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

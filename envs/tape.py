@@ -17,7 +17,7 @@ from market.states import MarketStates
 
 @dataclass(frozen=True, eq=False)
 class Tape:
-    """What happened on T days to N assets, and what a policy may see of it.
+    """Replay of T days and N assets: returns around each fill, permissions, and the arrays that a policy may see.
 
     Row ``t`` belongs to the decision taken after the close of day ``t``: `asset`, `market` and `mask` use rows
     ``<= t``; `before`, `after`, `price` and `status` say what the decision then earns and may do. The last row only
@@ -81,7 +81,7 @@ class Tape:
 
     @property
     def n_assets(self) -> int:
-        """N."""
+        """Number of assets."""
         return len(self.assets)
 
     @property

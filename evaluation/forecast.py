@@ -1,4 +1,4 @@
-"""What an encoder said beside what came true: figures of a forecast and of the codes behind it."""
+"""A forecast beside what came true: figures of a forecast and of the codes behind it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

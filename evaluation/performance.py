@@ -1,4 +1,4 @@
-"""What a series of returns was worth: growth, risk, drawdown, and how it compares with a benchmark.
+"""Performance of a series of returns: growth, risk, drawdown, and how it compares with a benchmark.
 
 Every measure takes net simple daily returns ``[T]``, all finite, counts 252 days a year, and starts from a wealth of 1,
 which drawdowns include. A measure that is undefined (a ratio to zero, the spread of one day) is NaN; the dictionaries

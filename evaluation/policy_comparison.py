@@ -46,7 +46,7 @@ class PolicyComparison:
 
     @property
     def references(self) -> dict[str, Backtest]:
-        """What agents are measured against: buy and hold, equal weight where it differs, and the index."""
+        """References that agents are compared with: buy and hold, equal weight where it differs, and the index."""
         found = {one.name: one for one in self.policies if one.name in REFERENCES}
         return found | ({self.index.name: self.index} if self.index is not None else {})
 

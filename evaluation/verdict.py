@@ -1,4 +1,4 @@
-"""What the evidence supports and what it does not, in plain words that follow from the numbers by stated rules.
+"""Verdicts: plain words about the evidence that follow from the numbers by stated rules.
 
 The rules
 ---------
@@ -33,7 +33,7 @@ MEANING = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What can be said of one agent.
+    """Verdict on one agent.
 
     Attributes:
         word: ``supported``, ``suggestive``, ``not established`` or ``contradicted``.
@@ -50,8 +50,8 @@ def reach_verdict(metrics: Mapping[str, Any], agent: str) -> Verdict:
     """Returns what the content of ``metrics.json`` says of `agent`; see the rules above.
 
     Args:
-        metrics: What `evaluation.policy_comparison.measured` returned, and where known ``test`` (prediction measures), ``audit``,
-            ``fit_end``, ``always_listed`` and ``looks``.
+        metrics: What `evaluation.policy_comparison.measured` returned, and where known ``test`` (prediction measures),
+            ``audit``, ``fit_end``, ``always_listed`` and ``looks``.
         agent: Name under ``comparisons``.
     """
     own = metrics["performance"][agent]
@@ -111,7 +111,8 @@ def _growth(metrics: Mapping[str, Any], agent: str, own: Mapping[str, Any]) -> s
     ]
     sharpe, loss = with_interval(own["sharpe"], own["sharpe_ci"]), percent(-own["max_drawdown"], 0)
     return (
-        f"Over {own['n_days']:,} trading days, after costs, {display_name(agent)} turned 1.00 into {own['final_wealth']:.2f} "
+        f"Over {own['n_days']:,} trading days, after costs, {display_name(agent)} turned 1.00 into "
+        f"{own['final_wealth']:.2f} "
         f"({percent(own['annual_return'])} a year, Sharpe ratio {sharpe}, deepest loss {loss})"
         + (f"; {', '.join(others)}." if others else ".")
     )
@@ -182,9 +183,11 @@ def _costs(metrics: Mapping[str, Any], agent: str) -> str:
     ]
     costs = list(table[agent])
     if not ahead:
-        return f"Its Sharpe ratio is below that of {display_name(name)} at every cost tried, even at {costs[0]} basis points."
+        rival = display_name(name)
+        return f"Its Sharpe ratio is below that of {rival} at every cost tried, even at {costs[0]} basis points."
     if len(ahead) == len(costs):
-        return f"Its Sharpe ratio stays above that of {display_name(name)} at every cost tried, up to {costs[-1]} basis points."
+        rival = display_name(name)
+        return f"Its Sharpe ratio stays above that of {rival} at every cost tried, up to {costs[-1]} basis points."
     listed = " and ".join(filter(None, (", ".join(ahead[:-1]), ahead[-1])))
     return f"Its Sharpe ratio is above that of {display_name(name)} only at costs of {listed} basis points."
 

@@ -1,4 +1,4 @@
-"""What the date alone says: how a day is written, and the calendar inputs of an encoder."""
+"""Dates: parsing, writing, and the calendar features of an encoder."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""What a run forecast on valid and test days, kept beside its metrics so that runs can be compared day by day."""
+"""Forecasts of a run on valid and test days, kept beside its metrics so that runs can be compared day by day."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

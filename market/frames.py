@@ -18,7 +18,7 @@ _OFFSET = re.compile(r"(?<=:[0-9]{2}) ?[+-][0-9]{2}:?[0-9]{2}$")  # of a clock f
 
 
 class FrameParts(NamedTuple):
-    """What a panel is made of: dates, assets and fields, values ``[T, N, F]``, and the masks ``[T, N]``."""
+    """Parts of a panel: dates, assets and fields, values ``[T, N, F]``, and the masks ``[T, N]``."""
 
     dates: DateArray
     assets: tuple[str, ...]

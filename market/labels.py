@@ -22,7 +22,8 @@ Transform = Literal["rank", "zscore"]
 class Label:
     """A forward return: what to earn (`fill`, `horizon`) and how to present it to a loss (`transform`).
 
-    Prices are expected split- and dividend-adjusted (`market.preparation.adjustment.adjusted`); an ``adj_close`` field is not read.
+    Prices are expected split- and dividend-adjusted (`market.preparation.adjustment.adjusted`); an ``adj_close`` field
+    is not read.
 
     Attributes:
         fill: When the decision of day ``t`` is traded; ``next_open`` needs opens.

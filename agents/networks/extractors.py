@@ -1,4 +1,4 @@
-"""What a policy sees, from either kind of observation: compact ones are looked up in the frozen state table.
+"""Feature extractors: a policy's input from full or compact observations, the latter looked up in the state table.
 
 Market states do not depend on what an agent does. Training observations therefore carry the day and the account alone,
 and the table of states lies once on the policy's device; a rollout or replay buffer costs tens of bytes a step. Public

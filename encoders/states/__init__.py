@@ -1,1 +1,1 @@
-"""States on disk: how several fits of an encoder become one file in one coordinate system."""
+"""From a frozen encoder to states on disk: extraction, the audit that has to pass first, and several fits stitched."""

@@ -55,7 +55,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """What the audit must know of the training.
+    """Facts of the training that the audit needs.
 
     Attributes:
         label: The label that was learnt.
@@ -71,7 +71,7 @@ class TrainingFacts:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """What the audit found: one line a fault, and which checks were made."""
+    """Result of an audit: one line a fault, and which checks were made."""
 
     faults: tuple[str, ...]
     checks: Mapping[str, str]
@@ -102,7 +102,7 @@ def audit(
         frozen: The pipeline and encoder that made them.
         panel: The panel they were made from.
         written: The states by their names in the file, ``[T, ...]``; what is going to be used is what is judged.
-        training: What the audit must know of the training.
+        training: Facts of the training that the audit needs.
         settings: How hard to look.
     """
     auditor = _Auditor(frozen, panel, written, training, settings)

@@ -41,7 +41,7 @@ COLLAPSED = 0.1  # share of codes in use below which a codebook deserves a warni
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """What a run is made of, apart from the device.
+    """Parts of a pretraining run, apart from the device.
 
     Attributes:
         encoder: Builds the encoder.
@@ -164,7 +164,7 @@ class _Run:
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """What a continuation must have in common with the run."""
+        """Settings that a continuation must share with the run."""
         return {
             "seed": self.experiment.seed,
             "optim": asdict(self.optim),

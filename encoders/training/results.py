@@ -1,4 +1,4 @@
-"""What a run leaves behind: the best checkpoint, the measures of each part, and at last the metrics."""
+"""Results of a pretraining run: the best checkpoint, the measures of each part, and at last the metrics."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

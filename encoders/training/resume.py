@@ -65,7 +65,7 @@ class TrainingProgress:
 
 @dataclass(frozen=True, eq=False)
 class Learner:
-    """What learns: the encoder, its optimiser and, where wanted, its averaged weights."""
+    """Everything that changes while learning: encoder, optimiser and, where wanted, averaged weights."""
 
     encoder: nn.Module
     optimizer: Optimizer

@@ -1,4 +1,4 @@
-"""What is in a panel: a summary for the terminal and one self-contained HTML page with figures."""
+"""Summary of a panel: one for the terminal and one self-contained HTML page with figures."""
 
 from dataclasses import dataclass
 

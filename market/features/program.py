@@ -1,9 +1,9 @@
 """Evaluates many formulas over one block of assets, each shared part once.
 
 The formulas are compiled to a list of steps over numbered slots. Equal subexpressions share a slot, whatever formula
-they stand in. Rolling operators that the same sweep of `market.features.operators` can compute from the same operands become one
-step: ``mean(close, 5)`` and ``mean(close, 60)``, or ``slope(close, 5)`` and ``residual(close, 10)``. A slot is let go
-after its last use, so the memory in use stays within the processor's cache.
+they stand in. Rolling operators that the same sweep of `market.features.operators` can compute from the same operands
+become one step: ``mean(close, 5)`` and ``mean(close, 60)``, or ``slope(close, 5)`` and ``residual(close, 10)``. A slot
+is let go after its last use, so the memory in use stays within the processor's cache.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -26,4 +26,4 @@ from market.quality.cleaning import clean
 from market.quality.report import Place, QualityFinding, Report
 from market.quality.rules import Rules
 
-__all__ = ["QualityFinding", "Place", "Report", "Rules", "clean"]
+__all__ = ["Place", "QualityFinding", "Report", "Rules", "clean"]

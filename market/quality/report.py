@@ -1,4 +1,4 @@
-"""What was found and what was done about it, as JSON and as a table that a person can read."""
+"""Findings and treatments, as JSON and as a table that a person can read."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
