@@ -7,7 +7,7 @@ import numpy as np
 
 from agents.baselines.base import compact
 from envs import BatchMarket
-from envs.actions.portfolio import checked_actions
+from envs.actions.portfolio import Action, checked_actions
 from envs.stated import LEFT_ALONE, StatedWeights
 from market.arrays import AnyArray, FloatArray
 
@@ -43,7 +43,7 @@ class Committee:
             raise ValueError("committee: it has no members; name at least one policy")
         self.members, self.market = tuple(members), market
         self.name = name or f"mean of {len(self.members)} seeds"
-        self.action = StatedWeights(market.action.max_stretch)
+        self.action: Action = StatedWeights(market.action.max_stretch)
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
@@ -66,7 +66,8 @@ class Committee:
         self.market.action.to_weights(checked, self.market.tape.status, np.array([day]), targets, hold)
         if hold[0] and not np.isnan(targets).any():
             targets[:, 1:] = np.nan
-        return targets[0]
+        weights: FloatArray = targets[0]
+        return weights
 
 
 def _agreed(votes: FloatArray, account: FloatArray) -> FloatArray:

@@ -28,7 +28,10 @@ CASH = "cash"
 class StatingPolicy(Protocol):
     """A policy whose actions are stated weights; it sees the day's row and the account alone."""
 
-    action: Action
+    @property
+    def action(self) -> Action:
+        """What the environment must have."""
+        ...
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False

@@ -122,8 +122,8 @@ def coordinates(first: FoldStates, fold: FoldStates, alignment: Alignment) -> Co
     a map that was fitted on the others; the map itself is then fitted on all.
     """
     if fold is first:
-        identity = (AffineMap(np.eye(width), np.zeros(width)) for width in _widths(first.states))
-        return Coordinates(*identity, {"asset": 1.0, "market": 1.0})
+        asset, market = (AffineMap(np.eye(width), np.zeros(width)) for width in _widths(first.states))
+        return Coordinates(asset, market, {"asset": 1.0, "market": 1.0})
     stop = int(np.searchsorted(first.states.dates, min(first.fit_end, fold.fit_end), side="right"))
     days = np.arange(max(0, stop - ALIGNED_DAYS), stop)
     seen = first.states.mask[days].any(axis=1) & fold.states.mask[days].any(axis=1)
