@@ -217,7 +217,7 @@ class WalkForward:
     def _starts(self, dates: DateArray) -> list[int]:
         if isinstance(self.every, int):
             return list(range(int(np.searchsorted(dates, np.datetime64(self.first, "D"))), len(dates), self.every))
-        rows = []
+        rows: list[int] = []
         for day in self._calendar():
             row = int(np.searchsorted(dates, day))
             if row >= len(dates):

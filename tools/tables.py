@@ -17,6 +17,8 @@ TEXT_COLUMNS = ("ticker", "blocked", "served", "serves", "state", "run", "agent"
 """Columns of text; all others are numbers."""
 FILE_WIDTH = 200
 LISTED_TRIALS = 10
+NOTHING = 1e-9
+"""Changes of weights that are not shown."""
 MEASURES = ("ic", "icir", "rank_ic", "rank_icir", "rank_ic_t", "n_days", "n_assets")
 PORTFOLIO_MEASURES = ("annual_return", "sharpe", "max_drawdown", "turnover")
 PARTS = ("valid", "test")
@@ -217,20 +219,8 @@ def show_walk(result: results.WalkResult) -> None:
 def show_decision(result: results.DecideResult) -> None:
     """Prints the trades of tomorrow, what they cost, and how old the encoder's fit is."""
     found, about = result.decision, result.about
-    orders = found.orders[(found.orders["change"].abs() > 1e-9) | (found.orders["blocked"] != "")]
-    if len(orders):
-        rows = [
-            {
-                "ticker": row.ticker,
-                "held": percent(row.weight, 2),
-                "target": percent(row.target, 2),
-                "shares": number(row.shares),
-                "money": number(row.money),
-                "close": number(row.close),
-                "blocked": row.blocked or "–",
-            }
-            for row in orders.itertuples()
-        ]
+    rows = _orders(found.orders)
+    if rows:
         show_rows(f"{found.day}: {len(rows)} trades, fill {about['fill']}", rows)
     else:
         print(f"{found.day}: nothing to trade")
@@ -241,12 +231,31 @@ def show_decision(result: results.DecideResult) -> None:
     if about["fit_end"] is not None:
         print(f"the encoder learnt until {about['fit_end']}, {about['fit_age_days']} days before")
     for row in about["largest_changes"]:
-        reasons = [f"{name} {row[name]:.4g}" for name in ("forecast", "rank") if row.get(name) is not None]
-        reasons += [f"codes {row['codes']}"] if row.get("codes") else []
-        print(f"  {row['ticker']}: {percent(row['change'], 2)}{', ' if reasons else ''}{', '.join(reasons)}")
+        print(f"  {row['ticker']}: {', '.join([percent(row['change'], 2), *_reasons(row)])}")
     if result.paper is not None:
         print(f"paper account: {number(result.paper.money)} after {len(result.paper.history)} days")
     print(f"wrote {result.folder / 'decision.csv'}")
+
+
+def _orders(orders: Any) -> list[dict[str, Any]]:
+    traded = orders[(orders["change"].abs() > NOTHING) | (orders["blocked"] != "")]
+    return [
+        {
+            "ticker": row.ticker,
+            "held": percent(row.weight, 2),
+            "target": percent(row.target, 2),
+            "shares": number(row.shares),
+            "money": number(row.money),
+            "close": number(row.close),
+            "blocked": row.blocked or "–",
+        }
+        for row in traded.itertuples()
+    ]
+
+
+def _reasons(row: Mapping[str, Any]) -> list[str]:
+    reasons = [f"{name} {row[name]:.4g}" for name in ("forecast", "rank") if row.get(name) is not None]
+    return [*reasons, f"codes {row['codes']}"] if row.get("codes") else reasons
 
 
 def show_factors(result: results.DiscoverResult) -> None:
