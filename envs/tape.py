@@ -42,6 +42,7 @@ class Tape:
         lookback: Days of `frames` in one observation.
         fit_end: ``[T] datetime64[D]``, the last day that the encoder of each row's states learnt from; None without
             states.
+        periods_per_year: Number of rows in a year.
     """
 
     dates: DateArray
@@ -61,6 +62,7 @@ class Tape:
     impact_scale: FloatArray | None
     lookback: int
     fit_end: DateArray | None
+    periods_per_year: float = 252.0
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -177,6 +179,7 @@ class Tape:
             impact_scale=None if scale is None else np.ascontiguousarray(scale[rows]),
             lookback=lookback,
             fit_end=None if states is None else states.fit_end[np.searchsorted(states.dates, panel.dates[rows])],
+            periods_per_year=panel.periods_per_year,
         )
 
     def only(self, asset: str) -> "Tape":

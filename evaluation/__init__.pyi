@@ -1,4 +1,5 @@
 from .backtest import Backtest, Holding
+from .deflation import deflated_sharpe, probabilistic_sharpe
 from .encoder_comparison import Forecaster, SeedForecast
 from .factor_study import FactorStudy, ModelResult, ReferenceFactors
 from .factors import match_factors
@@ -24,7 +25,7 @@ from .prediction import (
     rank_ic_decay,
 )
 from .rollout import Policy, benchmark_backtest
-from .significance import Comparison, compare, deflated_sharpe, intervals, probabilistic_sharpe
+from .significance import Comparison, compare, intervals
 from .verdict import Verdict
 
 __all__ = [

@@ -127,7 +127,7 @@ def codes_figure(judged: ForecastEvaluation) -> go.Figure:
 def _health(count: FloatArray) -> dict[str, float | int]:
     share = count[count > 0] / max(count.sum(), 1)
     return {
-        "perplexity": float(np.exp(-(share * np.log(share)).sum())),
+        "perplexity": float(np.exp(-(share * np.log(share)).sum())) if count.any() else 0.0,
         "usage": float((count > 0).mean()) if len(count) else 0.0,
         "dead_codes": int((count == 0).sum()),
     }

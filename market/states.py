@@ -13,7 +13,9 @@ from market.storage.array_file import header_dates, header_day, header_names, re
 VERSION = 2
 ONE_FIT = 1  # the version whose header has a single fit_end, that of all rows
 PROVENANCE = ("encoder", "checkpoint_sha256", "panel_fingerprint", "split", "fill", "horizon", "audit")
-OPTIONAL = ("folds",)
+RULES = "market_rules"
+"""Entry of the provenance with the terms of trading that the forecasts were judged under; older states lack it."""
+OPTIONAL = ("folds", RULES)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,6 @@
 """Trading runs side by side: each beside buy and hold on its own test days."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,10 @@ from market.storage.array_file import read_json
 from pipeline.evaluation import evaluate
 from pipeline.results import SILENT, AgentComparison, Observer
 from pipeline.run_directory import evaluate_folder
+from pipeline.trained_run import run_fingerprint
 from pipeline.training import train
+
+logger = logging.getLogger(__name__)
 
 
 def compare_agents(
@@ -65,13 +69,17 @@ def train_all(
 def metrics_of(
     folder: Path, settings: Evaluate, workdir: str | Path, overwrite: bool, observer: Observer = SILENT
 ) -> dict[str, Any]:
-    """Returns the metrics of a run, which is evaluated where it has not been.
+    """Returns the metrics of a run, which is evaluated where it has not been, or has changed since.
 
     Raises:
         ValueError: It was evaluated without the index that `settings` name, and is not to be evaluated again.
     """
     target = evaluate_folder(workdir, folder.name)
-    if overwrite or not (target / METRICS).exists():
+    done = (target / METRICS).exists()
+    if done and not overwrite and read_json(target / METRICS).get("fingerprint") != run_fingerprint(folder):
+        logger.warning("%s has changed since it was evaluated: its test days are looked at again, and counted", folder)
+        overwrite = True
+    if overwrite or not done:
         silent = replace(observer, finished=SILENT.finished)  # the comparison has a table of its own
         evaluate({folder.name: [folder]}, settings, workdir, overwrite, observer=silent)
     found: dict[str, Any] = read_json(target / METRICS)
@@ -86,7 +94,8 @@ def metrics_of(
 def index_of(metrics: Mapping[str, Any]) -> str | None:
     """Returns the name of the published index that an evaluation was set beside, None where there was none."""
     measured_against = next(iter(metrics["comparisons"].values()))
-    return next((name for name in measured_against if name not in REFERENCES), None)
+    held = (*REFERENCES, metrics.get("rule"))
+    return next((name for name in measured_against if name not in held), None)
 
 
 def trading_rows(name: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:

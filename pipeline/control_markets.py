@@ -1,5 +1,6 @@
 """The tapes of a trading run, real and shuffled: training, evaluation and comparison all replay these."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
@@ -7,10 +8,12 @@ import numpy as np
 
 from configs.schema.trade import Trade
 from envs import Tape
+from envs.rules import MarketRules, recorded_rules
 from market.fills import Fill, default_fill
 from market.panel import Panel
 from market.splits import Split
 from market.states import MarketStates
+from pipeline.trial_count import Question
 
 Part = Literal["train", "valid", "test"]
 SHUFFLED = {"train": 1, "valid": 2, "test": 3}  # seeds of the negative control
@@ -25,6 +28,8 @@ class TradeSources(NamedTuple):
         features: Scaled features to see, else None.
         split: Days of each part.
         fill: When decisions are carried out.
+        rules: All terms of trading: those of the states, else of the panel, but for what the run says itself.
+        departures: Where the run was told something else than they had recorded, in words.
     """
 
     panel: Panel
@@ -32,6 +37,8 @@ class TradeSources(NamedTuple):
     features: Panel | None
     split: Split
     fill: Fill
+    rules: MarketRules
+    departures: tuple[str, ...] = ()
 
 
 def read_sources(experiment: Trade, until: Part = "valid") -> TradeSources:
@@ -48,13 +55,48 @@ def read_sources(experiment: Trade, until: Part = "valid") -> TradeSources:
     _check_untouched(experiment, states, split)
     panel = whole.between(None, getattr(split, until)[1])
     fill = experiment.fill or (states.provenance["fill"] if states is not None else default_fill(panel))
+    terms = (fill, *_rules(experiment, whole, states, fill))
     if experiment.observe in ("states", "shuffled"):
-        return TradeSources(panel, states, None, split, fill)
+        return TradeSources(panel, states, None, split, *terms)
     if experiment.observe == "none":
-        return TradeSources(panel, None, _nothing(panel), split, fill)
+        return TradeSources(panel, None, _nothing(panel), split, *terms)
     raw = experiment.features.compute(panel)
     features = experiment.scaling.fit(raw, raw.rows(*split.train)).overwrite(raw)
-    return TradeSources(panel, None, features, split, fill)
+    return TradeSources(panel, None, features, split, *terms)
+
+
+def question_of(experiment: Trade) -> Question:
+    """Returns the days and the market that a run looks at, for the ledger of its panel."""
+    states = None if experiment.states is None else MarketStates.load(experiment.states)
+    split = split_of(experiment, states)
+    return Question.of(experiment.panel, Panel.load(experiment.panel), split, experiment.asset)
+
+
+def _rules(
+    experiment: Trade, panel: Panel, states: MarketStates | None, fill: Fill
+) -> tuple[MarketRules, tuple[str, ...]]:
+    """The terms of a run, and where they depart from what its states or its panel recorded."""
+    found = None if states is None else recorded_rules(states.provenance)
+    home = "panel" if found is None else "states"
+    found = found or recorded_rules(panel.source)
+    told = (found or MarketRules()).told(experiment.costs, experiment.price_limit, experiment.delisting_return, fill)
+    rules = replace(told, periods_per_year=panel.periods_per_year)
+    if found is None:
+        return rules, ()
+    before, now = (flattened(one.to_json()) for one in (found, rules))
+    names = rules.departures(found)
+    return rules, tuple(f"{name} {now[name]}, where the {home} had {before[name]}" for name in names)
+
+
+def flattened(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns nested JSON objects as one, with dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in data.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": found for inner, found in flattened(value).items()}
+        else:
+            flat[name] = value
+    return flat
 
 
 def tape_of(experiment: Trade, sources: TradeSources, part: Part) -> Tape:
@@ -64,7 +106,12 @@ def tape_of(experiment: Trade, sources: TradeSources, part: Part) -> Tape:
         ValueError: The states have not passed the audit or are of another fill, or the asset is unknown.
     """
     start, stop = getattr(sources.split, part)
-    options: dict[str, Any] = {"features": sources.features, "lookback": experiment.lookback}
+    options: dict[str, Any] = {
+        "features": sources.features,
+        "lookback": experiment.lookback,
+        "price_limit": sources.rules.price_limit,
+        "delisting_return": sources.rules.delisting_return,
+    }
     rows = sources.panel.rows(start, stop)  # days of a part that the panel does not cover are left out
     dates = sources.panel.dates[rows]
     if not len(dates):

@@ -14,6 +14,7 @@ from configs.schema.trade import Trade
 from configs.schema.walk import Walk
 from envs import BatchMarket, Tape
 from envs.paper import PaperAccount, by_ticker
+from envs.rules import MarketRules
 from evaluation import decision as orders
 from evaluation.decision import Decision, Holdings
 from market.arrays import FloatArray
@@ -79,18 +80,28 @@ def decide(
     experiment, panel = _opened(source, settings)
     sources = _until_tomorrow(experiment, panel)
     tape = tape_of(experiment, sources, "test")
-    committee = _committee(source, experiment, tape)
+    committee = _committee(source, experiment, tape, sources.rules)
     folder = decide_folder(workdir, source.resolve().name)
     if settings.paper is None:
         account, money = _held(settings, tape, panel)
         stated = _stated(committee, tape, account)
         paper = None
     else:
-        paper = _paper(settings, source, experiment, tape, committee)
+        paper = _paper(settings, source, sources.rules, tape, committee)
         account, money = _dense(paper.weights, tape), paper.money
         stated = _dense(paper.decision or {}, tape)
     states = sources.states
-    found = orders.decide(tape, panel, committee.action, stated, account, money, experiment.costs, _known(states))
+    found = orders.decide(
+        tape,
+        panel,
+        committee.action,
+        stated,
+        account,
+        money,
+        sources.rules.costs,
+        _known(states),
+        sources.rules.price_limit,
+    )
     about = _about(source, experiment, found, tape, states, panel)
     with lock(folder):
         with atomic_write(folder / ORDERS) as aside:
@@ -146,11 +157,11 @@ def _known(states: MarketStates | None, panel: Panel | None = None) -> MarketSta
     return replace(states, codes=codes, tokens={}, **{name: getattr(states, name)[:stop] for name in grids})
 
 
-def _committee(source: Path, experiment: Trade, tape: Tape) -> Committee:
+def _committee(source: Path, experiment: Trade, tape: Tape, rules: MarketRules) -> Committee:
     market = BatchMarket(
         tape,
         1,
-        experiment.costs,
+        rules.costs,
         experiment.action,
         observation="compact",
         autoreset=False,
@@ -174,7 +185,7 @@ def _stated(committee: Committee, tape: Tape, account: FloatArray) -> FloatArray
     return np.asarray(committee.predict(shown, deterministic=True)[0], dtype=np.float64)
 
 
-def _paper(settings: Decide, source: Path, experiment: Trade, tape: Tape, committee: Committee) -> PaperAccount:
+def _paper(settings: Decide, source: Path, rules: MarketRules, tape: Tape, committee: Committee) -> PaperAccount:
     """Opens a paper account or takes it up, books it to the last day, and writes it with the new decision."""
     path = Path(settings.paper or "")
     with lock(path):
@@ -184,7 +195,7 @@ def _paper(settings: Decide, source: Path, experiment: Trade, tape: Tape, commit
                 raise ValueError(f"{path}: it belongs to {account.run}; open another account for {source}")
         else:
             account = PaperAccount(str(source), settings.capital or 1e5, str(tape.dates[-2]))
-        advanced = account.advanced(tape, committee, experiment.costs)
+        advanced = account.advanced(tape, committee, rules.costs)
         if advanced != account:
             advanced.save(path)
     return advanced

@@ -18,15 +18,18 @@ from encoders.generative import GenerativeFactorModel
 from encoders.vae.model import VAE
 from encoders.vae.networks import SectorCondition
 from evaluation.factor_study import FactorStudy, ModelResult, ReferenceFactors, measured
+from evaluation.prediction import prediction_metrics
 from evaluation.reports.factors import report
 from market.arrays import FloatArray, IntArray
-from market.artifacts import HISTORY, METRICS, MODEL, PANEL, REPORT
+from market.artifacts import FORECASTS, HISTORY, METRICS, MODEL, PANEL, REPORT
+from market.forecasts import ForecastRecord
 from market.known_factors import FactorSource, FactorTable, read_sectors
+from market.ledger import new_command
 from market.panel import Panel
 from market.scaling.scalers import AffineScaler
 from market.storage.array_file import write_json, write_text
 from pipeline.preparation import prepare
-from pipeline.pretraining import pretrain
+from pipeline.pretraining import enter_looks, pretrain
 from pipeline.results import SILENT, DiscoverResult, Observer, Tracker
 from pipeline.run_directory import begin, data_folder, discover_folder, lock
 
@@ -69,6 +72,9 @@ def study_factors(experiment: Discover, workdir: str | Path, observer: Observer 
     known = known_factors(experiment, panel)  # before anything is trained: a mistake in it should not cost an hour
     runs = [pretraining(experiment, model, source, panel) for model in experiment.models]
     folders = [pretrain(one, workdir, reuse=True, observer=observer).folder for one in runs]
+    command = new_command()
+    for one in runs:
+        enter_looks(one, one.name, "discover", ("test",), command)
     days = experiment.split.days(panel.dates, experiment.label.span)
     models = [
         read_model(model.name, one, folder, panel, days.test, experiment, observer.track)
@@ -147,10 +153,14 @@ def read_model(
         raise ValueError(f"{name}: scaling {type(scaler).__name__} cannot be undone; use RobustZScore(clip=None)")
     factors, loadings, rebuilt = _explained(frozen, encoder, panel, test, name, track)
     drawn = _simulated(frozen, encoder, panel, checkpoint.about["train_rows"], study)
-    metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    forecasts = ForecastRecord.load(folder / FORECASTS).over(panel)
+    returns = replace(experiment.label, transform=None).compute(panel)
+    judged = prediction_metrics(
+        forecasts.mean[test], returns[test], forecasts.mask[test], horizon=experiment.label.horizon
+    )
     lines = (folder / HISTORY).read_text(encoding="utf-8").splitlines()
     condition = experiment.encoder.condition if isinstance(experiment.encoder, VAE) else None
-    ci = metrics["test"]["rank_ic_ci"]
+    ci = judged["rank_ic_ci"]
     return ModelResult(
         name=name,
         factors=factors,
@@ -158,7 +168,7 @@ def read_model(
         rebuilt=rebuilt * scaler.scale[0] + scaler.centre[0],
         drawn=drawn * scaler.scale[0] + scaler.centre[0],
         history=[json.loads(line) for line in lines],
-        rank_ic=(metrics["test"]["rank_ic"], None if ci is None else (ci[0], ci[1])),
+        rank_ic=(judged["rank_ic"], None if ci is None else (ci[0], ci[1])),
         given="" if condition is None else f"the mean returns of {len(condition.names)} sectors",
     )
 

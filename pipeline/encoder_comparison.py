@@ -1,6 +1,5 @@
 """Encoders side by side: the same panel, days, label and seeds, judged by their forecasts and by trading on them."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,17 +14,19 @@ from configs.values import to_data
 from encoders.training.hooks import SecondStage
 from evaluation.encoder_comparison import Forecaster, SeedForecast, measured
 from evaluation.reports.encoders import report
+from evaluation.terms import terms
 from market.artifacts import CONFIG, FORECASTS, METRICS, REPORT
 from market.forecasts import ForecastRecord
+from market.ledger import new_command
 from market.panel import Panel
 from market.storage.array_file import read_json, write_text
 from market.storage.json_diff import first_difference
 from pipeline.forecast_trading import trade_forecast
-from pipeline.pretraining import pretrain
+from pipeline.pretraining import enter_looks, pretrain, rules_of
 from pipeline.results import SILENT, EncoderComparison, Observer
 from pipeline.run_directory import evaluate_folder
 
-SHARED = ("panel", "split", "label", "portfolio", "costs", "price_limit")
+SHARED = ("panel", "split", "label", "portfolio", "costs", "price_limit", "delisting_return")
 """What runs must have in common for their forecasts to answer the same question."""
 _SEED = re.compile(r"_seed_(\d+)$")
 
@@ -104,6 +105,9 @@ def _compare(folders: Sequence[Path], target: Path, reference: str | None, title
     refuse_other_questions(experiments)
     names = encoder_names((), folders)
     panel, shared = Panel.load(experiments[0].panel), experiments[0]
+    command = new_command()
+    for one in experiments:
+        enter_looks(one, one.name, "compare", ("test",), command)
     returns = replace(shared.label, transform=None).compute(panel)
     judged = [judge(folder, one, panel, returns) for folder, one in zip(folders, experiments, strict=True)]
     forecasters = [
@@ -120,8 +124,7 @@ def _facts(shared: Pretrain, panel: Panel, folders: Sequence[Path]) -> tuple[tup
         ("panel", f"{shared.panel}, {len(panel.assets)} assets"),
         *((part, " to ".join(getattr(shared.split, part))) for part in ("train", "valid", "test")),
         ("label", f"{shared.label.fill}, {shared.label.horizon} day(s)"),
-        ("costs", json.dumps(to_data(shared.costs))),
-        ("price limit", "none" if shared.price_limit is None else f"{shared.price_limit:.0%}"),
+        *terms(rules_of(shared, panel)),
         ("runs", ", ".join(str(folder) for folder in folders)),
     )
 
@@ -136,9 +139,10 @@ def judge(folder: Path, experiment: Pretrain, panel: Panel, returns: Any) -> See
     start = int(panel.dates.searchsorted(record.dates[0]))
     parts = {name: slice(start + rows.start, start + rows.stop) for name, rows in record.parts.items()}
     metrics = read_json(folder / METRICS)
-    trading = (experiment.label.fill, experiment.costs, experiment.price_limit)
+    rules = rules_of(experiment, panel)
+    trading = (rules.costs, rules.price_limit, forecasts.mean, parts["test"], rules.delisting_return)
     paths = {
-        kind: trade_forecast(panel, trading[0], rule, *trading[1:], forecasts.mean, parts["test"])
+        kind: trade_forecast(panel, experiment.label.fill, rule, *trading)
         for kind, rule in (("top-k drop-n", experiment.portfolio), ("long-short", LongShortQuantiles()))
     }
     return SeedForecast(

@@ -9,8 +9,10 @@ import pandas as pd
 from configs.schema.evaluate import Evaluate
 from evaluation.backtest import Backtest
 from evaluation.reports.policy import PolicyReport, Section, report
-from market.artifacts import BACKTEST, METRICS, POLICIES, REPORT
-from market.storage.array_file import atomic_write, write_json, write_text
+from market.artifacts import BACKTEST, CONFIG, METRICS, POLICIES, REPORT
+from market.ledger import new_command
+from market.storage.array_file import atomic_write, read_json, write_json, write_text
+from pipeline.control_markets import question_of
 from pipeline.policy_contest import hold_contest, measure_contest
 from pipeline.results import SILENT, EvaluateResult, Observer
 from pipeline.run_directory import evaluate_folder, lock
@@ -57,11 +59,11 @@ def evaluate(
                 f"{folder / METRICS}: the test days have been evaluated; --overwrite looks at them again and says so"
             )
         opened = {group: [open_run(path) for path in paths] for group, paths in groups.items()}
-        chapters = tuple(
-            _chapter(group, found, settings, looks + 1, labels, observer) for group, found in opened.items()
-        )
+        looks, command = _enter_looks(opened, looks)
+        chapters = tuple(_chapter(group, found, settings, looks, labels, observer) for group, found in opened.items())
         study = _study(title or name, [one for found in opened.values() for one in found], chapters)
         _write(study, folder)
+        _enter_results(chapters, opened, command)
     result = EvaluateResult(folder, study)
     observer.finished(result)
     return result
@@ -75,8 +77,7 @@ def _chapter(
     labels: Sequence[str],
     observer: Observer,
 ) -> Section:
-    _refuse_other_markets(runs)
-    tried = other_trials([one.folder for one in runs], settings.other_trials)
+    tried = other_trials(question_of(runs[0].experiment), [one.folder for one in runs], settings.other_trials)
     forecast = runs[0].forecast()
     prediction = {} if forecast is None else forecast.metrics(settings.seed)
     description: dict[str, Any] = runs[0].description() | {"looks": looks} | prediction
@@ -90,6 +91,28 @@ def _chapter(
     candidates = [one.candidate(name) for one, name in zip(runs, names, strict=True)]
     contest = hold_contest(runs[0].market, candidates, settings, observer.track)
     return measure_contest(title, contest, settings, description, tried)
+
+
+def _enter_looks(groups: Mapping[str, Sequence[TrainedRun]], known: int) -> tuple[int, str]:
+    """Counts this look at the test days before it is taken; returns the number of looks with it, and its name."""
+    for runs in groups.values():
+        _refuse_other_markets(runs)
+    looks = max([known, *(question_of(runs[0].experiment).test_looks() for runs in groups.values())])
+    command = new_command()
+    for one in (one for runs in groups.values() for one in runs):
+        config, seeds = read_json(one.folder / CONFIG), one.experiment.seeds
+        question_of(one.experiment).enter("evaluate", "test", one.folder.name, config, seeds, command)
+    return looks + 1, command
+
+
+def _enter_results(chapters: Sequence[Section], groups: Mapping[str, Sequence[TrainedRun]], command: str) -> None:
+    """Notes the Sharpe ratio of each training on the test days, for the evaluations of other runs."""
+    for section, runs in zip(chapters, groups.values(), strict=True):
+        for one, name in zip(runs, section.contest.agents, strict=True):
+            found = section.metrics["performance"][name]["seeds"]
+            sharpes = {seed: found[f"seed_{seed}"]["sharpe"] for seed in one.experiment.seeds}
+            config = read_json(one.folder / CONFIG)
+            question_of(one.experiment).enter_sharpes(one.folder.name, config, sharpes, command)
 
 
 def _study(title: str, runs: Sequence[TrainedRun], chapters: tuple[Section, ...]) -> PolicyReport:
@@ -112,7 +135,7 @@ def _refuse_other_markets(runs: Sequence[TrainedRun]) -> None:
     first = runs[0].description()
     for one in runs[1:]:
         other = one.description()
-        for name in ("panel_fingerprint", "asset", "test_days", "fill", "costs"):
+        for name in ("panel_fingerprint", "asset", "test_days", "market_rules"):
             if other[name] != first[name]:
                 raise ValueError(
                     f"{one.folder}: its {name} is {other[name]}, that of {runs[0].folder} is {first[name]}; "

@@ -15,11 +15,13 @@ from encoders.states import extraction
 from encoders.states.audit import TrainingFacts
 from encoders.states.extraction import AuditError, Batch, Extraction, known_rows
 from encoders.training.launch import init_distributed
+from envs.rules import RECORDED
 from market.arrays import AnyArray
 from market.artifacts import AUDIT, CONFIG, MODEL, STATES
 from market.labels import Label
 from market.panel import Panel
 from market.storage.array_file import header_dates, header_names, read_header, read_json, write_json
+from pipeline.pretraining import rules_of
 from pipeline.results import SILENT, ExtractResult, Observer
 from pipeline.run_directory import lock, states_folder
 
@@ -141,6 +143,7 @@ def _extraction(
             "split": checkpoint.about["split"],
             "fill": label.fill,
             "horizon": label.horizon,
+            RECORDED: rules_of(experiment, panel).to_json(),
         },
         fit_end=np.datetime64(checkpoint.about["fit_end"], "D"),
         training=TrainingFacts(label, experiment.scaling, _trained_rows(checkpoint, panel)),

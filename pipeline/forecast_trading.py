@@ -20,7 +20,12 @@ from market.states import MarketStates
 
 
 def portfolio_measures(
-    panel: Panel, fill: Fill, rule: TopKDropN, costs: Costs, price_limit: float | None = None
+    panel: Panel,
+    fill: Fill,
+    rule: TopKDropN,
+    costs: Costs,
+    price_limit: float | None = None,
+    delisting_return: float = 0.0,
 ) -> Callable[[FloatArray, slice], Mapping[str, Any]]:
     """Returns the function that trades a forecast over some rows of `panel` and returns its performance by name.
 
@@ -28,13 +33,20 @@ def portfolio_measures(
     """
 
     def backtest(mean: FloatArray, rows: slice) -> Mapping[str, Any]:
-        return performance(trade_forecast(panel, fill, rule, costs, price_limit, mean, rows))
+        return performance(trade_forecast(panel, fill, rule, costs, price_limit, mean, rows, delisting_return))
 
     return backtest
 
 
 def trade_forecast(
-    panel: Panel, fill: Fill, rule: Rule, costs: Costs, price_limit: float | None, mean: FloatArray, rows: slice
+    panel: Panel,
+    fill: Fill,
+    rule: Rule,
+    costs: Costs,
+    price_limit: float | None,
+    mean: FloatArray,
+    rows: slice,
+    delisting_return: float = 0.0,
 ) -> Backtest:
     """Trades a forecast over some rows of `panel`.
 
@@ -49,9 +61,17 @@ def trade_forecast(
         price_limit: Daily limit on moves, 0.1 for 10 %: no buying at limit-up, no selling at limit-down. None for none.
         mean: ``[T, N]`` the forecast, over all rows of the panel; NaN where there is none.
         rows: Days to trade.
+        delisting_return: Return on the last price when a listing ends.
     """
     dates = panel.dates[rows]
-    tape = Tape.from_panel(panel, fill=fill, start=str(dates[0]), stop=str(dates[-1]), price_limit=price_limit)
+    tape = Tape.from_panel(
+        panel,
+        fill=fill,
+        start=str(dates[0]),
+        stop=str(dates[-1]),
+        price_limit=price_limit,
+        delisting_return=delisting_return,
+    )
     policy = ClassicalPolicy(rule, History.of(tape, panel, forecast_only(panel, mean)))
     env = gymnasium.make("FactorGym/Portfolio-v0", tape=tape, costs=costs, action=policy.action, observation="compact")
     return rollout(policy, env)

@@ -34,6 +34,7 @@ from market.panel import Panel
 from market.scaling.scalers import Scaling
 from market.splits import Split
 from market.storage.array_file import write_json
+from pipeline.pretraining import enter_looks
 from pipeline.results import SILENT, Observer, SweepResult
 from pipeline.run_directory import begin, is_finished, lock, sweep_folder
 
@@ -181,6 +182,7 @@ def learn(experiment: Pretrain, folder: Path, panel: Panel, trial: Trial) -> Non
         report(trial, values)
         return trial.should_prune()
 
+    enter_looks(experiment, folder.name, "sweep", ("valid",))
     inputs = TrialInputs(
         experiment.features, experiment.scaling, experiment.encoder.lookback, experiment.label, experiment.split
     )

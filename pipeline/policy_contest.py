@@ -14,6 +14,8 @@ from pipeline.reference_policies import (
     EvaluationMarket,
     classical_backtests,
     classical_rules,
+    dividends_of,
+    forecast_rule,
     hindsight_backtest,
     index_backtest,
     reference_rules,
@@ -64,7 +66,17 @@ def hold_contest(
         pass
     index = None if settings.index is None else index_backtest(settings.index, settings.index_asset, market.tape)
     bound = hindsight_backtest(market) if settings.hindsight else None
-    return PolicyComparison(agents, tuple(policies), index, bound, by_cost)
+    rule = forecast_rule(market)
+    return PolicyComparison(
+        agents,
+        tuple(policies),
+        index,
+        bound,
+        by_cost,
+        None if index is None else settings.index_return,
+        None if rule is None else rule.name,
+        dividends_of(market),
+    )
 
 
 def measure_contest(

@@ -9,11 +9,13 @@ import pandas as pd
 from configs import files
 from configs.schema.prepare import Prepare
 from configs.values import to_data
+from envs.rules import RECORDED
 from evaluation.reports.panel import page, summarise
 from market.artifacts import PANEL, QUALITY
 from market.panel import Panel
-from market.preparation.prepare import prepared, read_membership
+from market.preparation.prepare import prepared, read_membership, read_splits
 from market.quality import Report
+from market.sources.content import content_digest, described_content, told_difference
 from market.sources.yahoo.source import YFinance
 from market.storage.array_file import read_header, read_json, write_json, write_text
 from pipeline.results import SILENT, InspectResult, Observer, PrepareResult
@@ -103,29 +105,50 @@ def inspect_panel(path: str | Path, moves: int = 10, html: str | Path | None = N
 
 def made_by(experiment: Prepare, target: Path) -> bool:
     """Tells whether the panel at `target` names `experiment` as the config that made it."""
-    return bool(read_header(target)["source"].get("config") == to_data(experiment))
+    known = read_header(target)["source"].get("config")
+    return known is not None and {"market": None, **known} == to_data(experiment)  # older panels name no rules
 
 
 def _prepare(experiment: Prepare, folder: Path, overwrite: bool, read: Callable[[], pd.DataFrame]) -> PrepareResult:
     target = folder / PANEL
+    digest = content_digest([getattr(experiment.source, "path", None), experiment.membership, experiment.splits])
     if target.exists() and not overwrite:
-        if made_by(experiment, target):
-            return PrepareResult(target, Panel.load(target), None)
-        raise ValueError(f"{target}: exists and was made by another config; choose another --name or add --overwrite")
+        if not made_by(experiment, target):
+            raise ValueError(
+                f"{target}: exists and was made by another config; choose another --name or add --overwrite"
+            )
+        _refuse_changed_content(target, digest, read)
+        return PrepareResult(target, Panel.load(target), None)
     membership = read_membership(experiment.membership) if experiment.membership else None
+    splits = read_splits(experiment.splits) if experiment.splits else None
+    frame = read()
     panel, quality = prepared(
-        read(),
-        experiment.rules,
+        frame,
+        replace(experiment.rules, ragged="keep") if experiment.keep_ragged_end else experiment.rules,
         experiment.adjust,
         membership,
         experiment.frequency,
         experiment.start,
         experiment.stop,
+        splits,
     )
+    content = {} if digest is None else {"content": described_content(frame, digest)}
     files.write(experiment, folder)
     write_json(folder / QUALITY, quality.to_json())
-    replace(panel, source={**panel.source, "config": to_data(experiment)}).save(target)
+    rules = {} if experiment.market is None else {RECORDED: experiment.market.to_json()}
+    replace(panel, source={**panel.source, "config": to_data(experiment), **rules, **content}).save(target)
     return PrepareResult(target, panel, quality)
+
+
+def _refuse_changed_content(target: Path, digest: str | None, read: Callable[[], pd.DataFrame]) -> None:
+    before = read_header(target)["source"].get("content")
+    if before is None or digest in (None, before["sha256"]):
+        return
+    now = described_content(read(), str(digest))
+    raise ValueError(
+        f"{target}: the source has changed since: it has {told_difference(now, before)}; add --overwrite to prepare it "
+        "again, or choose another --name"
+    )
 
 
 def _quality_beside(path: Path) -> Report | None:

@@ -1,6 +1,8 @@
 """The stage that trains an encoder: a panel to a checkpoint, its forecasts and their measures."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,16 @@ from encoders import data as encoder_pipeline
 from encoders.checkpoint import Checkpoint
 from encoders.training import loop as training
 from encoders.training.launch import init_distributed
+from envs.rules import MarketRules, recorded_rules
 from market.artifacts import METRICS, MODEL
+from market.ledger import Part
 from market.panel import Panel
 from market.splits import PARTS
 from market.storage.array_file import read_json
 from pipeline.forecast_trading import portfolio_measures
 from pipeline.results import SILENT, Observer, PretrainResult
 from pipeline.run_directory import begin, is_finished, lock, pretrain_folder
+from pipeline.trial_count import Question
 
 
 def pretrain(
@@ -28,6 +33,7 @@ def pretrain(
     overwrite: bool = False,
     reuse: bool = False,
     observer: Observer = SILENT,
+    test: bool = False,
     until: np.datetime64 | None = None,
 ) -> PretrainResult:
     """Trains one encoder in ``workdir/pretrain/<name>/``; an interrupted run continues where it stopped.
@@ -40,6 +46,7 @@ def pretrain(
         overwrite: Throw away a run that is already there, finished or not.
         reuse: Return a finished run of this very experiment instead of refusing to run it again.
         observer: Follows from outside; told of the result in the first process only.
+        test: Judge the best checkpoint on the test days too; each such look is counted beside the panel.
         until: Last day that may be known. The panel is cut after it, so the run is the same whenever it is made, and
             the test days of the split are not judged. None knows the whole panel.
 
@@ -57,7 +64,7 @@ def pretrain(
         if state.is_main_process:
             begin(folder, experiment, METRICS, overwrite)
         state.wait_for_everyone()
-        result = PretrainResult(folder, _learn(experiment, folder, until))
+        result = PretrainResult(folder, _learn(experiment, folder, test, until))
         if state.is_main_process:
             observer.finished(result)
     return result
@@ -70,7 +77,23 @@ def leave_process_group() -> None:
         state.destroy_process_group()
 
 
-def _learn(experiment: Pretrain, folder: Path, until: np.datetime64 | None) -> dict[str, Any]:
+def rules_of(experiment: Pretrain, panel: Panel) -> MarketRules:
+    """Returns the terms on which a run trades its forecasts: those of the panel, but for what it says itself."""
+    known = recorded_rules(panel.source) or MarketRules()
+    own = known.told(experiment.costs, experiment.price_limit, experiment.delisting_return, experiment.label.fill)
+    return replace(own, periods_per_year=panel.periods_per_year)
+
+
+def enter_looks(experiment: Pretrain, run: str, stage: str, parts: Sequence[Part], command: str | None = None) -> None:
+    """Counts the looks of a pretraining run at valid or test days beside its panel; the first process does."""
+    if init_distributed().is_main_process:
+        question = Question.of(experiment.panel, Panel.load(experiment.panel), experiment.split)
+        for part in parts:
+            question.enter(stage, part, run, to_data(experiment), (experiment.seed,), command)
+
+
+def _learn(experiment: Pretrain, folder: Path, test: bool, until: np.datetime64 | None) -> dict[str, Any]:
+    enter_looks(experiment, folder.name, "pretrain", ("valid", "test") if test else ("valid",))
     panel = Panel.load(experiment.panel)
     data = encoder_pipeline.prepare(
         panel if until is None else panel.between(None, str(until)),
@@ -81,9 +104,9 @@ def _learn(experiment: Pretrain, folder: Path, until: np.datetime64 | None) -> d
         experiment.split,
         PARTS if until is None else PARTS[:2],
     )
-    backtest = portfolio_measures(
-        data.panel, experiment.label.fill, experiment.portfolio, experiment.costs, experiment.price_limit
-    )
+    rules = rules_of(experiment, data.panel)
+    terms = (rules.costs, rules.price_limit, rules.delisting_return)
+    backtest = portfolio_measures(data.panel, experiment.label.fill, experiment.portfolio, *terms)
     settings = to_data(experiment)
     run = training.Experiment(
         experiment.encoder,
@@ -93,6 +116,7 @@ def _learn(experiment: Pretrain, folder: Path, until: np.datetime64 | None) -> d
         settings,
         backtest,
         first_weights=_first_weights(experiment, data),
+        test=test and until is None,
     )
     return training.pretrain(run, folder)
 

@@ -15,7 +15,9 @@ from agents.history import History
 from envs import Costs, Tape
 from evaluation.backtest import Backtest
 from evaluation.rollout import benchmark_backtest, rollout
-from market.fills import marked_prices
+from market.arrays import FloatArray
+from market.dividends import dividend_returns
+from market.fills import carried_forward
 from market.panel import Panel
 from market.states import MarketStates
 
@@ -54,10 +56,8 @@ def classical_rules(market: EvaluationMarket) -> tuple[Rule, ...]:
     if names == 1:
         return Cash(), BuyAndHold(), Momentum(share=1.0)
     found: list[Rule] = [*reference_rules(market), Momentum(), MinimumVariance(), RiskParity(), MeanVariance()]
-    if market.states is not None:
-        k = max(1, names // ONE_IN)
-        n = max(1, k // ONE_IN)
-        found += [TopKDropN(k, n), TopKDropN(k, n, eta=0.5)]
+    if (rule := forecast_rule(market)) is not None:
+        found += [rule, replace(rule, eta=0.5)]
         if market.shorts and names >= ONE_IN:
             found.append(LongShortQuantiles(ONE_IN))
     return Cash(), *found
@@ -66,6 +66,22 @@ def classical_rules(market: EvaluationMarket) -> tuple[Rule, ...]:
 def reference_rules(market: EvaluationMarket) -> tuple[Rule, ...]:
     """Returns the rules that an agent has to beat; of one asset, equal weight is buy and hold."""
     return (BuyAndHold(),) if market.tape.n_assets == 1 else (BuyAndHold(), EqualWeight())
+
+
+def forecast_rule(market: EvaluationMarket) -> TopKDropN | None:
+    """Returns the fixed rule on the forecast that agents see, which learning has to improve on; None without one."""
+    if market.states is None or market.tape.n_assets == 1:
+        return None
+    k = max(1, market.tape.n_assets // ONE_IN)
+    return TopKDropN(k, max(1, k // ONE_IN))
+
+
+def dividends_of(market: EvaluationMarket) -> FloatArray | None:
+    """Returns the dividends of the tape's assets on the days of its backtests, ``[T - 1, N]``; None where unknown."""
+    found = dividend_returns(market.panel.select(market.tape.assets))
+    if found is None:
+        return None
+    return found[np.searchsorted(market.panel.dates, market.tape.dates[1:])]
 
 
 def classical_backtests(market: EvaluationMarket, chosen: Iterable[Rule]) -> list[Backtest]:
@@ -102,7 +118,7 @@ def index_backtest(path: str | Path, asset: str | None, tape: Tape) -> Backtest:
     if asset is None and len(panel.assets) > 1:
         raise ValueError(f"{path}: holds {len(panel.assets)} assets; name the index with --index-asset")
     own = panel.select([name])
-    closes = marked_prices(own, "close")[:, 0]
+    closes = carried_forward(own["close"])[:, 0]
     row = np.searchsorted(own.dates, tape.dates, side="right") - 1
     if row[0] < 0 or not np.isfinite(closes[row]).all() or own.dates[-1] < tape.dates[-1]:
         raise ValueError(

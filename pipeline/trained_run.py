@@ -1,13 +1,13 @@
 """A finished trading run, read back as data: its market on the test days, its agents, and the forecast they saw."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 
-from agents.checkpoint import RECORD, load_agent
+from agents.checkpoint import POLICY, RECORD, load_agent
 from configs.files import load_json, source_text
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
@@ -15,10 +15,13 @@ from envs import Costs, LongShort
 from evaluation.backtest import Backtest
 from evaluation.forecast import ForecastEvaluation
 from evaluation.rollout import rollout
+from evaluation.terms import terms
 from market.arrays import AnyArray
 from market.artifacts import AUDIT, CONFIG, TRAINING
 from market.labels import Label
-from market.storage.array_file import read_json
+from market.ledger import config_hash
+from market.panel import Panel
+from market.storage.array_file import read_header, read_json
 from pipeline.control_markets import TradeSources, read_sources, tape_of
 from pipeline.policy_contest import Candidate
 from pipeline.reference_policies import EvaluationMarket
@@ -133,12 +136,16 @@ class TrainedRun:
             "test_days": [str(tape.dates[0]), str(tape.dates[-1])],
             "split": {part: list(getattr(split, part)) for part in ("train", "valid", "test")},
             "fill": tape.fill,
-            "costs": {name: getattr(experiment.costs, name) for name in ("fee_rate", "half_spread", "impact")},
+            "costs": asdict(experiment.costs),
+            "market_rules": self.sources.rules.to_json(),
+            "departures": list(self.sources.departures),
+            "fingerprint": run_fingerprint(self.folder),
             "fit_end": split.valid[1] if tape.fit_end is None else str(tape.fit_end[0]),
             "refits": 0 if tape.fit_end is None else len(np.unique(tape.fit_end)) - 1,
             "in_sample_days": self.in_sample_days(),
             "audit": None if states is None else states.provenance["audit"],
             "always_listed": bool(self.sources.panel.between(split.train[0], split.test[1]).listed.all()),
+            "listing": listing_of(self.sources.panel.between(split.train[0], split.test[1])),
         }
 
     def in_sample_days(self) -> dict[str, int]:
@@ -163,12 +170,10 @@ class TrainedRun:
                 "days learnt in-sample",
                 ", ".join(f"{count} of {part}" for part, count in known["in_sample_days"].items()),
             ),
-            ("fill", known["fill"].replace("_", " ")),
-            (
-                "costs",
-                f"{1e4 * (known['costs']['fee_rate'] + known['costs']['half_spread']):g} basis points of each trade",
-            ),
+            *terms(self.sources.rules),
         ]
+        if self.sources.departures:
+            rows.append(("told otherwise", "; ".join(self.sources.departures)))
         if states is not None:
             made = f"{states.provenance['encoder']}, checkpoint {states.provenance['checkpoint_sha256'][:12]}"
             rows.append(("states", f"{self.experiment.states}: {made}"))
@@ -204,6 +209,28 @@ def open_run(folder: Path) -> TrainedRun:
     found.audit()
     _refuse_learnt_days(found)
     return found
+
+
+def listing_of(panel: Panel) -> dict[str, int]:
+    """Returns how many assets are listed at all, how many of them join after the first day, and how many leave."""
+    ever = panel.listed.any(axis=0)
+    return {
+        "assets": int(ever.sum()),
+        "late": int((ever & ~panel.listed[0]).sum()),
+        "left": int((ever & ~panel.listed[-1]).sum()),
+    }
+
+
+def run_fingerprint(folder: Path) -> str:
+    """Returns a hash of everything that decides what a run does on its test days.
+
+    Of its configuration, its policies, its panel and its states; not of their names, but of what is in the files.
+    """
+    experiment = load_json(folder / CONFIG, Trade)
+    policies = [seed_folder(folder, seed) / POLICY for seed in experiment.seeds]
+    files = [*policies, Path(experiment.panel), *([] if experiment.states is None else [Path(experiment.states)])]
+    contents = [read_header(path)["fingerprint"] for path in files]
+    return config_hash([read_json(folder / CONFIG), contents])
 
 
 def codebook_size(states: str | None) -> int | None:

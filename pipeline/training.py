@@ -12,7 +12,7 @@ from configs.schema.trade import Trade
 from configs.values import to_data
 from market.artifacts import TRAINING
 from market.storage.array_file import write_json
-from pipeline.control_markets import read_sources, tape_of
+from pipeline.control_markets import question_of, read_sources, tape_of
 from pipeline.results import SILENT, Observer, TrainResult
 from pipeline.run_directory import begin, is_finished, lock, seed_folder, trade_folder
 
@@ -81,6 +81,7 @@ def torch_threads(count: int) -> Iterator[None]:
 def _learn(experiment: Trade, folder: Path, overwrite: bool, device: str) -> list[dict[str, Any]]:
     task, settings = task_of(experiment), to_data(experiment)
     begin(folder, experiment, TRAINING, overwrite)
+    question_of(experiment).enter("train", "valid", folder.name, settings, experiment.seeds)
     records = [
         train_agent(experiment.agent, task, experiment.schedule, seed, seed_folder(folder, seed), settings, device)
         for seed in experiment.seeds

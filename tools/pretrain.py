@@ -18,12 +18,14 @@ class Options:
     """Where the artifacts of all stages live."""
     overwrite: bool = False
     """Throw away a run that is already there, finished or not."""
+    test: bool = False
+    """Judge the best checkpoint on the test days too; each such look is counted beside the panel."""
 
 
 def main(argv: Sequence[str]) -> None:
     """Pretrains one encoder; an interrupted run continues."""
     experiment, options = configured(Pretrain, Options, argv, "configs/pretrain")
-    pipeline.pretrain(experiment, Path(options.workdir), options.overwrite, observer=SHOWING)
+    pipeline.pretrain(experiment, Path(options.workdir), options.overwrite, observer=SHOWING, test=options.test)
     pipeline.leave_process_group()
 
 

@@ -66,7 +66,7 @@ def show_encoder(result: results.PretrainResult) -> None:
         return
     metrics = result.metrics
     table = Table(title=f"{result.folder} (best epoch {metrics['best_epoch']} of {metrics['n_epochs']})")
-    for column in ("measure", *PARTS):
+    for column in ("measure", *(part for part in PARTS if part in metrics)):
         table.add_column(column, justify="left" if column == "measure" else "right")
     for name, cells in _encoder_rows(metrics):
         table.add_row(name, *cells)
@@ -74,16 +74,18 @@ def show_encoder(result: results.PretrainResult) -> None:
 
 
 def _encoder_rows(metrics: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    rows = [(name, [_written(metrics[part][name]) for part in PARTS]) for name in MEASURES]
-    for part in PARTS:
-        interval = metrics[part]["rank_ic_ci"]
-        if interval is not None:
-            rows.append((f"rank_ic 95 % interval, {part}", [_written(bound) for bound in interval]))
+    parts = [part for part in PARTS if part in metrics]
+    rows = [(name, [_written(metrics[part][name]) for part in parts]) for name in MEASURES]
+    rows.append(("rank_ic, 95 % interval", [_bounds(metrics[part]["rank_ic_ci"]) for part in parts]))
     for name in PORTFOLIO_MEASURES:
-        rows.append((f"{name}, top-k drop-n", [_written(metrics[part]["portfolio"][name]) for part in PARTS]))
+        rows.append((f"{name}, top-k drop-n", [_written(metrics[part]["portfolio"][name]) for part in parts]))
     for codebook, health in metrics["train"]["codebooks"].items():
-        rows.append((f"codebook {codebook}: codes used in train", [f"{health['usage']:.0%}", ""]))
+        rows.append((f"codebook {codebook}: codes used in train", [f"{health['usage']:.0%}"]))
     return rows
+
+
+def _bounds(interval: Sequence[float] | None) -> str:
+    return "-" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"
 
 
 def show_states(result: results.ExtractResult) -> None:

@@ -29,6 +29,7 @@ from encoders.training.results import Backtest, TrainingResult
 from encoders.training.resume import Learner, TrainingProgress, load_state, save_state
 from encoders.training.tensorboard import PretrainLogger
 from encoders.training.validation import Evaluator, Losses, codebook_health
+from evaluation.prediction import MIN_ASSETS
 from market.arrays import IntArray
 from market.artifacts import HISTORY
 from market.storage.array_file import write_text
@@ -53,6 +54,7 @@ class Experiment:
         listed: What TensorBoard lists beside the final measures; None lists the settings.
         should_stop: Asked before each epoch, with the validation metric of all finished ones, whether those were
             enough; None goes on to the end. A continued run asks again.
+        test: Whether the best checkpoint is judged on the test days too. Its forecasts of them are kept in any case.
         first_weights: A checkpoint of the same encoder to start from; None draws the weights anew.
     """
 
@@ -64,11 +66,12 @@ class Experiment:
     backtest: Backtest | None = None
     listed: Mapping[str, Any] | None = None
     should_stop: Callable[[Sequence[float | None]], bool] | None = None
+    test: bool = True
     first_weights: Checkpoint | None = None
 
 
 def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
-    """Trains an encoder, keeps its best checkpoint on valid, judges that once on test, and returns its metrics.
+    """Trains an encoder, keeps its best checkpoint on valid, and returns its metrics on valid, and on test if asked.
 
     Writes ``model.safetensors`` (best on valid), ``last/state.safetensors`` (to continue from), ``history.jsonl``,
     ``tensorboard/`` and at last ``forecasts.safetensors`` and ``metrics.json``. Every process of a launch calls this
@@ -96,7 +99,7 @@ def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
         while progress.epoch < optim.epochs and not run.over(progress):
             run.learn_epoch(progress, monitor)
             run.close_epoch(progress, monitor)
-        metrics = run.outcome.judge_best(run.encoder, progress.best_epoch, progress.epoch)
+        metrics = run.outcome.judge_best(run.encoder, progress.best_epoch, progress.epoch, experiment.test)
         monitor.finish(run.listed, metrics)
     return metrics
 
@@ -117,7 +120,7 @@ def _fit(experiment: Experiment, config: ClosedForm, directory: Path) -> dict[st
         monitor.epoch(1, entry, losses, encoder)
         if accelerator.is_main_process:
             _write_history(directory, [entry])
-        metrics = outcome.judge_best(encoder, 0, 1)
+        metrics = outcome.judge_best(encoder, 0, 1, experiment.test)
         monitor.finish(experiment.listed or about["settings"], metrics)
     return metrics
 
@@ -242,7 +245,15 @@ class _Run:
             "valid": valid,
         }
         self._warn_of_collapse(progress.epoch, losses)
-        if progress.improves(score(valid, self.optim.metric)):
+        value = score(valid, self.optim.metric)
+        if value is None and progress.epoch == 0 and self.first:
+            logger.warning(
+                "the metric %s is undefined on the valid days (it needs %d assets a day whose forecasts differ); as "
+                "long as it is, the loss chooses the checkpoint",
+                self.optim.metric,
+                MIN_ASSETS,
+            )
+        if progress.improves(value, valid["loss"]["total"]):
             self.outcome.keep(self.judged, progress.best_epoch, self.optim.metric, progress.best_value)
         monitor.epoch(step, entry, losses, self.judged)
         progress.finish_epoch(entry)

@@ -56,10 +56,11 @@ class TrainingResult:
             scaler = self.judge.data.pipeline.scaler.arrays()
             Checkpoint(encoder.state_dict(), scaler, {**self.about, **chosen}).save(self.model_path)
 
-    def judge_best(self, encoder: Encoder, best_epoch: int | None, n_epochs: int) -> dict[str, Any]:
-        """Returns and writes the metrics of the checkpoint, put into `encoder`, on valid and, this once, on test.
+    def judge_best(self, encoder: Encoder, best_epoch: int | None, n_epochs: int, test: bool = False) -> dict[str, Any]:
+        """Returns and writes the metrics of the checkpoint, put into `encoder`, on valid and, where asked, on test.
 
-        The forecasts themselves are kept beside them, so that runs can be compared day by day.
+        The forecasts of both are kept beside them, so that runs can be compared day by day; a forecast that is not
+        held against what came true is no look at the test days.
         """
         judge = self.judge
         judge.accelerator.wait_for_everyone()
@@ -75,6 +76,9 @@ class TrainingResult:
         parts = judge.data.judged_parts
         forecasts = {}
         for name, part in parts.items():
+            if name == "test" and not test:
+                forecasts[name] = judge.forecasts(encoder, part)
+                continue
             forecasts[name], losses = judge.evaluate(encoder, part)
             years = by_year(judge.data, forecasts[name], part)
             metrics[name] = self.measures(part, forecasts[name], losses) | {"per_year": years}

@@ -25,8 +25,8 @@ class AssetBlock:
     """The inputs of some assets, time last.
 
     Attributes:
-        fields: Values of each field, ``[n, T]`` float64, NaN where the asset is not listed.
-        start: ``[n]``, the first listed row of each asset, or T; its series begins there.
+        fields: Values of each field, ``[n, T]`` float64, NaN where the asset is halted.
+        start: ``[n]``, the first known or listed row of each asset, or T; its series begins there.
         before: ``[n, T]``, true before `start`.
     """
 

@@ -69,7 +69,8 @@ def test_prices_become_evidence_without_a_command(tmp_path: Path, capsys: pytest
     where = {"workdir": tmp_path, "observer": observer}
     prepared = pipeline.prepare(Prepare(name="tiny", source=Synthetic(stocks=6, days=270)), **where)
     trained = pipeline.pretrain(encoder(prepared.path), **where)
-    assert trained.metrics["test"]["n_days"] > 0
+    assert trained.metrics["valid"]["n_days"] > 0
+    assert "test" not in trained.metrics
     states = pipeline.extract(trained.folder, **where)
     assert states.audit["verdict"] == "passed"
     assert states.shape == MarketStates.load(states.path).mask.shape
@@ -100,7 +101,7 @@ def test_a_finished_stage_is_refused_reused_or_run_again(tmp_path: Path) -> None
         pipeline.pretrain(experiment, tmp_path)
     stamp = first.model.stat().st_mtime_ns
     again = pipeline.pretrain(experiment, tmp_path, reuse=True)
-    assert (again.fresh, again.metrics["test"]) == (False, first.metrics["test"])
+    assert (again.fresh, again.metrics["valid"]) == (False, first.metrics["valid"])
     assert first.model.stat().st_mtime_ns == stamp
     with pytest.raises(ValueError, match="this run is finished, with seed 0, now 1"):
         pipeline.pretrain(replace(experiment, seed=1), tmp_path, reuse=True)

@@ -15,6 +15,7 @@ from accelerate.state import AcceleratorState, PartialState
 
 import tools.extract_state as extract_state
 import tools.pretrain as pretrain
+from market.ledger import Ledger
 from market.panel import Panel
 from market.sources.synthetic.source import Synthetic
 from market.states import MarketStates
@@ -25,7 +26,7 @@ from agents.baselines.simple import TopKDropN
 from configs.schema.pretrain import Pretrain
 from encoders.training.optim import Optim
 from encoders.storm.model import Storm
-from encoders.storm.branches import Sizes
+from encoders.storm.branches import StormSizes
 from market.features import Formulas
 from market.features.table import Feature
 from market.splits import Split
@@ -36,7 +37,7 @@ experiment = Pretrain(
     encoder=Storm(
         lookback=8,
         codebook_size=8,
-        sizes=Sizes(dim=8, depth=1, decoder_depth=1, heads=2, asset_state=4, market_state=4),
+        sizes=StormSizes(dim=8, depth=1, decoder_depth=1, heads=2, asset_state=4, market_state=4),
     ),
     features=Formulas((Feature("move", "close / delay(close, 1) - 1"), Feature("range", "high / low - 1"))),
     split=Split(
@@ -78,9 +79,13 @@ def test_from_prices_to_audited_states_and_on(config: Path, market: Panel, capsy
     names = {"config.py", "config.json", "model.safetensors", "last", "metrics.json", "history.jsonl", "tensorboard"}
     names |= {"forecasts.safetensors"}
     assert {path.name for path in run.iterdir()} == names
-    assert "rank_ic" in capsys.readouterr().out
-    traded = json.loads((run / "metrics.json").read_text())["test"]["portfolio"]
-    assert traded["n_days"] == market.rows("2010-11-08", "2010-12-31").stop - market.rows("2010-11-08").start - 1
+    shown = capsys.readouterr().out
+    assert "rank_ic" in shown
+    assert " test " not in shown, "test days are looked at by evaluation alone"
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert "test" not in metrics
+    traded = metrics["valid"]["portfolio"]
+    assert traded["n_days"] == market.rows("2010-08-09", "2010-10-29").stop - market.rows("2010-08-09").start - 1
     assert traded["cost_paid"] > 0
     with pytest.raises(ValueError, match=r"this run is finished; .*--overwrite"):
         pretrain.main(command(config, "work"))
@@ -142,6 +147,20 @@ def test_a_run_killed_by_the_system_ends_as_if_it_had_not_been(config: Path) -> 
     whole = config.parent / "whole" / "pretrain" / "tiny"
     for name in ("model.safetensors", "last/state.safetensors", "metrics.json", "history.jsonl"):
         assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_the_test_days_are_judged_where_asked_and_counted_beside_the_panel(config: Path) -> None:
+    ledger = Ledger.beside(config.parent / "panel.safetensors")
+    before = len(ledger.looks())
+    pretrain.main(command(config, "asked", "--test"))
+    metrics = json.loads((config.parent / "asked" / "pretrain" / "tiny" / "metrics.json").read_text())
+    assert metrics["test"]["n_days"] > 0
+    looks = ledger.looks()
+    assert len(looks) > before
+    assert {(one.stage, one.part) for one in looks} >= {("pretrain", "valid"), ("pretrain", "test")}
+    tests = sum(one.part == "test" for one in looks)
+    pretrain.main(command(config, "again", "--test"))  # another working directory starts no count anew
+    assert sum(one.part == "test" for one in ledger.looks()) == tests + 1
 
 
 @pytest.mark.slow

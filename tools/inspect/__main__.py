@@ -21,6 +21,8 @@ class Options:
     """Page to write; none where not given."""
     moves: int = 10
     """Number of largest moves to print."""
+    findings: int = 40
+    """Number of findings to print one by one, the most dangerous first."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -32,6 +34,8 @@ def main(argv: Sequence[str]) -> None:
     print("\n".join(f"{name:<{width}}  {text}" for name, text in rows))
     quality = "no report beside this panel" if found.quality is None else found.quality.table()
     print(f"\nquality: {quality}")
+    if found.quality is not None and found.quality.findings:
+        print("\n" + "\n".join(found.quality.listing(options.findings)))
     if options.html is not None:
         print(f"\nwrote {options.html}")
 
