@@ -91,16 +91,9 @@ def decide(
         account, money = _dense(paper.weights, tape), paper.money
         stated = _dense(paper.decision or {}, tape)
     states = sources.states
+    rules = sources.rules
     found = orders.decide(
-        tape,
-        panel,
-        committee.action,
-        stated,
-        account,
-        money,
-        sources.rules.costs,
-        _known(states),
-        sources.rules.price_limit,
+        tape, panel, committee.action, stated, account, money, rules.costs, _known(states), rules.price_limit
     )
     about = _about(source, experiment, found, tape, states, panel)
     with lock(folder):

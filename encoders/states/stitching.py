@@ -16,7 +16,7 @@ import numpy as np
 
 from encoders.states.alignment import AffineMap, Alignment, CrossMoments
 from market.arrays import AnyArray, BoolArray, DateArray, FeatureArray
-from market.states import MarketStates, states_header
+from market.states import RULES, MarketStates, states_header
 from market.storage.array_file import ArraySpec, arrays_in_place
 
 logger = logging.getLogger(__name__)
@@ -265,4 +265,5 @@ def _provenance(folds: Sequence[FoldStates], said: list[dict[str, Any]]) -> dict
         "split": None,
         "audit": "passed",
         "folds": said,
+        **({RULES: last[RULES]} if RULES in last else {}),
     }
