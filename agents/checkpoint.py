@@ -97,7 +97,8 @@ def load_agent(folder: str | Path, config: AgentConfig, market: BatchMarket, nam
 
 def last_day(train: Tape, valid: Tape) -> str:
     """Returns the last day that training on these tapes uses, the encoder's included."""
-    days = [train.dates[-1], valid.dates[-1], *(tape.fit_end for tape in (train, valid) if tape.fit_end is not None)]
+    fits = [tape.fit_end.max() for tape in (train, valid) if tape.fit_end is not None]
+    days = [train.dates[-1], valid.dates[-1], *fits]
     return str(max(days))
 
 

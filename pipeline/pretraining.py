@@ -6,18 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from accelerate import PartialState
 
 from configs.paths import located
 from configs.schema.pretrain import Pretrain
 from configs.values import to_data, upgraded
 from encoders import data as encoder_pipeline
+from encoders.checkpoint import Checkpoint
 from encoders.training import loop as training
 from encoders.training.launch import init_distributed
 from envs.rules import MarketRules, recorded_rules
-from market.artifacts import METRICS
+from market.artifacts import METRICS, MODEL
 from market.ledger import Part
 from market.panel import Panel
+from market.splits import PARTS
 from market.storage.array_file import read_json
 from pipeline.forecast_trading import portfolio_measures
 from pipeline.results import SILENT, Observer, PretrainResult
@@ -32,6 +35,7 @@ def pretrain(
     reuse: bool = False,
     observer: Observer = SILENT,
     test: bool = False,
+    until: np.datetime64 | None = None,
 ) -> PretrainResult:
     """Trains one encoder in ``workdir/pretrain/<name>/``; an interrupted run continues where it stopped.
 
@@ -44,6 +48,8 @@ def pretrain(
         reuse: Return a finished run of this very experiment instead of refusing to run it again.
         observer: Follows from outside; told of the result in the first process only.
         test: Judge the best checkpoint on the test days too; each such look is counted beside the panel.
+        until: Last day that may be known. The panel is cut after it, so the run is the same whenever it is made, and
+            the test days of the split are not judged. None knows the whole panel.
 
     Raises:
         ValueError: Another process works on the run, it is finished and neither to be overwritten nor reused, or it
@@ -60,7 +66,7 @@ def pretrain(
         if state.is_main_process:
             begin(folder, experiment, METRICS, overwrite)
         state.wait_for_everyone()
-        result = PretrainResult(folder, _learn(experiment, folder, test))
+        result = PretrainResult(folder, _learn(experiment, folder, test, until))
         if state.is_main_process:
             observer.finished(result)
     return result
@@ -88,21 +94,49 @@ def enter_looks(experiment: Pretrain, run: str, stage: str, parts: Sequence[Part
             question.enter(stage, part, run, to_data(experiment), (experiment.seed,), command)
 
 
-def _learn(experiment: Pretrain, folder: Path, test: bool) -> dict[str, Any]:
+def _learn(experiment: Pretrain, folder: Path, test: bool, until: np.datetime64 | None) -> dict[str, Any]:
     enter_looks(experiment, folder.name, "pretrain", ("valid", "test") if test else ("valid",))
+    panel = Panel.load(experiment.panel)
     data = encoder_pipeline.prepare(
-        Panel.load(experiment.panel),
+        panel if until is None else panel.between(None, str(until)),
         experiment.features,
         experiment.scaling,
         experiment.encoder.lookback,
         experiment.label,
         experiment.split,
+        PARTS if until is None else PARTS[:2],
     )
     rules = rules_of(experiment, data.panel)
     terms = (rules.costs, rules.price_limit, rules.delisting_return)
     backtest = portfolio_measures(data.panel, experiment.label.fill, experiment.portfolio, *terms)
     settings = to_data(experiment)
     run = training.Experiment(
-        experiment.encoder, data, experiment.optim, experiment.seed, settings, backtest, test=test, upgraded=upgraded
+        experiment.encoder,
+        data,
+        experiment.optim,
+        experiment.seed,
+        settings,
+        backtest,
+        first_weights=_first_weights(experiment, data),
+        test=test and until is None,
+        upgraded=upgraded,
     )
     return training.pretrain(run, folder)
+
+
+def _first_weights(experiment: Pretrain, data: encoder_pipeline.TrainingData) -> Checkpoint | None:
+    """Returns the checkpoint that training starts from.
+
+    Raises:
+        ValueError: There is none, or it learnt from days that this run must not know.
+    """
+    if experiment.warm_start is None:
+        return None
+    path = Path(experiment.warm_start) / MODEL
+    checkpoint = Checkpoint.load(path)
+    if np.datetime64(checkpoint.about["fit_end"], "D") > data.fit_end:
+        raise ValueError(
+            f"{path}: it learnt from days until {checkpoint.about['fit_end']}, this run until {data.fit_end}; "
+            "start from an earlier fit"
+        )
+    return checkpoint

@@ -49,6 +49,16 @@ def discover_folder(workdir: str | Path, name: str) -> Path:
     return Path(workdir) / "discover" / name
 
 
+def walk_folder(workdir: str | Path, name: str) -> Path:
+    """Returns the folder of a walk."""
+    return Path(workdir) / "walk" / name
+
+
+def decide_folder(workdir: str | Path, name: str) -> Path:
+    """Returns the folder of the decisions of a trading run."""
+    return Path(workdir) / "decide" / name
+
+
 def sweep_folder(workdir: str | Path, name: str) -> Path:
     """Returns the folder of a search for hyper-parameters."""
     return Path(workdir) / "sweep" / name
@@ -98,10 +108,8 @@ def begin(folder: Path, experiment: Any, result: str, overwrite: bool) -> None:
     Raises:
         ValueError: The run is finished, or was started with another configuration, and is not to be overwritten.
     """
-    if overwrite and folder.exists():
-        aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.old")
-        folder.rename(aside)  # whatever happens next, no half of the old run stays under its name
-        shutil.rmtree(aside)
+    if overwrite:
+        remove_folder(folder)
     if (folder / result).exists():
         raise ValueError(f"{folder}: this run is finished; choose another --name, or --overwrite to run it again")
     record = folder / CONFIG
@@ -110,6 +118,14 @@ def begin(folder: Path, experiment: Any, result: str, overwrite: bool) -> None:
         if differing:
             raise ValueError(f"{folder}: started with {differing}; use the same, or --overwrite to start again")
     files.write(experiment, folder)
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes a folder with all that is in it; killed meanwhile, no half of it stays under its name."""
+    if folder.exists():
+        aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.old")
+        folder.rename(aside)
+        shutil.rmtree(aside)
 
 
 def is_finished(folder: Path, experiment: Any, result: str) -> bool:

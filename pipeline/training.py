@@ -65,6 +65,7 @@ def task_of(experiment: Trade) -> Task:
         episode_days=experiment.episode_days,
         n_envs=experiment.n_envs,
         portfolio=experiment.asset is None,
+        in_sample=experiment.in_sample,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize
@@ -22,6 +22,7 @@ from envs.actions.portfolio import Action
 from envs.rewards import Reward
 from market.storage.array_file import read_json, write_json
 
+InSample = Literal["refuse", "allow"]
 LARGEST_REWARD = 10.0  # of scaled rewards, in standard deviations of the discounted return
 
 
@@ -38,6 +39,7 @@ class Task:
         episode_days: Days of an episode in training, from a random start; None replays the whole train tape.
         n_envs: Episodes at once.
         portfolio: Whether this is the portfolio environment, in which assets share one scorer.
+        in_sample: Whether the agent may learn, and be chosen, on days whose states had seen their own labels.
     """
 
     train: Tape
@@ -48,6 +50,30 @@ class Task:
     episode_days: int | None
     n_envs: int
     portfolio: bool
+    in_sample: InSample = "refuse"
+
+    @property
+    def in_sample_days(self) -> dict[str, int]:
+        """Days of each tape on which the agent sees what an encoder had learnt from them."""
+        return {name: int(tape.in_sample.sum()) for name, tape in (("train", self.train), ("valid", self.valid))}
+
+    def refuse_in_sample(self) -> None:
+        """Refuses to learn on in-sample rows unless that was asked for.
+
+        Raises:
+            ValueError: A train or valid row has states of an encoder that was fitted on that day or later.
+        """
+        if self.in_sample == "allow":
+            return
+        for name, tape in (("train", self.train), ("valid", self.valid)):
+            rows = tape.in_sample.nonzero()[0]
+            if len(rows) and tape.fit_end is not None:
+                day = rows[0]
+                raise ValueError(
+                    f"{len(rows)} of {len(tape)} {name} days are in-sample: the states of {tape.dates[day]} come from "
+                    f"an encoder fitted until {tape.fit_end[day]}, so the agent would learn from answers; use states "
+                    "of a walk (tools.walk), or --in-sample allow"
+                )
 
     def learning(self) -> BatchMarket:
         """Returns the episodes to learn from."""
@@ -99,11 +125,13 @@ def train_agent(
         upgraded: Returns settings that an earlier version wrote as today's version writes them.
 
     Raises:
-        ValueError: The agent cannot act so, or the folder holds a run with other settings.
+        ValueError: The agent cannot act so, the folder holds a run with other settings, or the tapes hold in-sample
+            rows and the task does not allow them.
     """
     record = _finished(folder)
     if record is not None:
         return record
+    task.refuse_in_sample()
     validator = Validator(config, task.judging(), task.portfolio)
     market = task.learning()
     model = config.build(
@@ -112,6 +140,7 @@ def train_agent(
     about = describe(config, market, task.portfolio) | {
         "seed": seed,
         "fit_end": last_day(task.train, task.valid),
+        "in_sample_days": task.in_sample_days,
         "settings": dict(settings),
     }
     state = folder / STATE

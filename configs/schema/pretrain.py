@@ -46,6 +46,8 @@ class Pretrain:
     """How the encoder learns."""
     seed: int = 0
     """Decides first weights, order of days and every random number."""
+    warm_start: str | None = None
+    """Directory of a finished run whose best weights training starts from; None draws them anew."""
 
     def __post_init__(self) -> None:
         check_folder_name("Pretrain", self.name)

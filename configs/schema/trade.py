@@ -5,6 +5,7 @@ from typing import Literal
 
 from agents.algorithms.base import AgentConfig
 from agents.training.callbacks import TrainingConfig
+from agents.training.loop import InSample
 from configs.paths import IN_WORKDIR
 from configs.schema.names import check_folder_name
 from envs.actions.portfolio import Action
@@ -63,6 +64,9 @@ class Trade:
     """Episodes at once in training."""
     schedule: TrainingConfig = TrainingConfig()
     """How long the agent learns and how often it is judged on the valid days."""
+    in_sample: InSample = "refuse"
+    """Whether agents may learn on days whose states had seen their own labels, as those of a single split have on its
+    train and valid days; results on such days mean nothing, and the report says so."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """One agent is trained for each; results are reported over all."""
 

@@ -53,5 +53,7 @@ def test_every_source_can_be_read_from(path: Path) -> None:
 
 
 def test_a_run_is_named_like_its_config() -> None:
-    wrong = {str(path): load(path).name for path in CONFIGS if path.parent.name in ("prepare", "pretrain", "trade")}
+    wrong = {
+        str(path): load(path).name for path in CONFIGS if path.parent.name in ("prepare", "pretrain", "trade", "walk")
+    }
     assert not {path: name for path, name in wrong.items() if Path(path).stem != name}

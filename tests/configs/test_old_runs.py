@@ -52,7 +52,9 @@ def test_no_file_of_the_library_has_to_stay_where_it_was(tmp_path: Path) -> None
     for name, data in CONFIGS.items():
         before, after = (tmp_path / f"{when}.json" for when in ("before", "after"))
         before.write_text(json.dumps(data))
-        after.write_text(re.sub(r'"class": "((?!configs)\w+)\.[\w.]*?(\w+)"', r'"class": "\1.moved.away.\2"', json.dumps(data)))
+        after.write_text(
+            re.sub(r'"class": "((?!configs)\w+)\.[\w.]*?(\w+)"', r'"class": "\1.moved.away.\2"', json.dumps(data))
+        )
         assert files.load_json(after, object) == files.load_json(before, object), name
 
 

@@ -73,6 +73,7 @@ TRADE = Trade(
     n_envs=4,
     schedule=TrainingConfig(total_steps=256, validate_every=64),
     seeds=(0, 1),
+    in_sample="allow",
 )
 
 

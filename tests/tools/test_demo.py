@@ -55,6 +55,7 @@ whole = Trade(
     n_envs=4,
     schedule=TrainingConfig(total_steps=128, validate_every=64),
     seeds=(0,),
+    in_sample="allow",
 )
 one = replace(whole, name="one_ppo", asset="S1", action=SellHoldBuy())
 sac = replace(one, name="one_sac", agent=SAC(net_arch=(4,)), action=Position(), n_envs=2)

@@ -43,7 +43,8 @@ def market(folder: Path, audit: str = "passed") -> tuple[Panel, Trade]:
     panel = plain_panel(days=180, assets=3)
     panel.save(folder / "panel.safetensors")
     split = {part: list(getattr(SPLIT, part)) for part in ("train", "valid", "test")}
-    states_of(panel, audit=audit, split=split).save(folder / "states.safetensors")
+    states = replace(states_of(panel, audit=audit, split=split), fit_end=np.datetime64("2020-03-31"))
+    states.save(folder / "states.safetensors")
     experiment = Trade(
         name="small",
         panel=str(folder / "panel.safetensors"),
@@ -54,6 +55,7 @@ def market(folder: Path, audit: str = "passed") -> tuple[Panel, Trade]:
         n_envs=4,
         schedule=TrainingConfig(total_steps=96, validate_every=32),
         seeds=(0, 1),
+        in_sample="allow",
     )
     return panel, experiment
 
@@ -153,7 +155,14 @@ def test_a_single_stock_is_a_market_of_its_own(tmp_path: Path) -> None:
         ({"panel": "nowhere.safetensors"}, "nowhere.safetensors: no such file"),
         ({"fill": "close"}, "states.safetensors: tape: fill is 'close' but the states were made for 'next_open'"),
         ({"split": replace(SPLIT, valid=("2030-01-01", "2030-02-01"), test=("2031-01-01", "2031-02-01"))}, "no day of"),
-        ({"split": EARLY}, "the encoder learnt from days until 2020-03-31, but test starts on 2020-03-05"),
+        (
+            {"split": EARLY},
+            "the encoder of 2020-03-05 learnt from days until 2020-03-31, but test starts on 2020-03-05",
+        ),
+        (
+            {"in_sample": "refuse"},
+            "train days are in-sample: the states of 2020-01-01 come from an encoder fitted until",
+        ),
         ({"action": SellHoldBuy()}, "SellHoldBuy: it trades one asset but the tape has 3"),
     ],
 )
