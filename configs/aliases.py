@@ -38,3 +38,7 @@ VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     "market.Rules": {"jump": {"mask": "cut"}},  # a panel made under the old rule has to be prepared again
 }
 """For a class, by its public name of today: what a value of a field was called before, field by field."""
+
+ABSENT: Mapping[str, Mapping[str, str]] = {"configs.Trade": {"in_sample": "allow"}}
+"""For a class, by its public name of today: the value of a field in files that were written before it existed, where
+that is not the default of today."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from configs.aliases import FIELDS, VALUES
+from configs.aliases import ABSENT, FIELDS, VALUES
 from configs.classes import find_class, public_name
 
 CLASS = "class"
@@ -159,7 +159,8 @@ def _dataclass_from(data: dict[str, Any], wanted: Any, where: str) -> Any:
     fields = {f.name: f for f in dataclasses.fields(known) if f.init}
     hints = get_type_hints(known)
     values: dict[str, Any] = {}
-    for name, entry in _with_new_places(data, known, where).items():
+    written = {**ABSENT.get(public_name(known), {}), **_with_new_places(data, known, where)}
+    for name, entry in written.items():
         if name == CLASS:
             continue
         if name not in fields:

@@ -15,7 +15,6 @@ from configs import files
 from configs.files import load_json, source_text
 from configs.schema.pretrain import Pretrain
 from configs.schema.walk import Walk
-from configs.values import to_data
 from encoders.ensemble import Ensemble, Member
 from encoders.states.stitching import FoldStates, stitch
 from evaluation.walk_forward import FittedForecast, walk_metrics, walk_page
@@ -25,7 +24,6 @@ from market.panel import Panel
 from market.splits import Fold
 from market.states import MarketStates
 from market.storage.array_file import header_dates, read_header, read_json, write_json, write_text
-from market.storage.json_diff import first_difference
 from pipeline.extraction import Extract, extract
 from pipeline.pretraining import pretrain
 from pipeline.results import SILENT, FoldProgress, Observer, WalkProgress, WalkResult, ignore
@@ -257,7 +255,7 @@ def _begin(folder: Path, experiment: Walk) -> None:
     """
     record = folder / CONFIG
     if record.exists():
-        differing = first_difference(read_json(record), to_data(experiment))
+        differing = files.difference(record, experiment)
         if differing:
             raise ValueError(f"{folder}: started with {differing}; use the same, or --overwrite to start again")
     else:
