@@ -3,19 +3,21 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from configs.files import load_json
 from configs.schema.names import check_folder_name
 from configs.schema.pretrain import Pretrain
-from encoders.checkpoint import Checkpoint, content_fingerprint
-from encoders.states.audit import AuditResult, TrainingFacts
-from encoders.states.extraction import AuditError, Batch, Extraction, extract, known_rows
+from encoders.checkpoint import Checkpoint
+from encoders.states.audit import TrainingFacts
+from encoders.states.extraction import Batch, Extraction, extract, known_rows
 from encoders.training.launch import init_distributed
 from market.arrays import AnyArray
+from market.audit import AuditError, Verdict
 from market.labels import Label
-from market.panel import Panel
+from market.panel import Panel, content_fingerprint
 from market.storage.array_file import read_header, read_json, write_json
 from tools.cli import plain, progress, run
 from tools.runs.directory import claimed
@@ -61,9 +63,7 @@ def main(argv: Sequence[str]) -> None:
         print(f"  {name:8} {word}")
 
 
-def extract_run(
-    experiment: Pretrain, checkpoint: Checkpoint, panel: Panel, options: Options, folder: Path
-) -> AuditResult:
+def extract_run(experiment: Pretrain, checkpoint: Checkpoint, panel: Panel, options: Options, folder: Path) -> Verdict:
     """Writes ``states.safetensors``, ``audit.json`` and ``config.json``; days that are there already are kept."""
     frozen = checkpoint.restore(experiment.encoder, experiment.features, experiment.scaling)
     frozen.encoder.to(init_distributed().device)
@@ -79,7 +79,9 @@ def extract_run(
             "horizon": label.horizon,
         },
         fit_end=np.datetime64(checkpoint.about["fit_end"], "D"),
-        training=TrainingFacts(label, experiment.scaling, trained_rows(checkpoint, panel)),
+        training=TrainingFacts(
+            label, experiment.scaling, trained_rows(checkpoint, panel), inputs_of(Path(options.run))
+        ),
         batch_size=options.batch_size,
         tokens=options.tokens,
     )
@@ -95,6 +97,13 @@ def extract_run(
         {**asdict(options), "n_days": len(panel), "content_fingerprint": content_fingerprint(panel)},
     )
     return verdict
+
+
+def inputs_of(source: Path) -> dict[str, Any] | None:
+    """Returns the audit of the inputs that a pretraining run learnt from, None where it has none."""
+    path = source / "audit.json"
+    found: dict[str, Any] | None = read_json(path) if path.exists() else None
+    return found
 
 
 def watch(batches: Iterable[Batch], total: int) -> Iterator[Batch]:

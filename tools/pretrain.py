@@ -6,20 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
 from rich.console import Console
 from rich.table import Table
 
 from configs.schema.pretrain import Pretrain
 from configs.values import to_data
-from encoders.data import prepare
+from encoders.data import TrainingData, prepare
+from encoders.states.audit import inputs_fingerprint, inputs_record
 from encoders.training.launch import init_distributed
 from encoders.training.loop import Experiment, pretrain
+from market.features.health import health_json
 from market.panel import Panel
+from market.storage.array_file import read_json, write_json
 from tools.cli import configured, run
 from tools.runs.directory import claimed, opened
 from tools.runs.forecast_trading import trading_on
 
 RESULT = "metrics.json"
+FEATURES, AUDIT = "features.json", "audit.json"
 PARTS = ("valid", "test")
 TRADED = ("annual_return", "sharpe", "max_drawdown", "turnover")
 SHOWN = ("ic", "icir", "rank_ic", "rank_icir", "rank_ic_t", "n_days", "n_assets")
@@ -64,9 +69,23 @@ def learn(experiment: Pretrain, folder: Path) -> dict[str, Any]:
     backtest = trading_on(
         data.panel, experiment.label.fill, experiment.portfolio, experiment.costs, experiment.price_limit
     )
+    look_at_inputs(data, folder)
     settings = to_data(experiment)
     run = Experiment(experiment.encoder, data, experiment.optim, experiment.seed, settings, backtest)
     return pretrain(run, folder)
+
+
+def look_at_inputs(data: TrainingData, folder: Path) -> None:
+    """Writes what is wrong with the features and the audit of them, unless an interrupted run has done so.
+
+    Raises:
+        AuditError: They see the future, or cannot be shown not to.
+    """
+    if PartialState().is_main_process:
+        write_json(folder / FEATURES, health_json(data.health))
+        path, now = folder / AUDIT, inputs_fingerprint(data.store)
+        if not path.exists() or read_json(path).get("inputs_fingerprint") != now:
+            write_json(path, inputs_record(data.pipeline, data.panel, data.store))
 
 
 def show(metrics: Mapping[str, Any], folder: Path) -> None:

@@ -17,6 +17,7 @@ from market.storage.array_file import write_json
 from tools.cli import configured, run
 from tools.runs.directory import claimed, opened
 from tools.runs.markets import read, tape_of
+from tools.runs.observation import write_observation
 
 RESULT = "training.json"
 
@@ -48,6 +49,7 @@ def train(experiment: Trade, folder: Path, overwrite: bool = False, device: str 
     with claimed(folder):
         task = task_of(experiment)
         opened(folder, experiment, RESULT, overwrite)
+        write_observation(experiment, read(experiment), folder)
         records = [learn(experiment, task, seed, folder, device) for seed in experiment.seeds]
         write_json(folder / RESULT, {"seeds": {str(record["seed"]): summary(record) for record in records}})
     return records

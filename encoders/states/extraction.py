@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from encoders.data import FrozenEncoder
-from encoders.states.audit import Audit, AuditResult, TrainingFacts, audit
+from encoders.states.audit import Audit, TrainingFacts, audit
 from market.arrays import AnyArray, BoolArray, IntArray
+from market.audit import AuditError, Verdict
 from market.panel import Panel
 from market.states import VERSION, MarketStates, states_header
 from market.storage.array_file import ArraySpec, arrays_in_place, read_arrays, read_header, release_pages
@@ -49,14 +50,6 @@ class Extraction:
     audit: Audit = field(default_factory=Audit)
 
 
-class AuditError(ValueError):
-    """States that see what they must not; carries the `AuditResult`."""
-
-    def __init__(self, verdict: AuditResult) -> None:
-        super().__init__(f"the audit failed, no states were written: {'; '.join(verdict.faults)}")
-        self.verdict = verdict
-
-
 def extract(
     frozen: FrozenEncoder,
     panel: Panel,
@@ -64,7 +57,7 @@ def extract(
     how: Extraction,
     known: Mapping[str, AnyArray] | None = None,
     watch: Watch | None = None,
-) -> AuditResult:
+) -> Verdict:
     """Writes the states of every day of `panel` to `path`, unless the audit finds a fault in them.
 
     Memory stays bounded by the features of the panel and one batch: rows are written where they belong as they come.
@@ -103,7 +96,7 @@ def extract(
         del store
         verdict = audit(frozen, panel, written, how.training, how.audit)
         if not verdict.passed:
-            raise AuditError(verdict)
+            raise AuditError(verdict, "no states were written")
     return verdict
 
 

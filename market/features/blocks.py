@@ -7,6 +7,7 @@ of threads changes a bit of the result.
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from numba import njit
 
 from market.arrays import AnyFloatArray, BoolArray, FeatureArray
+from market.features.expressions import parse
 from market.features.program import AssetBlock, Program, Value
 from market.features.table import Feature, computable
 from market.panel import Panel, panel_header
@@ -33,8 +35,9 @@ TILE = 16
 def compute_features(name: str, table: Sequence[Feature], panel: Panel) -> Panel:
     """Returns the features of `table` as a panel of the same days, assets and masks.
 
-    Row ``t`` uses rows ``<= t`` of `panel` only. An asset's series begins on its first listed day; days on which it is
-    not listed count as missing on the way in and are NaN on the way out, and so is every infinity.
+    Row ``t`` uses rows ``<= t`` of `panel` only. An asset's series begins on its first listed day. Days on which it is
+    not listed, or is halted (listed but not tradable), are missing to every operator: vendors write a flat bar without
+    volume there, which is a price that nobody paid. What is not listed is NaN on the way out, and so is every infinity.
 
     Args:
         name: Name of the feature set, for messages and for the source.
@@ -49,7 +52,7 @@ def compute_features(name: str, table: Sequence[Feature], panel: Panel) -> Panel
     """
     kept, dropped = computable(name, table, panel.fields)
     values = np.empty((len(panel.dates), len(panel.assets), len(kept)), dtype=np.float32)
-    _fill(values, Program([entry.expression for entry in kept]), panel, range(len(panel.assets)))
+    _fill(values, _program(tuple(entry.formula for entry in kept)), panel, range(len(panel.assets)))
     return Panel(
         dates=panel.dates,
         assets=panel.assets,
@@ -68,7 +71,7 @@ def write_features(name: str, table: Sequence[Feature], panel: Panel, path: str 
     """
     kept, dropped = computable(name, table, panel.fields)
     fields = tuple(entry.name for entry in kept)
-    program = Program([entry.expression for entry in kept])
+    program = _program(tuple(entry.formula for entry in kept))
     header = panel_header(panel.dates, panel.assets, fields, _source(name, kept, dropped, panel))
     specs = {
         "values": ArraySpec((*panel.shape[:2], len(fields)), np.dtype(np.float32)),
@@ -82,6 +85,11 @@ def write_features(name: str, table: Sequence[Feature], panel: Panel, path: str 
             _fill(np.asarray(mapped["values"]), program, panel, stripe)
             release_pages(mapped["values"])
     return Panel.load(path, verify=False)
+
+
+@lru_cache(maxsize=8)  # an audit computes the same features a hundred times
+def _program(formulas: tuple[str, ...]) -> Program:
+    return Program([parse(formula) for formula in formulas])
 
 
 def _source(name: str, kept: Sequence[Feature], dropped: Mapping[str, Sequence[str]], panel: Panel) -> dict[str, Any]:
@@ -115,9 +123,10 @@ def _work(blocks: Iterator[range], values: FeatureArray, program: Program, panel
 def _block(panel: Panel, assets: range, fields: Sequence[str]) -> AssetBlock:
     columns = slice(assets.start, assets.stop)
     listed = np.ascontiguousarray(panel.listed[:, columns].T)
+    traded = np.ascontiguousarray(panel.tradable[:, columns].T)  # implies listed
     started = np.logical_or.accumulate(listed, axis=1)
     values: AnyFloatArray = panel.values[:, columns, [panel.fields.index(name) for name in fields]]
-    inputs = np.where(listed, np.ascontiguousarray(values.transpose(2, 1, 0), dtype=np.float64), np.nan)
+    inputs = np.where(traded, np.ascontiguousarray(values.transpose(2, 1, 0), dtype=np.float64), np.nan)
     return AssetBlock(
         fields=dict(zip(fields, inputs, strict=True)),
         start=len(panel) - started.sum(axis=1),

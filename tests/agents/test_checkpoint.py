@@ -25,11 +25,11 @@ ELSEWHERE = """
 import sys, json
 from pathlib import Path
 from agents.checkpoint import load_agent
-from agents.training.validation import course
+from agents.training.validation import trace_episode
 from tests.agents.planted import SMALL, task_for
 agent, portfolio = SMALL[int(sys.argv[2])], sys.argv[3] == "True"
 market = task_for(agent, portfolio).judging()
-print(json.dumps(course(load_agent(sys.argv[1], agent, market), market).wealth.tolist()))
+print(json.dumps(trace_episode(load_agent(sys.argv[1], agent, market), market).wealth.tolist()))
 """
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.reports.panel import page, summarise
+from market.features.health import health_rows
 from market.panel import Panel
 from market.quality import Report
 from market.storage.array_file import read_json, write_text
@@ -25,6 +26,8 @@ class Inspect:
     """Page to write; none where not given."""
     moves: int = 10
     """Number of largest moves to print."""
+    features: str | None = None
+    """Directory of a pretraining run, of whose inputs the health is printed as well."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -37,9 +40,18 @@ def main(argv: Sequence[str]) -> None:
     width = max(len(name) for name, _ in rows)
     print("\n".join(f"{name:<{width}}  {text}" for name, text in rows))
     print(f"\nquality: {'no report beside this panel' if report is None else report.table()}")
+    if options.features is not None:
+        print(f"\n{_health(Path(options.features))}")
     if options.html is not None:
         write_text(options.html, page(panel, report, str(path)))
         print(f"\nwrote {options.html}")
+
+
+def _health(run: Path) -> str:
+    """Returns a table of the features of a run with something wrong, from its ``features.json``."""
+    rows = health_rows(read_json(run / "features.json"))
+    width = max(len(name) for name, _ in rows)
+    return "\n".join([f"inputs of {run}:", *(f"  {name:<{width}}  {text}" for name, text in rows)])
 
 
 def _report(path: Path) -> Report | None:

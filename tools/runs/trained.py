@@ -1,6 +1,7 @@
 """A finished trading run, read back as data: its market on the test days, its agents, and the forecast they saw."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from evaluation.backtest import Backtest
 from evaluation.forecast import ForecastEvaluation
 from evaluation.rollout import rollout
 from market.arrays import AnyFloatArray
+from market.audit import is_proven, sentence
 from market.labels import Label
 from market.storage.array_file import read_json
 from tools.runs.assessment import Entrant
 from tools.runs.markets import Sources, read, tape_of
+from tools.runs.observation import judged_observation
 from tools.runs.rollouts import Market
 from tools.train import RESULT, seed_folder
 
@@ -35,12 +38,14 @@ class Trained:
         experiment: What decided it; read from ``config.json``, so opening somebody else's run executes nothing.
         sources: Bars, states and features.
         market: The test days and the terms of trading.
+        observation: What its agents see and what is proven about it (`tools.runs.observation`).
     """
 
     folder: Path
     experiment: Trade
     sources: Sources
     market: Market
+    observation: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -138,6 +143,7 @@ class Trained:
             "costs": {name: getattr(experiment.costs, name) for name in ("fee_rate", "half_spread", "impact")},
             "fit_end": str(states.fit_end) if states is not None else split.valid[1],
             "audit": None if states is None else states.provenance["audit"],
+            "observation": {"sentence": sentence(self.observation), "proven": is_proven(self.observation)},
             "always_listed": bool(self.sources.panel.between(split.train[0], split.test[1]).listed.all()),
         }
 
@@ -188,7 +194,7 @@ def open_run(folder: Path) -> Trained:
         costs=experiment.costs,
         shorts=isinstance(experiment.action, LongShort),
     )
-    found = Trained(folder, experiment, sources, market)
+    found = Trained(folder, experiment, sources, market, judged_observation(experiment, sources, folder))
     found.audit()
     _refuse_learnt_days(found)
     return found
