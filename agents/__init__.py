@@ -1,1 +1,5 @@
 """Agents: stable-baselines3 configurations, policies that trade, and classical policies behind the same predict."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)  # the names are in __init__.pyi

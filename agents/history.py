@@ -1,4 +1,4 @@
-"""What a classical policy may know: everything up to the close of a day, and nothing after it."""
+"""History: returns, tradability and forecasts up to the close of a day, as a classical policy may know them."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 
 from envs import Tape
 from market.arrays import AnyFloatArray, BoolArray, FloatArray
-from market.fills import marked_prices
+from market.fills import simple_returns
 from market.panel import Panel
 from market.states import MarketStates
 
@@ -60,9 +60,7 @@ class History:
         """
         own = panel.select(tape.assets)
         first = _row(own, tape)
-        prices = marked_prices(own, "close")
-        returns = np.full(prices.shape, np.nan)
-        returns[1:] = prices[1:] / prices[:-1] - 1
+        returns = simple_returns(own)
         returns[~own.listed] = np.nan
         mean, std = (_forecast(own, states, name) for name in ("forecast_mean", "forecast_std"))
         arrays = (returns, np.array(own.tradable), mean, std)

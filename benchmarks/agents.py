@@ -30,12 +30,13 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from agents.algorithms.on_policy import PPO, SAC
 from agents.networks.extractors import StateTable
-from agents.training.callbacks import HISTORY, TrainingConfig
+from agents.training.callbacks import TrainingConfig
 from agents.training.loop import Task, train_agent, with_scaled_rewards
 from benchmarks.envs import COSTS, WIDTH, load, random_panel, random_states
 from envs import BatchMarket, Costs, Episodes, LogGrowth, LongOnly, SellHoldBuy, Tape
 from envs.actions.portfolio import Action
 from envs.observations import View
+from market.artifacts import HISTORY
 from market.panel import BARS, Panel
 
 SHIPPED = PPO()

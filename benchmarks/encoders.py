@@ -8,7 +8,8 @@ processor over all threads: ``days / cpu s`` times the threads is what a quiet m
 reference column holds public implementations on two cores of the machine that the goals were set on.
 
 FactorVQVAE stands here with the paper's sizes, which are the defaults, and with those of `configs.pretrain`. Its second
-stage reads its frozen first stage once a run (`encoders.factor_vqvae.frozen_cache`); that first time is not part of its steps.
+stage reads its frozen first stage once a run (`encoders.factor_vqvae.frozen_cache`); that first time is not part of
+its steps.
 """
 
 import dataclasses

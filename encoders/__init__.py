@@ -1,1 +1,5 @@
 """Deep encoders: windows of the past in, factor states out. No encoder sees a label outside its training loss."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)  # the names are in __init__.pyi

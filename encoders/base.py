@@ -17,7 +17,7 @@ from encoders.windows import InputShape, Window
 
 
 class State(NamedTuple):
-    """What an encoder says of a day: one vector per asset and one of the market; codes where it quantises."""
+    """State of a day: one vector per asset and one of the market; codes where it quantises."""
 
     asset: Float[Tensor, "B N D"]
     market: Float[Tensor, "B M"]
@@ -40,7 +40,7 @@ class Inference(NamedTuple):
 
 
 class Encoding(NamedTuple):
-    """What the training path yields.
+    """Output of the training path.
 
     Attributes:
         loss: The scalar to descend.

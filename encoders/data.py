@@ -199,7 +199,7 @@ def prepare(
 
 
 class EncodedDays(NamedTuple):
-    """What a frozen encoder says of some days, one entry a day; ``n`` days."""
+    """Output of a frozen encoder for some days, one entry a day; ``n`` days."""
 
     asset: FeatureArray  # [n, N, D]
     market: FeatureArray  # [n, M]

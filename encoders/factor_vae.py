@@ -23,11 +23,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
+from encoders.distributions import Normal, positive_std
 from encoders.layers import masked_mean, masked_softmax, unpack
 from encoders.losses import LabelScale, gaussian_kl, gaussian_nll, rank_loss
 from encoders.windows import InputShape, Window
 
-STD_FLOOR = 0.05  # of a label's standard deviation; below it a likelihood runs away
 TINY = 1e-6
 
 
@@ -59,16 +59,8 @@ class FactorVAE:
         Raises:
             ValueError: The windows have another look-back.
         """
-        if shape.lookback != self.lookback:
-            raise ValueError(f"windows hold {shape.lookback} days, the encoder's lookback is {self.lookback}; use one")
+        shape.check_lookback(self.lookback)
         return FactorVAEEncoder(self, shape)
-
-
-class Normal(NamedTuple):
-    """Independent normal variables."""
-
-    mean: Float[Tensor, "*s"]
-    std: Float[Tensor, "*s"]
 
 
 class Covariance(NamedTuple):
@@ -97,11 +89,11 @@ class Head(nn.Module):
 
     def forward(self, value: Float[Tensor, "*b i"]) -> Normal:
         """Returns the variable."""
-        return Normal(self.mean(value), F.softplus(self.width(value)) + STD_FLOOR)
+        return Normal(self.mean(value), positive_std(self.width(value)))
 
 
 class Embedding(nn.Module):
-    """What an asset's window says of it: a recurrent network over its embedded features, on the last day (eq. 4-5)."""
+    """Embedding of an asset's window: a recurrent network over its embedded features, on the last day (eq. 4-5)."""
 
     def __init__(self, n_features: int, hidden: int) -> None:
         super().__init__()
@@ -158,7 +150,7 @@ class Prior(nn.Module):
         seen = F.leaky_relu(einsum(weight, self.value(asset), "b k n, b n h -> b k h"))
         mean = einsum(seen, self.mean, "b k h, k h -> b k") + self.mean_bias
         width = einsum(seen, self.width, "b k h, k h -> b k") + self.width_bias
-        return Normal(mean, F.softplus(width) + STD_FLOOR)
+        return Normal(mean, positive_std(width))
 
 
 class FactorVAEDecoder(nn.Module):
@@ -177,7 +169,7 @@ class FactorVAEDecoder(nn.Module):
 
 
 class FactorVAEOutput(NamedTuple):
-    """What is known of a day before any label, in standard units."""
+    """Asset embeddings, exposures and prior of a day, before any label; in standard units."""
 
     asset: Float[Tensor, "B N H"]
     own: Normal

@@ -1,4 +1,4 @@
-"""What every encoder can do besides whose factors explain returns: rebuild a day, and invent one."""
+"""Encoders whose factors explain returns: they reconstruct a day, and sample a new one."""
 
 from typing import Protocol, runtime_checkable
 

@@ -40,13 +40,18 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class InputShape:
-    """What an encoder is built for: look-back days, features, calendar features, prices and (at training) assets."""
+    """Sizes of an encoder's input: look-back days, features, calendar features, prices and (at training) assets."""
 
     lookback: int
     n_features: int
     n_calendar: int
     n_prices: int
     n_assets: int
+
+    def check_lookback(self, lookback: int) -> None:
+        """Refuses windows of another length than an encoder's look-back."""
+        if self.lookback != lookback:
+            raise ValueError(f"windows hold {self.lookback} days, the encoder's lookback is {lookback}; use one")
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,5 +173,5 @@ def _refuse_non_finite(features: Panel) -> None:
             day, asset, column = np.argwhere(wrong)[0]
             raise ValueError(
                 f"feature {features.fields[column]} of {features.assets[asset]} is not finite on "
-                f"{features.dates[start + day]}; scale the features first (market.scaling.scalers fills what is missing)"
+                f"{features.dates[start + day]}; scale the features first (market.scaling fills what is missing)"
             )

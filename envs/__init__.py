@@ -18,6 +18,7 @@ from envs.rewards import (
     SimpleReturn,
     TurnoverPenalty,
 )
+from envs.rules import MarketRules
 from envs.tape import Tape
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "LogGrowth",
     "LongOnly",
     "LongShort",
+    "MarketRules",
     "Position",
     "SellHoldBuy",
     "SimpleReturn",

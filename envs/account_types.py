@@ -39,7 +39,7 @@ class CostTerms(NamedTuple):
 
 
 class DayResult(NamedTuple):
-    """What one step writes, for each episode.
+    """Result of one booked day, for each episode.
 
     ``weights [B, 1+N]`` right after the trade, ``trades [B, N]`` bought (or sold) in wealth units, ``account [B, 1+N]``
     float32 weights at the close, ``growth [B]`` of wealth (new over old) and ``log_growth [B]``, ``mu [B]`` kept by the

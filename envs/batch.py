@@ -85,6 +85,11 @@ class BatchMarket:
         """``[B, 1 + N]`` weights at the close, cash first, as a copy."""
         return self._account.copy()
 
+    @property
+    def finished(self) -> BoolArray:
+        """``[B]``, true where an episode has ended, on its last day or in ruin, and has not begun anew; a copy."""
+        return self._finished.copy()
+
     def reset(
         self, seed: int | Sequence[int | None] | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[Observation, Info]:

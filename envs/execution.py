@@ -10,14 +10,21 @@ import numpy as np
 import numpy.typing as npt
 
 from market.arrays import BoolArray, FloatArray
-from market.fills import Fill, fill_delay, fill_prices
+from market.fills import (
+    Fill,
+    fill_delay,
+    fill_prices,
+    marked_prices,
+    price_limits,
+    simple_returns,
+)
+from market.money import traded_money
 from market.panel import Panel
 
 BUY, SELL, AVAILABLE, LEAVES_BEFORE, LEAVES_AFTER = 1, 2, 4, 8, 16
 """Bits of `FillReturns.status`: may be bought, may be sold, may carry weight, is paid out before or after the fill."""
 
 FREE = BUY | SELL | AVAILABLE
-LIMIT_TOLERANCE = 0.02  # of the limit: exchanges round limit prices to ticks
 IMPACT_DAYS = 20
 
 StatusArray = npt.NDArray[np.uint8]
@@ -40,9 +47,8 @@ def compute_fill_returns(panel: Panel, fill: Fill, price_limit: float | None, de
     is no longer listed can only be sold, at the fill price while it has one; without a price it is paid out at its
     last price times ``1 + delisting_return``.
     """
-    marks = _marks(panel)  # [T, N], at the close
+    marks = marked_prices(panel, "close")  # [T, N]
     fills = fill_prices(panel, fill)
-    fills[panel.listed & ~panel.tradable] = np.nan
     delay = fill_delay(fill)
     today, tomorrow = slice(None, -1), slice(1, None)
     filled = tomorrow if delay else today
@@ -53,7 +59,9 @@ def compute_fill_returns(panel: Panel, fill: Fill, price_limit: float | None, de
     (after if delay else before)[gone] = 0.0
     status = _permissions(panel, fills, filled)
     if price_limit is not None:
-        _apply_limit(status, fills, marks, delay, price_limit)
+        limits = price_limits(panel, fill, price_limit)
+        status[limits.up[filled]] &= ~np.uint8(BUY)
+        status[limits.down[filled]] &= ~np.uint8(SELL)
     status[gone] |= LEAVES_BEFORE if delay else LEAVES_AFTER
     legs = [np.nan_to_num(leg, nan=0.0, posinf=0.0, neginf=0.0) for leg in (before, after)]
     before, after = (_with_last_row(leg, 0.0) for leg in legs)
@@ -61,32 +69,22 @@ def compute_fill_returns(panel: Panel, fill: Fill, price_limit: float | None, de
 
 
 def impact_scale(panel: Panel) -> FloatArray | None:
-    """Returns ``volatility / sqrt(daily volume in money)`` of the trailing 20 days, ``[T, N]``, or None without volume.
+    """Returns ``volatility / sqrt(daily money traded)`` of the trailing 20 days, ``[T, N]``, or None without volume.
 
-    Row ``t`` uses rows ``<= t``. Where an asset has no history yet, the day's largest known value stands in for it.
+    Row ``t`` uses rows ``<= t``; splits and dividends to come do not change it. Where an asset has no history yet, the
+    day's largest known value stands in for it. A volume of zero on every day of every asset is none.
     """
-    if "volume" not in panel:
+    money = np.nan_to_num(traded_money(panel))
+    if not (money > 0).any():
         return None
-    marks = _marks(panel)
-    returns = np.zeros_like(marks)
-    returns[1:] = np.nan_to_num(marks[1:] / marks[:-1] - 1)
-    known = np.isfinite(marks)
-    money = np.where(panel.tradable, np.nan_to_num(panel["volume"].astype(np.float64)), 0.0) * np.nan_to_num(marks)
-    days = _trailing_sum(known.astype(np.float64))
+    returns = np.nan_to_num(simple_returns(panel))
+    days = _trailing_sum(np.isfinite(marked_prices(panel, "close")).astype(np.float64))
     variance = (_trailing_sum(returns**2) - _trailing_sum(returns) ** 2 / np.maximum(days, 1)) / np.maximum(days - 1, 1)
-    volume = _trailing_sum(money) / np.maximum(days, 1)
-    usable = (days > 2) & (volume > 0)
-    scale = np.sqrt(np.maximum(variance, 0.0)) / np.sqrt(np.where(usable, volume, 1.0))
+    daily = _trailing_sum(money) / np.maximum(days, 1)
+    usable = (days > 2) & (daily > 0)
+    scale = np.sqrt(np.maximum(variance, 0.0)) / np.sqrt(np.where(usable, daily, 1.0))
     worst = np.max(np.where(usable, scale, 0.0), axis=1, keepdims=True)
     return np.where(usable, scale, worst)
-
-
-def _marks(panel: Panel) -> FloatArray:
-    """Closes, carried over halted and missing days; NaN before an asset's first price."""
-    closes = fill_prices(panel, "close")
-    closes[panel.listed & ~panel.tradable] = np.nan
-    row = np.maximum.accumulate(np.where(np.isfinite(closes), np.arange(len(closes))[:, None], 0), axis=0)
-    return np.take_along_axis(closes, row, axis=0)
 
 
 def _permissions(panel: Panel, fills: FloatArray, filled: slice) -> StatusArray:
@@ -97,17 +95,6 @@ def _permissions(panel: Panel, fills: FloatArray, filled: slice) -> StatusArray:
     status[known & listed & priced] |= BUY
     status[priced] |= SELL
     return status
-
-
-def _apply_limit(status: StatusArray, fills: FloatArray, marks: FloatArray, delay: int, limit: float) -> None:
-    if not 0 < limit < 1:
-        raise ValueError(f"tape: price_limit is {limit}, expected a fraction such as 0.1 for 10 %")
-    moves = np.full(fills.shape, np.nan)
-    moves[1:] = fills[1:] / marks[:-1] - 1
-    reached = moves[1:] if delay else moves[:-1]
-    edge = limit * (1 - LIMIT_TOLERANCE)
-    status[reached >= edge] &= ~np.uint8(BUY)
-    status[reached <= -edge] &= ~np.uint8(SELL)
 
 
 def _with_last_row(array: FloatArray, value: float) -> FloatArray:

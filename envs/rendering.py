@@ -18,7 +18,7 @@ LARGEST = 8  # assets with a colour of their own
 
 
 class EpisodeHistory:
-    """What has happened since the reset, as far as it is drawn.
+    """History of an episode since its reset, as far as it is drawn.
 
     Attributes:
         dates: Days of the closes.

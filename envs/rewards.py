@@ -14,7 +14,7 @@ from market.arrays import FloatArray
 
 
 class StepResult(NamedTuple):
-    """What a step did, ``[B]`` each: log growth and growth of wealth, log growth of the benchmark, wealth, turnover."""
+    """Result of a step, ``[B]`` each: growth of wealth and its log, log growth of the benchmark, wealth, turnover."""
 
     log_growth: FloatArray
     growth: FloatArray
@@ -25,7 +25,7 @@ class StepResult(NamedTuple):
 
 @runtime_checkable
 class Reward(Protocol):
-    """What every kind of reward provides."""
+    """Interface of every reward."""
 
     def memory(self, wealth: FloatArray) -> FloatArray:
         """Returns the memory ``[B, K]`` of episodes that begin with `wealth` ``[B]``."""
@@ -73,7 +73,7 @@ class ExcessGrowth(_Forgetful):
 
 @dataclass(frozen=True)
 class DifferentialSharpe:
-    """What the day's return adds to an exponentially weighted Sharpe ratio, per unit of its decay rate.
+    """Contribution of the day's return to an exponentially weighted Sharpe ratio, per unit of its decay rate.
 
     With ``A`` and ``B`` the moving averages of the return and of its square, ``D = (B dA - A dB / 2) / (B - A^2)^1.5``.
     Zero while the averages show no variance, as on the first day.

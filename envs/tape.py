@@ -18,7 +18,7 @@ from market.states import MarketStates
 
 @dataclass(frozen=True, eq=False)
 class Tape:
-    """What happened on T days to N assets, and what a policy may see of it.
+    """Replay of T days and N assets: returns around each fill, permissions, and the arrays that a policy may see.
 
     Row ``t`` belongs to the decision taken after the close of day ``t``: `asset`, `market` and `mask` use rows
     ``<= t``; `before`, `after`, `price` and `status` say what the decision then earns and may do. The last row only
@@ -44,6 +44,7 @@ class Tape:
         fit_end: Last day that the states' encoder learnt from; None without states.
         provenance: What is seen (``sees``: states, features or bars) and what was proven about it (``audit``:
             ``passed``, ``not audited``, or ``built in`` for the ratios of the bars).
+        periods_per_year: Number of rows in a year.
     """
 
     dates: DateArray
@@ -64,6 +65,7 @@ class Tape:
     lookback: int
     fit_end: np.datetime64 | None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    periods_per_year: float = 252.0
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -84,7 +86,7 @@ class Tape:
 
     @property
     def n_assets(self) -> int:
-        """N."""
+        """Number of assets."""
         return len(self.assets)
 
     @property
@@ -170,6 +172,7 @@ class Tape:
             lookback=lookback,
             fit_end=None if states is None else states.fit_end,
             provenance=_provenance(states, features),
+            periods_per_year=panel.periods_per_year,
         )
 
     def only(self, asset: str) -> "Tape":

@@ -1,1 +1,5 @@
-"""What it was worth, and how sure we are."""
+"""Evidence: performance, prediction, comparisons, their intervals, and the pages that show them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)  # the names are in __init__.pyi

@@ -37,6 +37,7 @@ class Backtest:
         costs: ``[T]`` paid for the day's trades.
         trades: ``[T, N]`` value bought (positive) or sold.
         profits: ``[T, N]`` what each asset gained, before costs and interest.
+        periods_per_year: Number of rows in a year; 252 for trading days, 52 for weeks.
     """
 
     name: str
@@ -48,11 +49,14 @@ class Backtest:
     costs: FloatArray
     trades: FloatArray
     profits: FloatArray
+    periods_per_year: float = 252.0
 
     def __post_init__(self) -> None:
         days, names = len(self.dates), len(self.assets)
         if days == 0:
             raise ValueError(f"backtest '{self.name}': it has no days; run the policy for at least one")
+        if not self.periods_per_year > 0:
+            raise ValueError(f"backtest '{self.name}': periods_per_year is {self.periods_per_year}, expected above 0")
         shapes = dict.fromkeys(SERIES, (days,)) | dict.fromkeys(GRIDS, (days, names)) | {"weights": (days, 1 + names)}
         for label, shape in shapes.items():
             array = getattr(self, label)
@@ -121,6 +125,7 @@ class Backtest:
         for label, grid in (("weights", self.weights[:, 1:]), ("trades", self.trades), ("profits", self.profits)):
             columns |= {f"{label}:{asset}": grid[:, k] for k, asset in enumerate(self.assets)}
         header = {"kind": "backtest", "version": VERSION, "name": self.name, "assets": list(self.assets)}
+        header["periods_per_year"] = self.periods_per_year
         table = pa.table(columns).replace_schema_metadata({METADATA_KEY: json.dumps(header)})
         with atomic_write(path) as aside:
             pq.write_table(table, aside, compression="zstd")
@@ -142,6 +147,7 @@ class Backtest:
                 weights=_grid(table, ["cash", *(f"weights:{asset}" for asset in assets)]),
                 trades=_grid(table, [f"trades:{asset}" for asset in assets]),
                 profits=_grid(table, [f"profits:{asset}" for asset in assets]),
+                periods_per_year=float(header.get("periods_per_year", 252.0)),
                 **{label: table[label].to_numpy() for label in SERIES},
             )
         except KeyError as error:

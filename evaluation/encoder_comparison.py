@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.backtest import Backtest
-from evaluation.bootstrap import bootstrap_interval
+from evaluation.bootstrap import bootstrap_interval, overlapping_block
 from evaluation.performance import performance
 from evaluation.policy_comparison import equal_capital
 from evaluation.prediction import daily_rank_ic, newey_west_t, prediction_metrics
@@ -118,7 +118,7 @@ def paired(own: Forecaster, other: Forecaster, part: str, horizon: int = 1, seed
     cells = own.cells & other.cells
     first, second = own.daily_rank_ic(part, cells), other.daily_rank_ic(part, cells)
     days = np.isfinite(first) & np.isfinite(second)
-    return compare(first[days], second[days], _mean, min_block=horizon, seed=seed)
+    return compare(first[days], second[days], np.mean, min_block=overlapping_block(horizon), seed=seed)
 
 
 def _forecast(one: Forecaster, part: str, rival: Forecaster | None, horizon: int, seed: int) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def _forecast(one: Forecaster, part: str, rival: Forecaster | None, horizon: int
         found |= {name: joined["mean"], f"{name}_seeds_ci": joined["ci"]}
     first = next(iter(each.values()))
     return found | {
-        "rank_ic_ci": bootstrap_interval(_mean, known, min_block=horizon, seed=seed),
+        "rank_ic_ci": bootstrap_interval(np.mean, known, min_block=overlapping_block(horizon), seed=seed),
         "rank_ic_t": newey_west_t(known, horizon),
         "n_days": len(known),
         "n_assets": first["n_assets"],
@@ -173,7 +173,3 @@ def _trading(one: Forecaster, rule: str, rival: Forecaster | None, seed: int) ->
 
 def _as_json(found: Comparison) -> dict[str, Any]:
     return {"difference": found.difference, "ci": found.interval, "p_value": found.p_value}
-
-
-def _mean(series: FloatArray) -> float:
-    return float(series.mean()) if len(series) else float("nan")

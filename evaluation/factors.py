@@ -58,7 +58,7 @@ def match_factors(learnt: AnyFloatArray, known: AnyFloatArray) -> Match:
 
 
 def correlations(one: AnyFloatArray, other: AnyFloatArray) -> FloatArray:
-    """Returns the correlation of each column of `one` ``[T, K]`` with each of `other` ``[T, J]``; NaN if one rests."""
+    """Returns the correlation of each column of `one` ``[T, K]`` and of `other` ``[T, J]``; NaN if one is constant."""
     left, right = _known_together(one, other)
     left, right = _unit(left), _unit(right)
     found: FloatArray = left.T @ right

@@ -1,4 +1,4 @@
-"""What an encoder said beside what came true: figures of a forecast and of the codes behind it."""
+"""A forecast beside what came true: figures of a forecast and of the codes behind it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -127,7 +127,7 @@ def codes_figure(judged: ForecastEvaluation) -> go.Figure:
 def _health(count: FloatArray) -> dict[str, float | int]:
     share = count[count > 0] / max(count.sum(), 1)
     return {
-        "perplexity": float(np.exp(-(share * np.log(share)).sum())),
+        "perplexity": float(np.exp(-(share * np.log(share)).sum())) if count.any() else 0.0,
         "usage": float((count > 0).mean()) if len(count) else 0.0,
         "dead_codes": int((count == 0).sum()),
     }

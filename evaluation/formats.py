@@ -29,3 +29,10 @@ def with_interval(value: float | None, interval: Sequence[float] | None, digits:
     if interval is None:
         return number(value, digits)
     return f"{number(value, digits)} (95 % interval {number(interval[0], digits)} to {number(interval[1], digits)})"
+
+
+def within(value: float | None, interval: Sequence[float] | None, digits: int = 2) -> str:
+    """Returns a number and its interval for the cell of a table, as ``0.04 [0.02, 0.06]``."""
+    if interval is None:
+        return number(value, digits)
+    return f"{number(value, digits)} [{number(interval[0], digits)}, {number(interval[1], digits)}]"

@@ -1,8 +1,9 @@
-"""What a series of returns was worth: growth, risk, drawdown, and how it compares with a benchmark.
+"""Performance of a series of returns: growth, risk, drawdown, and how it compares with a benchmark.
 
-Every measure takes net simple daily returns ``[T]``, all finite, counts 252 days a year, and starts from a wealth of 1,
-which drawdowns include. A measure that is undefined (a ratio to zero, the spread of one day) is NaN; the dictionaries
-hold None instead. Formulas equal those of empyrical.
+Every measure takes net simple returns ``[T]`` of equal periods, by default days of which a year has 252, and starts
+from a wealth of 1, which drawdowns include. A measure that is undefined (a ratio to zero, the standard deviation of one
+day) is NaN; the dictionaries hold None instead. One return that is not finite makes every measure NaN, since what the
+wealth was worth afterwards is unknown. Formulas equal those of empyrical.
 """
 
 from typing import Any
@@ -14,7 +15,8 @@ from scipy import stats
 from evaluation.backtest import Backtest
 from market.arrays import DateArray, FloatArray
 
-DAYS_PER_YEAR = 252
+DAYS_PER_YEAR = 252.0
+"""Trading days of a year: the default where nothing says how long a period is."""
 ROUNDING = 1e-12  # a spread this small beside the mean is rounding
 
 
@@ -28,20 +30,27 @@ def cumulative_return(returns: FloatArray) -> float:
     return float(np.prod(1 + returns) - 1)
 
 
-def annual_return(returns: FloatArray) -> float:
+def final_wealth(returns: FloatArray) -> float:
+    """Returns the wealth after all days; 1 for no days."""
+    return float(np.prod(1 + returns))
+
+
+def annual_return(returns: FloatArray, periods_per_year: float = DAYS_PER_YEAR) -> float:
     """Returns the constant yearly growth that leads to the same wealth; -1 where nothing is left, NaN for no days."""
-    if len(returns) == 0:
+    if len(returns) == 0 or not _finite(returns):
         return float("nan")
-    final = float(np.prod(1 + returns))
-    return float(final ** (DAYS_PER_YEAR / len(returns)) - 1) if final > 0 else -1.0
+    final = final_wealth(returns)
+    return float(final ** (periods_per_year / len(returns)) - 1) if final > 0 else -1.0
 
 
-def annual_volatility(returns: FloatArray) -> float:
-    """Returns the standard deviation (``ddof=1``) of a day, times the root of 252; NaN for fewer than two days."""
-    return _spread(returns) * float(np.sqrt(DAYS_PER_YEAR))
+def annual_volatility(returns: FloatArray, periods_per_year: float = DAYS_PER_YEAR) -> float:
+    """Returns the standard deviation (``ddof=1``) of a year; NaN for fewer than two days."""
+    return _deviation(returns) * float(np.sqrt(periods_per_year))
 
 
-def sharpe_ratio(returns: FloatArray, risk_free: float | FloatArray = 0.0) -> float:
+def sharpe_ratio(
+    returns: FloatArray, risk_free: float | FloatArray = 0.0, periods_per_year: float = DAYS_PER_YEAR
+) -> float:
     """Returns the mean excess return over its standard deviation, a year; NaN where the excess does not vary.
 
     Scaling the excess returns does not change it.
@@ -49,12 +58,15 @@ def sharpe_ratio(returns: FloatArray, risk_free: float | FloatArray = 0.0) -> fl
     Args:
         returns: ``[T]``.
         risk_free: Return of a day without risk, one number or ``[T]``.
+        periods_per_year: Number of returns in a year.
     """
     excess = returns - risk_free
-    return _ratio(excess, _spread(excess))
+    return _ratio(excess, _deviation(excess), periods_per_year)
 
 
-def sortino_ratio(returns: FloatArray, risk_free: float | FloatArray = 0.0) -> float:
+def sortino_ratio(
+    returns: FloatArray, risk_free: float | FloatArray = 0.0, periods_per_year: float = DAYS_PER_YEAR
+) -> float:
     """Returns the mean excess return over the root mean square of the losses, a year; NaN without a loss.
 
     The mean of the squares runs over all days, gains counting as zero.
@@ -62,12 +74,12 @@ def sortino_ratio(returns: FloatArray, risk_free: float | FloatArray = 0.0) -> f
     excess = returns - risk_free
     if len(excess) < 2:
         return float("nan")
-    return _ratio(excess, float(np.sqrt(np.mean(np.square(np.minimum(excess, 0))))))
+    return _ratio(excess, float(np.sqrt(np.mean(np.square(np.minimum(excess, 0))))), periods_per_year)
 
 
 def max_drawdown(returns: FloatArray) -> float:
     """Returns the deepest fall of wealth below its highest value so far, as a negative fraction; 0 without a fall."""
-    return float(drawdowns(returns).min(initial=0.0))
+    return float(drawdowns(returns).min(initial=0.0)) if _finite(returns) else float("nan")
 
 
 def drawdowns(returns: FloatArray) -> FloatArray:
@@ -77,34 +89,36 @@ def drawdowns(returns: FloatArray) -> FloatArray:
     return below
 
 
-def longest_drawdown_days(returns: FloatArray) -> int:
+def longest_drawdown_days(returns: FloatArray) -> float:
     """Returns the longest run of days at whose close wealth was below its highest value so far."""
+    if not _finite(returns):
+        return float("nan")
     under = drawdowns(returns) < 0
     edges = np.flatnonzero(np.diff(under, prepend=False, append=False))
     return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
-def calmar_ratio(returns: FloatArray) -> float:
+def calmar_ratio(returns: FloatArray, periods_per_year: float = DAYS_PER_YEAR) -> float:
     """Returns the annual return over the depth of the worst drawdown; NaN without a drawdown."""
     depth = -max_drawdown(returns)
-    return annual_return(returns) / depth if depth > 0 else float("nan")
+    return annual_return(returns, periods_per_year) / depth if depth > 0 else float("nan")
 
 
 def hit_rate(returns: FloatArray) -> float:
     """Returns the share of gains among the days with a gain or a loss; NaN where there are none."""
     moved = returns != 0
-    return float((returns > 0).sum() / moved.sum()) if moved.any() else float("nan")
+    return float((returns > 0).sum() / moved.sum()) if moved.any() and _finite(returns) else float("nan")
 
 
 def value_at_risk(returns: FloatArray, level: float = 0.05) -> float:
     """Returns the quantile `level` of the daily returns, negative for a loss; NaN for no days."""
-    return float(np.quantile(returns, level)) if len(returns) else float("nan")
+    return float(np.quantile(returns, level)) if len(returns) and _finite(returns) else float("nan")
 
 
 def expected_shortfall(returns: FloatArray, level: float = 0.05) -> float:
     """Returns the mean of the worst ``1 + floor(level (T - 1))`` daily returns; NaN for no days."""
     worst = np.sort(returns)[: 1 + int(level * (len(returns) - 1))]
-    return float(worst.mean()) if len(returns) else float("nan")
+    return float(worst.mean()) if len(returns) and _finite(returns) else float("nan")
 
 
 def skewness(returns: FloatArray) -> float:
@@ -117,27 +131,32 @@ def kurtosis(returns: FloatArray) -> float:
     return float(stats.kurtosis(returns, fisher=False)) if _varies(returns) else float("nan")
 
 
-def performance(backtest: Backtest, risk_free: float | FloatArray = 0.0) -> dict[str, Any]:
+def performance(
+    backtest: Backtest, risk_free: float | FloatArray = 0.0, periods_per_year: float | None = None
+) -> dict[str, Any]:
     """Returns all measures of a backtest by name, ready for ``metrics.json``; None where undefined.
+
+    A year has as many periods as the backtest says, or `periods_per_year` where that is given.
 
     Of the returns: ``annual_return``, ``cumulative_return``, ``final_wealth``, ``annual_volatility``, ``sharpe``,
     ``sortino``, ``calmar``, ``max_drawdown`` (negative), ``longest_drawdown_days``, ``hit_rate`` (of days),
     ``best_day``, ``worst_day``, ``value_at_risk`` and ``expected_shortfall`` (5 %, of a day), ``skewness``,
-    ``kurtosis``, ``n_days``.
+    ``kurtosis``, ``n_days``, ``periods_per_year``.
 
     Of the trades: ``turnover`` (one-way, mean of a day), ``cost_paid`` (sum, in units of starting wealth),
     ``n_trades``, ``average_holding_days`` (holdings still open count with the days so far), and, of closed holdings
     after costs, ``win_rate`` (share with a profit) and ``profit_factor`` (profits over losses).
     """
     returns = backtest.returns
+    periods = backtest.periods_per_year if periods_per_year is None else periods_per_year
     measures = {
-        "annual_return": annual_return(returns),
+        "annual_return": annual_return(returns, periods),
         "cumulative_return": cumulative_return(returns),
-        "final_wealth": 1 + cumulative_return(returns),
-        "annual_volatility": annual_volatility(returns),
-        "sharpe": sharpe_ratio(returns, risk_free),
-        "sortino": sortino_ratio(returns, risk_free),
-        "calmar": calmar_ratio(returns),
+        "final_wealth": final_wealth(returns),
+        "annual_volatility": annual_volatility(returns, periods),
+        "sharpe": sharpe_ratio(returns, risk_free, periods),
+        "sortino": sortino_ratio(returns, risk_free, periods),
+        "calmar": calmar_ratio(returns, periods),
         "max_drawdown": max_drawdown(returns),
         "longest_drawdown_days": longest_drawdown_days(returns),
         "hit_rate": hit_rate(returns),
@@ -148,12 +167,16 @@ def performance(backtest: Backtest, risk_free: float | FloatArray = 0.0) -> dict
         "skewness": skewness(returns),
         "kurtosis": kurtosis(returns),
         "n_days": len(returns),
+        "periods_per_year": periods,
     }
     return {name: _or_none(value) for name, value in (measures | _trade_measures(backtest)).items()}
 
 
 def relative_performance(
-    returns: FloatArray, benchmark: FloatArray, risk_free: float | FloatArray = 0.0
+    returns: FloatArray,
+    benchmark: FloatArray,
+    risk_free: float | FloatArray = 0.0,
+    periods_per_year: float = DAYS_PER_YEAR,
 ) -> dict[str, float | None]:
     """Returns how returns compare with those of a benchmark on the same days; None where undefined.
 
@@ -169,12 +192,12 @@ def relative_performance(
     comparable = _varies(market)
     beta = float(np.cov(own, market)[0, 1] / np.var(market, ddof=1)) if comparable else float("nan")
     measures = {
-        "alpha": float((1 + np.mean(own - beta * market)) ** DAYS_PER_YEAR - 1) if comparable else float("nan"),
+        "alpha": float((1 + np.mean(own - beta * market)) ** periods_per_year - 1) if comparable else float("nan"),
         "beta": beta,
         "correlation": float(np.corrcoef(own, market)[0, 1]) if comparable and _varies(own) else float("nan"),
-        "tracking_error": annual_volatility(returns - benchmark),
-        "information_ratio": sharpe_ratio(returns - benchmark),
-        "excess_annual_return": annual_return(returns) - annual_return(benchmark),
+        "tracking_error": annual_volatility(returns - benchmark, periods_per_year),
+        "information_ratio": sharpe_ratio(returns - benchmark, periods_per_year=periods_per_year),
+        "excess_annual_return": annual_return(returns, periods_per_year) - annual_return(benchmark, periods_per_year),
     }
     return {name: _or_none(value) for name, value in measures.items()}
 
@@ -192,8 +215,8 @@ def yearly_performance(backtest: Backtest) -> pd.DataFrame:
         returns = backtest.returns[days]
         rows[int(str(year))] = {
             "return": cumulative_return(returns),
-            "annual_volatility": annual_volatility(returns),
-            "sharpe": sharpe_ratio(returns),
+            "annual_volatility": annual_volatility(returns, backtest.periods_per_year),
+            "sharpe": sharpe_ratio(returns, periods_per_year=backtest.periods_per_year),
             "max_drawdown": max_drawdown(returns),
             "turnover": float(backtest.turnover[days].mean()),
             "cost_paid": float(backtest.costs[days].sum()),
@@ -206,7 +229,10 @@ def monthly_returns(returns: FloatArray, dates: DateArray) -> pd.DataFrame:
     """Returns the compounded return of each month, a row a year and a column a month (1 to 12); NaN without days."""
     months = dates.astype("datetime64[M]").astype(np.int64)
     growth = pd.DataFrame({"year": 1970 + months // 12, "month": 1 + months % 12, "growth": 1 + returns})
-    table = growth.pivot_table(index="year", columns="month", values="growth", aggfunc="prod") - 1
+    grouped = growth.groupby(["year", "month"])["growth"].agg(
+        lambda days: float(np.prod(days.to_numpy()))
+    )  # NaN stays NaN
+    table = grouped.unstack("month") - 1
     return table.reindex(columns=pd.RangeIndex(1, 13, name="month"))
 
 
@@ -224,19 +250,23 @@ def _trade_measures(backtest: Backtest) -> dict[str, float | int]:
     }
 
 
-def _spread(returns: FloatArray) -> float:
-    return float(returns.std(ddof=1)) if len(returns) > 1 else float("nan")
+def _finite(returns: FloatArray) -> bool:
+    return bool(np.isfinite(returns).all())
+
+
+def _deviation(returns: FloatArray) -> float:
+    return float(returns.std(ddof=1)) if len(returns) > 1 and _finite(returns) else float("nan")
 
 
 def _varies(returns: FloatArray) -> bool:
-    return len(returns) > 1 and bool(np.ptp(returns) > ROUNDING * np.abs(returns).max())
+    return len(returns) > 1 and _finite(returns) and bool(np.ptp(returns) > ROUNDING * np.abs(returns).max())
 
 
-def _ratio(excess: FloatArray, risk: float) -> float:
+def _ratio(excess: FloatArray, risk: float, periods_per_year: float) -> float:
     """The mean of a day over its risk, a year; NaN where the risk is zero, is rounding, or is NaN."""
     if not risk > ROUNDING * np.abs(excess).max(initial=0.0):
         return float("nan")
-    return float(excess.mean() / risk * np.sqrt(DAYS_PER_YEAR))
+    return float(excess.mean() / risk * np.sqrt(periods_per_year))
 
 
 def _or_none(value: float | int) -> float | int | None:

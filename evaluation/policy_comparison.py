@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from evaluation.backtest import Backtest
 from evaluation.performance import annual_return, performance, relative_performance, sharpe_ratio, yearly_performance
-from evaluation.significance import compare, over_seeds, significance, superior_predictive_ability
+from evaluation.significance import Measure, compare, over_seeds, significance, superior_predictive_ability
+from market.arrays import FloatArray
 
-COMPARED = {"sharpe": sharpe_ratio, "annual_return": annual_return}
+COMPARED: Mapping[str, Measure] = {"sharpe": sharpe_ratio, "annual_return": annual_return}
 REFERENCES = ("buy_and_hold", "equal_weight")
 """Classical policies that an agent has to beat to be worth its trouble."""
 
@@ -23,6 +24,10 @@ class PolicyComparison:
         agents: The seeds of each trained agent, by its name.
         policies: Classical policies.
         index: A published index over the same days, None where none is given. It pays no costs.
+        index_return: Whether the index reinvests dividends (``total``) or leaves them out (``price``).
+        rule: Name of the policy that trades on the same forecast by a fixed rule; None where there is none.
+        dividends: ``[T, N]`` part of each asset's return that is dividends, on the days of the backtests; None where
+            it is not known.
         bound: What hindsight would have earned; it cheats, so it takes part in no test.
         by_cost: Backtests at other proportional costs, by basis points and then by name; agents by their seeds.
     """
@@ -32,6 +37,9 @@ class PolicyComparison:
     index: Backtest | None = None
     bound: Backtest | None = None
     by_cost: Mapping[float, Mapping[str, tuple[Backtest, ...]]] = field(default_factory=dict)
+    index_return: Literal["price", "total"] | None = None
+    rule: str | None = None
+    dividends: FloatArray | None = None
 
     def __post_init__(self) -> None:
         first = next(iter(self.everyone.values()), None)
@@ -46,9 +54,10 @@ class PolicyComparison:
 
     @property
     def references(self) -> dict[str, Backtest]:
-        """What agents are measured against: buy and hold, equal weight where it differs, and the index."""
+        """What agents are measured against: buy and hold, equal weight where it differs, the index, and the rule."""
         found = {one.name: one for one in self.policies if one.name in REFERENCES}
-        return found | ({self.index.name: self.index} if self.index is not None else {})
+        found |= {self.index.name: self.index} if self.index is not None else {}
+        return found | {one.name: one for one in self.policies if one.name == self.rule}
 
     @property
     def everyone(self) -> dict[str, Backtest]:
@@ -94,6 +103,7 @@ def equal_capital(backtests: Sequence[Backtest], name: str) -> Backtest:
         returns=returns,
         weights=weights,
         turnover=(share * np.stack([one.turnover for one in backtests])).sum(axis=0),
+        periods_per_year=first.periods_per_year,
         **means,
     )
 
@@ -116,14 +126,18 @@ def measured(contest: PolicyComparison, trials: Sequence[float | None] = (), see
         seed: Seed of every bootstrap.
     """
     everyone, references = contest.everyone, contest.references
-    tried = [*(sharpe_ratio(one.returns) for seeds in contest.agents.values() for one in seeds), *trials]
+    own = (one for seeds in contest.agents.values() for one in seeds)
+    tried = [*(sharpe_ratio(one.returns, periods_per_year=one.periods_per_year) for one in own), *trials]
     fair = {name: path for name, path in everyone.items() if path is not contest.bound}
     return {
         "performance": {name: _worth(contest, name, path, tried, seed) for name, path in everyone.items()},
         "comparisons": {
-            name: {other: _compared(everyone[name], path, seed) for other, path in references.items()}
+            name: {other: _compared(contest, everyone[name], path, seed) for other, path in references.items()}
             for name in contest.agents
         },
+        "rule": contest.rule,
+        "index_return": None if contest.index is None else contest.index_return or "price",
+        "n_assets": len(next(iter(contest.agents.values()))[0].assets),
         "superior_predictive_ability": {
             other: superior_predictive_ability(
                 {name: path.returns for name, path in fair.items() if name not in (other, "cash")},
@@ -141,11 +155,12 @@ def _worth(
     contest: PolicyComparison, name: str, path: Backtest, tried: Sequence[float | None], seed: int
 ) -> dict[str, Any]:
     own = contest.agents.get(name)
-    worth = {**performance(path), **significance(path.returns, None if own is None else tried, seed)}
+    periods = path.periods_per_year
+    worth = {**performance(path), **significance(path.returns, None if own is None else tried, seed, periods)}
     if path is contest.bound:
         worth["cheats"] = True
     if contest.index is not None and path is not contest.index:
-        worth["relative"] = relative_performance(path.returns, contest.index.returns)
+        worth["relative"] = relative_performance(path.returns, contest.index.returns, periods_per_year=periods)
     if own is not None:
         each = [performance(one) for one in own]
         joined = {measure: over_seeds([one[measure] for one in each]) for measure in each[0]}
@@ -154,11 +169,25 @@ def _worth(
     return worth
 
 
-def _compared(path: Backtest, reference: Backtest, seed: int) -> dict[str, Any]:
-    found = {name: compare(path.returns, reference.returns, measure, seed=seed) for name, measure in COMPARED.items()}
+def _compared(contest: PolicyComparison, path: Backtest, reference: Backtest, seed: int) -> dict[str, Any]:
+    periods = path.periods_per_year
+    found = {
+        name: compare(path.returns, reference.returns, measure, seed=seed, periods_per_year=periods)
+        for name, measure in COMPARED.items()
+    }
+    if contest.dividends is not None and contest.index_return != "total" and reference is contest.index:
+        bare = path.returns - dividend_income(path, contest.dividends)
+        found["price_return"] = compare(bare, reference.returns, seed=seed, periods_per_year=periods)
     return {
         name: {"difference": one.difference, "ci": one.interval, "p_value": one.p_value} for name, one in found.items()
     }
+
+
+def dividend_income(path: Backtest, dividends: FloatArray) -> FloatArray:
+    """Returns the part of each day's return that is dividends of what was held at the close before, ``[T]``."""
+    held = np.concatenate([np.zeros((1, len(path.assets))), path.weights[:-1, 1:]])
+    income: FloatArray = (held * dividends).sum(axis=1)
+    return income
 
 
 def _by_cost(contest: PolicyComparison) -> dict[str, dict[str, Any]]:

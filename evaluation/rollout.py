@@ -25,19 +25,24 @@ class Policy(Protocol):
         ...
 
 
-def rollout(policy: Policy, env: gymnasium.Env[Any, Any], name: str | None = None) -> Backtest:
+def rollout(
+    policy: Policy, env: gymnasium.Env[Any, Any], name: str | None = None, allow_truncated: bool = False
+) -> Backtest:
     """Replays the environment's whole tape with the deterministic actions of `policy` and returns what came of it.
 
     The product of ``1 + returns`` is the account's final wealth, and one row stands for each day of the tape but the
-    first. An account that is ruined stays as it is until the end. Wrappers around the environment are kept.
+    first. An account that is ruined stays as it is until the end. Wrappers around the environment are kept, but one
+    that ends the episode before the tape does is refused: the days that were not played would be invented.
 
     Args:
         policy: Decides after each close; sees what the environment shows and nothing else.
         env: A ``FactorGym/Portfolio-v0`` or ``FactorGym/SingleStock-v0`` environment; its state is lost.
         name: Name of the result; by default the policy's own ``name``, or its class.
+        allow_truncated: Accept an episode that a wrapper cut short; the backtest then ends where the episode did.
 
     Raises:
-        ValueError: The environment is another one.
+        ValueError: The environment is another one, a wrapper plays several days in one step, or it ended the episode
+            early and `allow_truncated` is false.
     """
     face = env.unwrapped
     if not isinstance(face, SingleEnv):
@@ -53,7 +58,16 @@ def rollout(policy: Policy, env: gymnasium.Env[Any, Any], name: str | None = Non
         steps.append(info)
         begins, over = np.zeros(1, np.bool_), terminated or truncated
     label = name if name is not None else getattr(policy, "name", type(policy).__name__)
-    return _backtest(label, tape, np.stack(accounts), steps)
+    played, days = int(market.clock.day[0]), len(tape) - 1
+    if played != len(steps) - 1:
+        raise ValueError(f"rollout of '{label}': a wrapper played {played} days in {len(steps) - 1} steps; take it off")
+    whole = bool(market.finished[0])  # the account's own end: the last day, or ruin
+    if not whole and not allow_truncated:
+        raise ValueError(
+            f"rollout of '{label}': the episode ended after {played} of {days} days, on {tape.dates[played]}, without "
+            "ruin; take off the wrapper that cut it (max_episode_steps), or pass allow_truncated=True"
+        )
+    return _backtest(label, tape, np.stack(accounts), steps, days if whole else played)
 
 
 def benchmark_backtest(tape: Tape, name: str = "benchmark") -> Backtest:
@@ -66,6 +80,7 @@ def benchmark_backtest(tape: Tape, name: str = "benchmark") -> Backtest:
         name=name,
         assets=(name,),
         dates=tape.dates[1:],
+        periods_per_year=tape.periods_per_year,
         returns=returns,
         weights=held,
         turnover=nothing,
@@ -75,9 +90,9 @@ def benchmark_backtest(tape: Tape, name: str = "benchmark") -> Backtest:
     )
 
 
-def _backtest(name: str, tape: Tape, accounts: FloatArray, steps: list[dict[str, Any]]) -> Backtest:
+def _backtest(name: str, tape: Tape, accounts: FloatArray, steps: list[dict[str, Any]], length: int) -> Backtest:
     """Puts the infos of the reset and of each step side by side; days after ruin are added with nothing in them."""
-    days, past = len(steps) - 1, len(tape) - len(steps)
+    days, past = len(steps) - 1, length + 1 - len(steps)
     wealth = np.array([info["wealth"] for info in steps])
     trades = np.stack([info["trades"] for info in steps[1:]])
     weights = np.stack([info["weights"] for info in steps[1:]])
@@ -90,7 +105,8 @@ def _backtest(name: str, tape: Tape, accounts: FloatArray, steps: list[dict[str,
     return Backtest(
         name=name,
         assets=tape.assets,
-        dates=tape.dates[1:],
+        dates=tape.dates[1 : length + 1],
+        periods_per_year=tape.periods_per_year,
         returns=np.concatenate([wealth[1:] / wealth[:-1] - 1, nothing]),
         weights=np.concatenate([weights, cash]),
         turnover=np.concatenate([[info["turnover"] for info in steps[1:]], nothing]),

@@ -7,41 +7,94 @@ arguments give equal results. A result that is undefined is None.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from arch.bootstrap import SPA
 from scipy import stats
 
-from evaluation.bootstrap import MIN_DAYS, N_DRAWS, block_days, bootstrap_draws, bootstrap_interval, percentile_interval
+from evaluation.bootstrap import (
+    MIN_DAYS,
+    N_DRAWS,
+    block_days,
+    bootstrap_draws,
+    bootstrap_interval,
+    percentile_interval,
+    studentised_draws,
+)
+from evaluation.deflation import (
+    defined,
+    deflated_sharpe,
+    expected_best_sharpe,
+    probabilistic_sharpe,
+    sharpe_probability,
+    trial_variance,
+)
+from evaluation.moments import Form, difference, form_of
 from evaluation.performance import (
     DAYS_PER_YEAR,
     annual_return,
     annual_volatility,
-    kurtosis,
+    calmar_ratio,
+    final_wealth,
     max_drawdown,
     sharpe_ratio,
-    skewness,
+    sortino_ratio,
 )
 from market.arrays import FloatArray
 
-Measure = Callable[[FloatArray], float]
+__all__ = [
+    "MEASURES",
+    "Comparison",
+    "Measure",
+    "compare",
+    "deflated_sharpe",
+    "expected_best_sharpe",
+    "intervals",
+    "over_seeds",
+    "probabilistic_sharpe",
+    "sharpe_probability",
+    "significance",
+    "superior_predictive_ability",
+]
+
+Measure = Callable[..., float]
 
 MEASURES: Mapping[str, Measure] = {
     "sharpe": sharpe_ratio,
     "annual_return": annual_return,
     "annual_volatility": annual_volatility,
+    "sortino": sortino_ratio,
+    "final_wealth": final_wealth,
     "max_drawdown": max_drawdown,
+    "calmar": calmar_ratio,
 }
 """Measures that `intervals` covers."""
+YEARLY: tuple[Measure, ...] = (sharpe_ratio, annual_return, annual_volatility, sortino_ratio, calmar_ratio)
+"""Measures that depend on how many periods a year has."""
 
 
-def intervals(returns: FloatArray, confidence: float = 0.95, seed: int = 0) -> dict[str, list[float] | None]:
+def intervals(
+    returns: FloatArray, confidence: float = 0.95, seed: int = 0, periods_per_year: float = DAYS_PER_YEAR
+) -> dict[str, list[float] | None]:
     """Returns the block-bootstrap interval ``[low, high]`` of each of `MEASURES`, as ``sharpe_ci`` and so on."""
     return {
-        f"{name}_ci": bootstrap_interval(measure, returns, confidence=confidence, seed=seed)
+        f"{name}_ci": _interval(measure, returns, confidence, seed, periods_per_year)
         for name, measure in MEASURES.items()
     }
+
+
+def _interval(
+    measure: Measure, returns: FloatArray, confidence: float, seed: int, periods: float
+) -> list[float] | None:
+    if form_of(measure) is not None:
+        return bootstrap_interval(measure, returns, confidence=confidence, seed=seed, periods_per_year=periods)
+    return bootstrap_interval(_yearly(measure, periods), returns, confidence=confidence, seed=seed)
+
+
+def _yearly(measure: Measure, periods: float) -> Measure:
+    return partial(measure, periods_per_year=periods) if measure in YEARLY else measure
 
 
 @dataclass(frozen=True)
@@ -67,92 +120,64 @@ def compare(
     n_draws: int = N_DRAWS,
     seed: int = 0,
     min_block: int = 1,
+    periods_per_year: float = DAYS_PER_YEAR,
 ) -> Comparison:
     """Returns by how much `measure` of `first` exceeds that of `second`, drawing the same days of both.
 
     What moves both alike, such as the market, cancels, so the interval is narrower than the two separate ones suggest.
-    Swapping the series negates the result. `min_block` is the smallest mean block in days, see `bootstrap_draws`.
+    Swapping the series negates the result. `min_block` is the smallest block in days, see
+    `evaluation.bootstrap.studentised_draws`.
 
     Raises:
         ValueError: The series have different lengths.
     """
     if first.shape != second.shape:
         raise ValueError(f"series have {len(first)} and {len(second)} days; compare policies on the same days")
-    difference = measure(first) - measure(second)
-    if not math.isfinite(difference) or len(first) < MIN_DAYS:
-        return Comparison(difference if math.isfinite(difference) else None, None, None)
+    whole = _yearly(measure, periods_per_year)
+    gap = float(whole(first) - whole(second)) if len(first) else math.nan
+    if not math.isfinite(gap) or len(first) < MIN_DAYS:
+        return Comparison(gap if math.isfinite(gap) else None, None, None)
+    form = form_of(measure, periods_per_year)
+    if form is None:
+        return _percentile_comparison(gap, whole, first, second, confidence, n_draws, min_block, seed)
+    return _studentised_comparison(gap, form, first, second, confidence, n_draws, min_block, seed)
+
+
+def _studentised_comparison(
+    gap: float,
+    form: Form,
+    first: FloatArray,
+    second: FloatArray,
+    confidence: float,
+    n_draws: int,
+    min_block: int,
+    seed: int,
+) -> Comparison:
+    found = studentised_draws(difference(form), first, second, n_draws=n_draws, min_block=min_block, seed=seed)
+    if found is None:
+        return Comparison(gap, None, None)
+    low, high = found.interval(confidence)
+    return Comparison(gap, [gap + low - found.value, gap + high - found.value], found.p_value())
+
+
+def _percentile_comparison(
+    gap: float,
+    measure: Measure,
+    first: FloatArray,
+    second: FloatArray,
+    confidence: float,
+    n_draws: int,
+    min_block: int,
+    seed: int,
+) -> Comparison:
     draws = bootstrap_draws(
         lambda x, y: measure(x) - measure(y), first, second, n_draws=n_draws, min_block=min_block, seed=seed
     )
     interval = percentile_interval(draws, confidence)
     if interval is None:
-        return Comparison(difference, None, None)
+        return Comparison(gap, None, None)
     tail = min((draws <= 0).sum(), (draws >= 0).sum())
-    return Comparison(difference, interval, min(1.0, float(2 * (tail + 1) / (np.isfinite(draws).sum() + 1))))
-
-
-def probabilistic_sharpe(returns: FloatArray, benchmark_sharpe: float = 0.0) -> float | None:
-    """Returns the probability that the true Sharpe ratio exceeds `benchmark_sharpe` (annual), given its estimate.
-
-    Accounts for the length, the skewness and the kurtosis of the returns; assumes that days are independent. None where
-    the Sharpe ratio is undefined.
-
-    Reference: Bailey and Lopez de Prado (2012), The Sharpe Ratio Efficient Frontier, equation 11.
-    """
-    sharpe = sharpe_ratio(returns)
-    if not math.isfinite(sharpe):
-        return None
-    root = math.sqrt(DAYS_PER_YEAR)
-    return sharpe_probability(
-        sharpe / root, benchmark_sharpe / root, len(returns), skewness(returns), kurtosis(returns)
-    )
-
-
-def sharpe_probability(sharpe: float, benchmark: float, n_days: int, skew: float, kurt: float) -> float:
-    """Returns the probabilistic Sharpe ratio from its parts.
-
-    Args:
-        sharpe: Estimated Sharpe ratio of a day, not annualised.
-        benchmark: Sharpe ratio of a day to exceed.
-        n_days: Length of the series.
-        skew: Skewness of the returns.
-        kurt: Kurtosis of the returns, 3 for a normal law.
-    """
-    spread = math.sqrt((1 - skew * sharpe + (kurt - 1) / 4 * sharpe**2) / (n_days - 1))
-    return float(stats.norm.cdf((sharpe - benchmark) / spread))
-
-
-def expected_best_sharpe(variance: float, n_trials: int) -> float:
-    """Returns the Sharpe ratio that the best of `n_trials` worthless trials is expected to show.
-
-    Zero for a single trial. In the units of `variance`: a day's for the variance of daily Sharpe ratios.
-
-    Reference: Bailey and Lopez de Prado (2014), The Deflated Sharpe Ratio, equation 1.
-    """
-    if n_trials < 1:
-        raise ValueError(f"n_trials is {n_trials}, expected at least 1: the trial that is reported")
-    if n_trials == 1:
-        return 0.0
-    quantiles = stats.norm.ppf([1 - 1 / n_trials, 1 - 1 / (n_trials * math.e)])
-    return float(math.sqrt(variance) * ((1 - np.euler_gamma) * quantiles[0] + np.euler_gamma * quantiles[1]))
-
-
-def deflated_sharpe(returns: FloatArray, trials: Sequence[float | None]) -> float | None:
-    """Returns the probability that the Sharpe ratio beats the best that its number of trials would show by luck.
-
-    With one trial it is `probabilistic_sharpe` against zero; every further trial lowers it, the more so the more the
-    trials differ. None where the Sharpe ratio of `returns` is undefined.
-
-    Args:
-        returns: The reported series.
-        trials: Annual Sharpe ratios of everything that was tried, the reported one included: seeds times
-            configurations, whether or not they were kept. One that is undefined (None, NaN) still counts as tried.
-    """
-    if len(trials) == 0:
-        raise ValueError("deflated_sharpe: trials is empty; pass the Sharpe ratio of every run, the reported one too")
-    known = _defined(trials)
-    variance = float(known.var(ddof=1)) if len(known) > 1 else 0.0
-    return probabilistic_sharpe(returns, expected_best_sharpe(variance, len(trials)))
+    return Comparison(gap, interval, min(1.0, float(2 * (tail + 1) / (np.isfinite(draws).sum() + 1))))
 
 
 def superior_predictive_ability(
@@ -188,7 +213,7 @@ def over_seeds(values: Sequence[float | None], confidence: float = 0.95) -> dict
     ``ci`` is None for a single seed; both are None where the measure is undefined for any seed, because the mean of
     the others would flatter.
     """
-    known = _defined(values)
+    known = defined(values)
     if len(known) == 0 or len(known) < len(values):
         return {"mean": None, "ci": None, "n_seeds": len(values)}
     mean = float(known.mean())
@@ -199,22 +224,32 @@ def over_seeds(values: Sequence[float | None], confidence: float = 0.95) -> dict
     return {"mean": mean, "ci": [mean - reach, mean + reach], "n_seeds": len(known)}
 
 
-def significance(returns: FloatArray, trials: Sequence[float | None] | None = None, seed: int = 0) -> dict[str, Any]:
-    """Returns what ``metrics.json`` says of the certainty of one series: intervals, ``psr`` and ``deflated_sharpe``.
+def significance(
+    returns: FloatArray,
+    trials: Sequence[float | None] | None = None,
+    seed: int = 0,
+    periods_per_year: float = DAYS_PER_YEAR,
+) -> dict[str, Any]:
+    """Returns what ``metrics.json`` says of the certainty of one series.
+
+    The intervals of `MEASURES`, ``psr``, ``deflated_sharpe``, ``n_trials``, and ``expected_best_sharpe``, the annual
+    Sharpe ratio that the best of so many trials without skill is expected to show.
 
     Args:
         returns: ``[T]``.
         trials: Annual Sharpe ratios of everything tried, see `deflated_sharpe`; None for this series alone.
         seed: Seed of the bootstrap.
+        periods_per_year: Number of returns in a year.
     """
-    tried = [sharpe_ratio(returns)] if trials is None else trials
+    own = sharpe_ratio(returns, periods_per_year=periods_per_year)
+    tried = [own] if trials is None else trials
+    best = None
+    if math.isfinite(own):
+        best = expected_best_sharpe(trial_variance(own, tried, len(returns), periods_per_year), len(tried))
     return {
-        **intervals(returns, seed=seed),
-        "psr": probabilistic_sharpe(returns),
-        "deflated_sharpe": deflated_sharpe(returns, tried),
+        **intervals(returns, seed=seed, periods_per_year=periods_per_year),
+        "psr": probabilistic_sharpe(returns, periods_per_year=periods_per_year),
+        "deflated_sharpe": deflated_sharpe(returns, tried, periods_per_year),
         "n_trials": len(tried),
+        "expected_best_sharpe": best,
     }
-
-
-def _defined(values: Sequence[float | None]) -> FloatArray:
-    return np.array([value for value in values if value is not None and math.isfinite(value)], dtype=np.float64)

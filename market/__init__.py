@@ -1,4 +1,4 @@
-"""What was known, and when: panels of daily bars, features, labels, splits and states.
+"""Market data as it was known on each day: panels of daily bars, features, labels, splits and states.
 
 The timeline
 ------------
@@ -20,3 +20,7 @@ Axis letters, used in every shape of the project
 ``D`` asset-state width, ``M`` market-state width, ``K`` code slots of an asset (or factors, inside a factor model),
 ``C`` codes of a codebook, ``A`` action width.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)  # the names are in __init__.pyi

@@ -1,4 +1,4 @@
-"""What the date alone says: how a day is written, and the calendar inputs of an encoder."""
+"""Dates: parsing, writing, and the calendar features of an encoder."""
 
 from datetime import date
 
@@ -7,6 +7,7 @@ import numpy as np
 from market.arrays import DateArray, FeatureArray
 
 CALENDAR_FIELDS = ("day", "weekday", "month")
+WEEKEND_SHARE = 0.1  # of the days: from here on weekends are traded, and no few special sessions
 
 
 def calendar_features(dates: DateArray) -> FeatureArray:
@@ -30,3 +31,16 @@ def parse_day(text: object) -> date | None:
     except ValueError:
         return None
     return day if day is not None and day.isoformat() == text else None
+
+
+def periods_per_year(dates: DateArray) -> float:
+    """Returns how many rows with these `dates` a year has: 252 trading days, 365 where weekends are traded, 52, 12, 4.
+
+    The median distance of neighbouring dates decides, so holidays do not matter and a few rows are enough.
+    """
+    days = dates.astype("datetime64[D]")
+    distance = float(np.median(np.diff(days).astype(np.int64))) if len(days) > 1 else 1.0
+    for least, periods in ((300, 1.0), (80, 4.0), (25, 12.0), (5, 52.0)):
+        if distance >= least:
+            return periods
+    return 365.0 if float((~np.is_busday(days)).mean()) > WEEKEND_SHARE else 252.0

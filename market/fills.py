@@ -1,18 +1,26 @@
-"""Fill conventions: at which price a decision taken after the close of day t is carried out.
+"""Fills and marks: at which price a decision of day t is carried out, what a position is worth, where prices stop.
 
-Labels and environments read the same convention from here, so that a forecast is trained on the return that trading
-on it would earn. The table stands in the package's docstring.
+Labels, environments, histories and summaries read these rules from here and from nowhere else, so that a forecast is
+trained on the return that trading on it would earn. The table of fills stands in the package's docstring.
 """
 
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from market.arrays import FloatArray
+from market.arrays import AnyFloatArray, BoolArray, FloatArray
 from market.panel import Panel
 
 Fill = Literal["close", "next_open", "next_close"]
 FILLS: tuple[str, ...] = get_args(Fill)
+LIMIT_TOLERANCE = 0.02  # of the limit: exchanges round limit prices to ticks
+
+
+class PriceLimits(NamedTuple):
+    """Where prices stand at their daily limits, ``[T, N]`` each: at `up` nobody sells, at `down` nobody buys."""
+
+    up: BoolArray
+    down: BoolArray
 
 
 def check_fill(fill: str) -> None:
@@ -32,27 +40,71 @@ def fill_delay(fill: Fill) -> int:
 
 
 def fill_prices(panel: Panel, fill: Fill) -> FloatArray:
-    """Returns the price at which `fill` trades on each day, ``[T, N]``; NaN where no positive price is known.
+    """Returns the price at which `fill` trades on each day, ``[T, N]``; NaN where there is no trade.
+
+    There is none on a halted day (listed, not tradable), whatever is quoted, nor where no positive price is known. A
+    price after the end of a listing (an index membership, say) is one at which a holder can still sell.
 
     Raises:
         ValueError: The fill needs a field that the panel lacks.
     """
-    return _positive(panel, _field(panel, fill))
+    return _executable(panel, _field(panel, fill))
 
 
 def marked_prices(panel: Panel, fill: Fill) -> FloatArray:
-    """Returns `fill_prices` with the last known price wherever a day has none, ``[T, N]``.
+    """Returns what an asset is worth at the moment that `fill` trades, ``[T, N]``: its last price with a trade.
 
-    A halted or delisted asset is worth what it last traded at. At the open of a day the last known price is the latest
-    of the opens and closes before it. NaN only before an asset's first price; row ``t`` uses rows ``<= t``.
+    A halted or delisted asset is worth what it last traded at. At the open of a day the last trade is the latest of
+    the opens and closes before it. NaN only before an asset's first price; row ``t`` uses rows ``<= t``.
 
     Raises:
         ValueError: The fill needs a field that the panel lacks.
     """
     if _field(panel, fill) == "close":
-        return _carried_forward(_positive(panel, "close"))
-    moments = np.stack([_positive(panel, "open"), _positive(panel, "close")], axis=1)  # [T, 2, N]
-    return _carried_forward(moments.reshape(-1, moments.shape[2]))[::2]
+        return carried_forward(_executable(panel, "close"))
+    moments = np.stack([_executable(panel, "open"), _executable(panel, "close")], axis=1)  # [T, 2, N]
+    return carried_forward(moments.reshape(-1, moments.shape[2]))[::2]
+
+
+def simple_returns(panel: Panel) -> FloatArray:
+    """Returns the return from one close to the next, ``[T, N]``, marked as an account marks; NaN in the first row."""
+    marks = marked_prices(panel, "close")
+    returns = np.full(marks.shape, np.nan)
+    returns[1:] = marks[1:] / marks[:-1] - 1
+    return returns
+
+
+def carried_forward(values: AnyFloatArray) -> FloatArray:
+    """Returns the last known value of each column of ``[T, N]``; NaN before the first."""
+    known = np.isfinite(values)
+    row = np.maximum.accumulate(np.where(known, np.arange(len(values))[:, None], 0), axis=0)
+    return np.take_along_axis(np.where(known, values, np.nan), row, axis=0).astype(np.float64, copy=False)
+
+
+def price_limits(panel: Panel, fill: Fill, rate: float | FloatArray) -> PriceLimits:
+    """Returns on which days the fill price stands at its daily limit against the last close with a trade before.
+
+    Row ``t`` uses rows ``<= t``. Where either price is unknown neither limit holds. Moves within 2 % of the limit
+    count as at it, since exchanges round limit prices to ticks.
+
+    Args:
+        panel: Prices, adjusted so that days without a dividend and ex-dividend days compare alike.
+        fill: Which price: that of ``next_open`` is the day's open, that of the others its close.
+        rate: Limit as a fraction, one for all or ``[T, N]``, for example
+            ``np.where(panel["is_st"] == 1, 0.05, 0.1)`` for the mainland Chinese main boards.
+
+    Raises:
+        ValueError: A limit is no fraction between 0 and 1.
+    """
+    rates = np.atleast_1d(np.asarray(rate, dtype=np.float64))
+    if not ((rates > 0) & (rates < 1)).all():
+        worst = rates[~((rates > 0) & (rates < 1))].flat[0]
+        raise ValueError(f"price_limit is {worst}, expected a fraction such as 0.1 for 10 %")
+    before = np.full(panel.listed.shape, np.nan)
+    before[1:] = marked_prices(panel, "close")[:-1]
+    move = fill_prices(panel, fill) / before - 1
+    edge = rates * (1 - LIMIT_TOLERANCE)
+    return PriceLimits(up=move >= edge, down=move <= -edge)
 
 
 def _field(panel: Panel, fill: Fill) -> str:
@@ -64,13 +116,7 @@ def _field(panel: Panel, fill: Fill) -> str:
     return name
 
 
-def _positive(panel: Panel, name: str) -> FloatArray:
+def _executable(panel: Panel, name: str) -> FloatArray:
     prices = panel[name].astype(np.float64)
-    prices[~(np.isfinite(prices) & (prices > 0))] = np.nan
+    prices[~(np.isfinite(prices) & (prices > 0)) | (panel.listed & ~panel.tradable)] = np.nan
     return prices
-
-
-def _carried_forward(prices: FloatArray) -> FloatArray:
-    known = np.isfinite(prices)
-    row = np.maximum.accumulate(np.where(known, np.arange(len(prices))[:, None], 0), axis=0)
-    return np.take_along_axis(prices, row, axis=0)

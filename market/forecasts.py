@@ -1,4 +1,4 @@
-"""What a run forecast on valid and test days, kept beside its metrics so that runs can be compared day by day."""
+"""Forecasts of a run on valid and test days, kept beside its metrics so that runs can be compared day by day."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +12,6 @@ from market.panel import Panel
 from market.storage.array_file import header_dates, header_names, read_arrays, write_arrays
 
 KIND, VERSION = "forecasts", 1
-FORECASTS = "forecasts.safetensors"
-"""Name of the file in a pretraining run."""
 
 
 class Forecasts(NamedTuple):

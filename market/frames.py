@@ -18,7 +18,7 @@ _OFFSET = re.compile(r"(?<=:[0-9]{2}) ?[+-][0-9]{2}:?[0-9]{2}$")  # of a clock f
 
 
 class FrameParts(NamedTuple):
-    """What a panel is made of: dates, assets and fields, values ``[T, N, F]``, and the masks ``[T, N]``."""
+    """Parts of a panel: dates, assets and fields, values ``[T, N, F]``, and the masks ``[T, N]``."""
 
     dates: DateArray
     assets: tuple[str, ...]
@@ -114,6 +114,15 @@ def _numeric_columns(frame: pd.DataFrame, source: dict[str, Any]) -> Mapping[str
     return {name: columns[name] for name in ordered}
 
 
+def volume_informs(volume: AnyFloatArray) -> BoolArray:
+    """Returns of which assets ``[N]`` the volume ``[T, N]`` says whether they traded.
+
+    Currencies and indices come with a volume of 0 on every day, which says nothing.
+    """
+    informs: BoolArray = np.asarray((volume > 0).any(axis=0), dtype=np.bool_)
+    return informs
+
+
 def _masks(
     frame: pd.DataFrame, values: AnyFloatArray, names: tuple[str, ...], row: AnyArray, column: AnyArray
 ) -> tuple[BoolArray, BoolArray]:
@@ -123,7 +132,8 @@ def _masks(
     listed = started & ongoing
     tradable = observed.copy()
     if "volume" in names:
-        tradable &= values[:, :, names.index("volume")] != 0
+        volume = values[:, :, names.index("volume")]
+        tradable &= np.where(volume_informs(volume), volume != 0, True)
     for name, mask in (("listed", listed), ("tradable", tradable)):
         if name in frame.columns:
             if not frame[name].isin([True, False]).all():

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from market.arrays import FloatArray
+from market.arrays import BoolArray, FloatArray, IntArray
 from market.cross_section import cross_sectional_rank, cross_sectional_zscore, quantile_classes
 from market.fills import Fill, check_fill, fill_delay, fill_prices, marked_prices
 from market.panel import Panel
@@ -22,7 +22,8 @@ Transform = Literal["rank", "zscore"]
 class Label:
     """A forward return: what to earn (`fill`, `horizon`) and how to present it to a loss (`transform`).
 
-    Prices are expected split- and dividend-adjusted (`market.preparation.adjustment.adjusted`); an ``adj_close`` field is not read.
+    Prices are expected split- and dividend-adjusted (`market.preparation.adjustment.adjusted`); an ``adj_close`` field
+    is not read.
 
     Attributes:
         fill: When the decision of day ``t`` is traded; ``next_open`` needs opens.
@@ -54,9 +55,11 @@ class Label:
     def compute(self, panel: Panel) -> FloatArray:
         """Returns the labels ``[T, N]``; row ``t`` uses the prices of days ``t`` to ``t + span`` and no others.
 
-        NaN where there is no label: in the last `span` rows, where the asset is not listed at ``t``, and where it
-        cannot be bought because it is not tradable, or has no positive price, on the day of the trade. A position that
-        ends on a day without a price (a halt, a delisting) is marked at the last known price.
+        A label is what an account earns that buys at the fill and holds: it equals the legs of `envs.Tape` over the
+        same days (tested). NaN where there is no label: in the last `span` rows, where the asset is not listed at
+        ``t``, and where it cannot be bought because it is not tradable, or has no positive price, on the day of the
+        trade. A position over a day without a trade (a halt) is marked at the last price with one. A position whose
+        listing ends is sold at that day's fill price, or paid out at the last price where there is none.
 
         Raises:
             ValueError: The panel lacks the price that the fill trades at.
@@ -66,10 +69,21 @@ class Label:
         mark = marked_prices(panel, self.fill)
         label = np.full(entry.shape, np.nan)
         known = max(len(panel) - self.span, 0)
-        label[:known] = mark[self.span :] / entry[self.delay :][:known] - 1
+        final = np.arange(self.span, len(panel))[:, None]
+        final = np.minimum(final, _end_of_listing(panel.listed)[self.delay :][:known])
+        label[:known] = np.take_along_axis(mark, final, axis=0) / entry[self.delay :][:known] - 1
         label[~panel.listed] = np.nan
         if self.transform == "rank":
             return cross_sectional_rank(label).astype(np.float64, copy=False)
         if self.transform == "zscore":
             return cross_sectional_zscore(label).astype(np.float64, copy=False)
         return label
+
+
+def _end_of_listing(listed: BoolArray) -> IntArray:
+    """Returns the first day from t on that an asset is not listed, ``[T, N]``; the number of days where there is none.
+
+    The first such day decides, even if the asset is listed again later: the account has been paid by then.
+    """
+    days = np.where(listed, len(listed), np.arange(len(listed))[:, None])
+    return np.minimum.accumulate(days[::-1], axis=0)[::-1]

@@ -6,22 +6,22 @@ from market.arrays import FloatArray
 from market.panel import Panel
 
 AMOUNT = "amount"
-QUOTED = ("raw_close", "close")
+PRICES, VOLUMES = ("raw_close", "close"), ("raw_volume", "volume")
+"""What was quoted, before what was adjusted."""
 
 
 def traded_money(panel: Panel) -> FloatArray:
     """Returns the money traded in each asset on each day, ``[T, N]``; row ``t`` uses row ``t``.
 
-    It is the field ``amount`` where the panel has one, else the quoted close times the volume: ``raw_close``, which
-    unlike an adjusted close does not shrink with every dividend to come, or the close where nothing was adjusted. NaN
-    where nothing is known, nothing was traded or the asset could not be traded.
+    It is the field ``amount`` where that is known, else the quoted close times the quoted volume: ``raw_close`` and
+    ``raw_volume``, which unlike adjusted ones do not change with every split and dividend to come, or close and volume
+    where nothing was adjusted. NaN where nothing is known, nothing was traded or the asset could not be traded.
     """
+    money = np.full(panel.shape[:2], np.nan)
     if AMOUNT in panel:
         money = panel[AMOUNT].astype(np.float64)
-    else:
-        price = next((name for name in QUOTED if name in panel), None)
-        if price is None or "volume" not in panel:
-            return np.full(panel.shape[:2], np.nan)
-        money = panel[price].astype(np.float64) * panel["volume"]
+    price, volume = (next((name for name in names if name in panel), None) for names in (PRICES, VOLUMES))
+    if price is not None and volume is not None:
+        money = np.where(np.isfinite(money), money, panel[price].astype(np.float64) * panel[volume])
     known: FloatArray = np.where(panel.tradable & np.isfinite(money) & (money > 0), money, np.nan)
     return known

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from market.arrays import AnyArray, AnyFloatArray, BoolArray, DateArray, check_dates, check_distinct
-from market.calendar import parse_day
+from market.calendar import parse_day, periods_per_year
 from market.frames import BARS, PRICES, frame_parts
 from market.storage.array_file import fingerprint, header_dates, header_names, header_object, read_arrays, write_arrays
 
@@ -71,6 +71,11 @@ class Panel:
     def fingerprint(self) -> str:
         """The sha256 that identifies the content; equal to the one in the file header."""
         return fingerprint(self._header(), self._arrays())
+
+    @property
+    def periods_per_year(self) -> float:
+        """Number of rows in a year, from the distance of the dates; see `market.calendar.periods_per_year`."""
+        return periods_per_year(self.dates)
 
     def __len__(self) -> int:
         return len(self.dates)
@@ -135,8 +140,9 @@ class Panel:
         """Builds a panel from a long frame: one row per date and symbol.
 
         An asset is listed from its first to its last day with a close. It is tradable where it has a close and its
-        volume, if there is one, is not zero. Columns ``listed`` and ``tradable``, if given, narrow both. A row that is
-        absent is a listed day without a bar: its values are NaN and it is not tradable.
+        volume is not zero, unless its volume is zero or unknown on every day (currencies, indices). Columns ``listed``
+        and ``tradable``, if given, narrow both. A row that is absent is a listed day without a bar: its values are NaN
+        and it is not tradable.
 
         Args:
             frame: Columns ``date``, ``symbol``, ``close`` and any other numeric ones, in any row order. Columns of

@@ -12,6 +12,8 @@ from market.storage.array_file import header_dates, header_day, header_names, re
 
 VERSION = 1
 PROVENANCE = ("encoder", "checkpoint_sha256", "panel_fingerprint", "split", "fill", "horizon", "audit")
+RULES = "market_rules"
+"""Entry of the provenance with the terms of trading that the forecasts were judged under; older states lack it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +118,7 @@ class MarketStates:
                 fit_end=header_day(header, "fit_end"),
                 codes=arrays.get("codes"),
                 tokens={name[7:]: array for name, array in arrays.items() if name.startswith("tokens_")},
-                provenance={key: header[key] for key in PROVENANCE},
+                provenance={key: header[key] for key in (*PROVENANCE, *(key for key in (RULES,) if key in header))},
             )
         except KeyError as error:
             raise ValueError(f"{path}: {error} is missing; extract the states again") from None
@@ -144,5 +146,5 @@ def states_header(
         "dates": dates.astype(str).tolist(),
         "assets": list(assets),
         "fit_end": str(fit_end),
-        **{key: provenance[key] for key in PROVENANCE},
+        **{key: provenance[key] for key in (*PROVENANCE, *(key for key in (RULES,) if key in provenance))},
     }

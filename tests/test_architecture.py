@@ -1,18 +1,23 @@
 """The direction of imports, read from the code itself."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 LIBRARY = ("market", "encoders", "envs", "agents", "evaluation")
+ABOVE = ("pipeline", "configs", "tools", "benchmarks", "tests")
+"""Packages that use the library; it never uses them."""
 ALLOWED = {
     "market": {"market"},
     "encoders": {"market", "encoders", "evaluation.prediction"},
     "envs": {"market", "envs"},
     "agents": {"market", "envs", "agents"},
     "evaluation": {"market", "envs", "evaluation"},
+    "pipeline": {*LIBRARY, "configs", "pipeline"},
 }
 NO_TORCH = ("market", "envs", "evaluation")
 
@@ -31,7 +36,7 @@ def imported(source: str) -> set[str]:
 
 def violations(package: str, names: set[str]) -> list[str]:
     """Returns the imports that `package` may not have."""
-    ours = {name for name in names if name.split(".")[0] in (*LIBRARY, "configs", "tools", "benchmarks", "tests")}
+    ours = {name for name in names if name.split(".")[0] in (*LIBRARY, *ABOVE)}
     allowed = ALLOWED[package]
     wrong = {name for name in ours if not any(name == one or name.startswith(f"{one}.") for one in allowed)}
     # `from evaluation import prediction` and `from evaluation.prediction import x` both also name the bare package.
@@ -41,7 +46,7 @@ def violations(package: str, names: set[str]) -> list[str]:
     return sorted(wrong)
 
 
-@pytest.mark.parametrize("package", LIBRARY)
+@pytest.mark.parametrize("package", ALLOWED)
 def test_imports_point_one_way(package: str) -> None:
     files = sorted((ROOT / package).rglob("*.py"))
     assert files, f"{package} holds no code"
@@ -58,6 +63,10 @@ def test_imports_point_one_way(package: str) -> None:
         ("evaluation", "from agents.baselines.simple import Cash"),
         ("market", "def f():\n    import tools.cli"),
         ("encoders", "from evaluation.performance import sharpe"),
+        ("evaluation", "import pipeline"),
+        ("agents", "from pipeline.results import SILENT"),
+        ("pipeline", "from tools import train"),
+        ("pipeline", "import benchmarks.features"),
     ],
 )
 def test_a_forbidden_import_is_seen(package: str, line: str) -> None:
@@ -67,6 +76,42 @@ def test_a_forbidden_import_is_seen(package: str, line: str) -> None:
 def test_an_allowed_import_is_not() -> None:
     assert not violations("encoders", imported("from evaluation.prediction import daily_ic\nimport torch"))
     assert not violations("evaluation", imported("from envs import Tape\nimport numpy as np"))
+    assert not violations("pipeline", imported("import torch\nfrom configs.files import load_json"))
+
+
+LONGEST = 20
+"""Lines of a function of a command, which parses, calls and prints."""
+
+
+def long_functions(source: str) -> list[str]:
+    """Returns the functions of a file that are too long for a command."""
+    functions = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef))
+    return [node.name for node in functions if node.end_lineno - node.lineno + 1 > LONGEST]
+
+
+def test_commands_parse_call_and_print() -> None:
+    files = sorted((ROOT / "tools").rglob("*.py"))
+    long = {str(file.relative_to(ROOT)): long_functions(file.read_text()) for file in files if file.name != "cli.py"}
+    assert not {file: names for file, names in long.items() if names}
+
+
+def test_a_command_that_does_more_is_seen() -> None:
+    body = "\n".join(f"    {name} = 0" for name in "abcdefghijklmnopqrst")
+    assert long_functions(f"def main():\n{body}") == ["main"]
+    assert not long_functions(f"def main():\n{body[: body.rindex(chr(10))]}")
+
+
+def test_no_stage_prints() -> None:
+    for file in sorted((ROOT / "pipeline").rglob("*.py")):
+        calls = (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call))
+        assert not [node for node in calls if isinstance(node.func, ast.Name) and node.func.id == "print"], file
+        assert not {name for name in imported(file.read_text()) if name.split(".")[0] in ("argparse", "rich", "tyro")}
+
+
+def test_naming_the_stages_imports_none_of_them() -> None:
+    code = "import pipeline, sys; print({'torch', 'numba', 'gymnasium', 'pandas', 'plotly'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 def test_nothing_is_unpickled() -> None:

@@ -7,22 +7,13 @@ is also the command that runs a list of configurations.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
+import pipeline
 from configs.files import load_python
 from configs.schema.evaluate import Evaluate
 from configs.schema.names import check_folder_name
-from configs.schema.pretrain import Pretrain
-from configs.schema.trade import Trade
-from market.storage.array_file import write_json
 from tools.cli import plain, run
-from tools.comparison import ablation, forecasts, trading
-from tools.console import show
-from tools.runs.stages import trained_agents
-from tools.runs.trials import METRICS
-
-COMPARISON = "comparison.json"
+from tools.tables import SHOWING
 
 
 @dataclass(frozen=True)
@@ -61,27 +52,8 @@ def main(argv: Sequence[str]) -> None:
     """Compares encoders, agents, or what one agent makes of several kinds of states."""
     options = plain(Options, argv)
     check_folder_name("compare", options.name)
-    if options.ablation:
-        _ablate(options)
-        return
-    workdir = Path(options.workdir)
-    encoders, agents = _runs(options, workdir)
-    result: dict[str, Any] = {}
-    target = workdir / "evaluate" / options.name
-    if options.reference is not None and not encoders:
-        raise ValueError(
-            "--reference names an encoder, but no encoders are compared; add them with --configs or --runs"
-        )
-    if encoders:
-        result["forecasts"] = forecasts.compare_encoders(encoders, target, options.reference, options.name)
-        _show_encoders(result["forecasts"])
-    if agents:
-        settings = evaluation_settings(options)
-        found = {one.name: trading.evaluated(one, settings, workdir, options.overwrite) for one in agents}
-        result["trading"] = [row for name, one in found.items() for row in trading.trading_rows(name, one)]
-        show("Trading, test days, after costs", result["trading"])
-    write_json(target / COMPARISON, result)
-    print(f"wrote {target / (forecasts.REPORT if encoders else COMPARISON)}")
+    page = _ablate(options) if options.ablation else _compare(options)
+    print(f"wrote {page}")
 
 
 def evaluation_settings(options: Options) -> Evaluate:
@@ -92,42 +64,34 @@ def evaluation_settings(options: Options) -> Evaluate:
     return settings if options.index_asset is None else replace(settings, index_asset=options.index_asset)
 
 
-def _runs(options: Options, workdir: Path) -> tuple[list[Path], list[Path]]:
-    """Returns the directories of the encoders and of the trading runs that were named, all of them trained."""
-    experiments: list[Pretrain | Trade] = [load_python(path, Pretrain, Trade) for path in options.configs]
-    if not experiments and not options.runs:
-        raise ValueError("nothing to compare: name configs with --configs or run directories with --runs")
-    pretraining = [one for one in experiments if isinstance(one, Pretrain)]
-    trades = [one for one in experiments if isinstance(one, Trade)]
-    if options.seeds:
-        trades = [replace(one, seeds=options.seeds) for one in trades]
-    folders = [Path(one) for one in options.runs]
-    named = [one for one in folders if (one / METRICS).exists()]  # only pretraining leaves its metrics in its run
-    names = [*(one.name for one in pretraining), *(forecasts.base_name(one.name) for one in named)]
-    forecasts.refuse_unknown(options.reference, names)  # before hours of training
-    encoders = forecasts.trained_encoders(pretraining, options.seeds, workdir) if pretraining else []
-    agents = [trained_agents(one, workdir) for one in trades]
-    return [*encoders, *named], [*agents, *(one for one in folders if one not in named)]
+def _compare(options: Options) -> object:
+    from configs.schema.pretrain import Pretrain
+    from configs.schema.trade import Trade
+
+    schemas: tuple[type[Pretrain | Trade], ...] = (Pretrain, Trade)
+    return pipeline.compare(
+        [load_python(path, *schemas) for path in options.configs],
+        options.runs,
+        options.seeds,
+        options.reference,
+        evaluation_settings(options),
+        options.workdir,
+        options.name,
+        options.overwrite,
+        SHOWING,
+    ).page
 
 
-def _show_encoders(result: dict[str, Any]) -> None:
-    for part in ("valid", "test"):
-        show(f"Forecasts, {part} days", forecasts.forecast_rows(result, part))
-    for rule in next(iter(result["encoders"].values()))["trading"]:
-        show(f"Trading on them, {rule}, test days, after costs", forecasts.trading_rows(result, rule))
+def _ablate(options: Options) -> object:
+    from configs.schema.trade import Trade
 
-
-def _ablate(options: Options) -> None:
     if options.config is None:
         raise ValueError("--ablation varies one run: name it with --config configs/trade/...")
     experiment = load_python(options.config, Trade)
     if options.seeds:
         experiment = replace(experiment, seeds=options.seeds)
-    settings, workdir = evaluation_settings(options), Path(options.workdir)
-    rows, target = ablation.ablate(experiment, settings, workdir, options.pca, options.overwrite)
-    show(f"{ablation.title(experiment)}, {len(experiment.seeds)} seeds, test days, after costs", rows)
-    write_json(target / COMPARISON, {"ablation": rows})
-    print(f"wrote {target / 'report.html'}")
+    settings = evaluation_settings(options)
+    return pipeline.ablate(experiment, settings, options.workdir, options.pca, options.overwrite, SHOWING).page
 
 
 if __name__ == "__main__":

@@ -8,30 +8,28 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+import pipeline
 from configs.schema.demo import Demo
-from tools import evaluate
+from market.artifacts import AUDIT, HISTORY, METRICS, MODEL, PANEL, POLICIES, QUALITY, REPORT, STATES
 from tools.cli import configured, run
-from tools.prepare import prepare
-from tools.runs.assessment import show
-from tools.runs.stages import extracted_states, pretrained_encoder, trained_agents
-from tools.runs.trials import METRICS
+from tools.tables import SHOWING
 
 CONFIGS = "configs"
 DEFAULT = Path(__file__).parent.parent / CONFIGS / "demo.py"
 
 TITLE = "FactorGym demonstration"
 FILES = (
-    ("data/{panel}/panel.safetensors", "prices: dates x assets x fields, with masks of what was listed and traded"),
-    ("data/{panel}/quality.json", "what was wrong with the raw prices and what was done about it"),
-    ("pretrain/{encoder}/model.safetensors", "the encoder: best epoch on the valid days, with its fitted scaler"),
-    ("pretrain/{encoder}/metrics.json", "its forecast on valid and test days, and the use of its codebooks"),
-    ("states/{encoder}/states.safetensors", "the frozen encoder's view of every day: all that agents see"),
-    ("states/{encoder}/audit.json", "the proof that no state depends on the future"),
+    (f"data/{{panel}}/{PANEL}", "prices: dates x assets x fields, with masks of what was listed and traded"),
+    (f"data/{{panel}}/{QUALITY}", "what was wrong with the raw prices and what was done about it"),
+    (f"pretrain/{{encoder}}/{MODEL}", "the encoder: best epoch on the valid days, with its fitted scaler"),
+    (f"pretrain/{{encoder}}/{METRICS}", "its forecast on valid and test days, and the use of its codebooks"),
+    (f"states/{{encoder}}/{STATES}", "the frozen encoder's view of every day: all that agents see"),
+    (f"states/{{encoder}}/{AUDIT}", "the proof that no state depends on the future"),
     ("trade/{trade}/seed_0/policy.safetensors", "a trained agent: the best on the valid days; agent.json describes it"),
-    ("trade/{trade}/seed_0/history.jsonl", "every look at the valid days during its training"),
-    ("evaluate/{name}/metrics.json", "every number of the report"),
-    ("evaluate/{name}/policies.parquet", "daily returns of every policy on the test days"),
-    ("evaluate/{name}/report.html", "the report: open it in a browser"),
+    (f"trade/{{trade}}/seed_0/{HISTORY}", "every look at the valid days during its training"),
+    (f"evaluate/{{name}}/{METRICS}", "every number of the report"),
+    (f"evaluate/{{name}}/{POLICIES}", "daily returns of every policy on the test days"),
+    (f"evaluate/{{name}}/{REPORT}", "the report: open it in a browser"),
 )
 
 
@@ -45,32 +43,55 @@ class Options:
     """Judge again although there is a report."""
 
 
+@dataclass(frozen=True)
+class Headings:
+    """Prints how far the job is, above the output of each stage.
+
+    Attributes:
+        console: Where to.
+        total: Number of stages.
+        started: Time at the start, of `time.monotonic`.
+    """
+
+    console: Console
+    total: int
+    started: float
+
+    def show(self, number: int, words: str) -> None:
+        """Prints the heading of a stage."""
+        line = f"[bold]{number} of {self.total}[/bold]  {words}  [dim]{self.seconds:.0f} s"
+        self.console.rule(line, align="left")
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.started
+
+
 def main(argv: Sequence[str]) -> None:
     """Runs every stage that is not finished yet, prints the results and says what each file is for."""
     named = any(argument.split("=")[0] == "--config" for argument in argv)
     argv = list(argv) if named else ["--config", str(DEFAULT), *argv]
     experiment, options = configured(Demo, Options, argv, CONFIGS)
-    workdir, console, started = Path(options.workdir), Console(), time.monotonic()
-    stages = 4 + len(experiment.trades)
+    headings = Headings(Console(), 4 + len(experiment.trades), time.monotonic())
+    run_stages(experiment, Path(options.workdir), options.overwrite, headings)
+    explain(experiment, Path(options.workdir), headings.console)
+    headings.console.print(f"Done in {headings.seconds:.0f} s. TensorBoard: tensorboard --logdir {options.workdir}")
 
-    def begin(number: int, words: str) -> None:
-        console.rule(
-            f"[bold]{number} of {stages}[/bold]  {words}  [dim]{time.monotonic() - started:.0f} s", align="left"
-        )
 
-    begin(1, "prices to a clean panel")
-    prepare(experiment.prepare, workdir, overwrite=False)
-    begin(2, "panel to a trained encoder")
-    pretrained_encoder(experiment.pretrain, workdir)
-    begin(3, "encoder, frozen, to audited states")
-    extracted_states(experiment.pretrain, workdir)
+def run_stages(experiment: Demo, workdir: Path, overwrite: bool, headings: Headings) -> None:
+    """Runs every stage that is not finished yet."""
+    headings.show(1, "prices to a clean panel")
+    pipeline.prepare(experiment.prepare, workdir, observer=SHOWING)
+    headings.show(2, "panel to a trained encoder")
+    encoder = pipeline.pretrain(experiment.pretrain, workdir, reuse=True, observer=SHOWING)
+    headings.show(3, "encoder, frozen, to audited states")
+    pipeline.extract(encoder.folder, workdir=workdir, reuse=True, observer=SHOWING)
     for number, trade in enumerate(experiment.trades, start=4):
-        begin(number, f"states to agents: {trade.name}")
-        trained_agents(trade, workdir)
-    begin(stages, "agents and classical policies on the test days")
-    judge(experiment, workdir, options.overwrite)
-    explain(experiment, workdir, console)
-    console.print(f"Done in {time.monotonic() - started:.0f} s. TensorBoard: tensorboard --logdir {workdir}")
+        headings.show(number, f"states to agents: {trade.name}")
+        pipeline.train(trade, workdir, reuse=True, observer=SHOWING)
+    headings.show(headings.total, "agents and classical policies on the test days")
+    judge(experiment, workdir, overwrite)
 
 
 def judge(experiment: Demo, workdir: Path, overwrite: bool) -> None:
@@ -82,8 +103,9 @@ def judge(experiment: Demo, workdir: Path, overwrite: bool) -> None:
     groups: dict[str, list[Path]] = {}
     for trade in experiment.trades:
         groups.setdefault(trade.asset or "Portfolio", []).append(workdir / "trade" / trade.name)
-    for chapter in evaluate.evaluate(groups, TITLE, experiment.evaluate, folder, overwrite).chapters:
-        show(chapter)
+    pipeline.evaluate(
+        groups, experiment.evaluate, workdir, overwrite, name=experiment.name, title=TITLE, observer=SHOWING
+    )
 
 
 def explain(experiment: Demo, workdir: Path, console: Console) -> None:

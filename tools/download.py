@@ -1,13 +1,13 @@
 """`python -m tools.download --config configs/download/dj30.py`: bars from Yahoo Finance to a clean panel."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+import pipeline
 from configs.schema.prepare import Prepare
-from market.sources.yahoo.source import YFinance
-from tools.cli import configured, progress, run
-from tools.prepare import made_by, prepare
+from tools.cli import configured, run
+from tools.tables import SHOWING
 
 
 @dataclass(frozen=True)
@@ -23,25 +23,9 @@ class Options:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Downloads what the cache lacks, then cleans and saves the panel as tools.prepare does.
-
-    An experiment without a last day has new bars every day, so its own panel is made again.
-    """
+    """Downloads what the cache lacks, then cleans and saves the panel as tools.prepare does."""
     experiment, options = configured(Prepare, Options, argv, "configs/download")
-    source = experiment.source
-    if not isinstance(source, YFinance):
-        raise ValueError(f"{experiment.name}: source is {type(source).__name__}, which tools.prepare reads; use that")
-    if options.allow_missing:
-        source = replace(source, allow_missing=True)
-        experiment = replace(experiment, source=source)
-    target = Path(options.workdir) / "data" / experiment.name / "panel.safetensors"
-    grows = source.stop is None and target.exists() and made_by(experiment, target)
-    prepare(
-        experiment,
-        Path(options.workdir),
-        options.overwrite or grows,
-        lambda: source.read(track=lambda batches: progress(batches, len(batches), "batches from Yahoo")),
-    )
+    pipeline.download(experiment, Path(options.workdir), options.overwrite, options.allow_missing, SHOWING)
 
 
 if __name__ == "__main__":

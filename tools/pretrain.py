@@ -1,33 +1,13 @@
 """`accelerate launch -m tools.pretrain --config configs/pretrain/dj30_storm_dual.py`: prices to a trained encoder."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from accelerate import PartialState
-from rich.console import Console
-from rich.table import Table
-
+import pipeline
 from configs.schema.pretrain import Pretrain
-from configs.values import to_data
-from encoders.data import TrainingData, prepare
-from encoders.states.audit import inputs_fingerprint, inputs_record
-from encoders.training.launch import init_distributed
-from encoders.training.loop import Experiment, pretrain
-from market.features.health import health_json
-from market.panel import Panel
-from market.storage.array_file import read_json, write_json
 from tools.cli import configured, run
-from tools.runs.directory import claimed, opened
-from tools.runs.forecast_trading import trading_on
-
-RESULT = "metrics.json"
-FEATURES, AUDIT = "features.json", "audit.json"
-PARTS = ("valid", "test")
-TRADED = ("annual_return", "sharpe", "max_drawdown", "turnover")
-SHOWN = ("ic", "icir", "rank_ic", "rank_icir", "rank_ic_t", "n_days", "n_assets")
+from tools.tables import SHOWING
 
 
 @dataclass(frozen=True)
@@ -38,76 +18,15 @@ class Options:
     """Where the artifacts of all stages live."""
     overwrite: bool = False
     """Throw away a run that is already there, finished or not."""
+    test: bool = False
+    """Judge the best checkpoint on the test days too; each such look is counted beside the panel."""
 
 
 def main(argv: Sequence[str]) -> None:
     """Pretrains one encoder; an interrupted run continues."""
     experiment, options = configured(Pretrain, Options, argv, "configs/pretrain")
-    folder = Path(options.workdir) / "pretrain" / experiment.name
-    state = init_distributed()
-    with claimed(folder) if state.is_main_process else nullcontext():
-        if state.is_main_process:
-            opened(folder, experiment, RESULT, options.overwrite)
-        state.wait_for_everyone()
-        metrics = learn(experiment, folder)
-        if state.is_main_process:
-            show(metrics, folder)
-    if state.use_distributed:
-        state.destroy_process_group()
-
-
-def learn(experiment: Pretrain, folder: Path) -> dict[str, Any]:
-    """Runs or continues the experiment in `folder` and returns its metrics."""
-    data = prepare(
-        Panel.load(experiment.panel),
-        experiment.features,
-        experiment.scaling,
-        experiment.encoder.lookback,
-        experiment.label,
-        experiment.split,
-    )
-    backtest = trading_on(
-        data.panel, experiment.label.fill, experiment.portfolio, experiment.costs, experiment.price_limit
-    )
-    look_at_inputs(data, folder)
-    settings = to_data(experiment)
-    run = Experiment(experiment.encoder, data, experiment.optim, experiment.seed, settings, backtest)
-    return pretrain(run, folder)
-
-
-def look_at_inputs(data: TrainingData, folder: Path) -> None:
-    """Writes what is wrong with the features and the audit of them, unless an interrupted run has done so.
-
-    Raises:
-        AuditError: They see the future, or cannot be shown not to.
-    """
-    if PartialState().is_main_process:
-        write_json(folder / FEATURES, health_json(data.health))
-        path, now = folder / AUDIT, inputs_fingerprint(data.store)
-        if not path.exists() or read_json(path).get("inputs_fingerprint") != now:
-            write_json(path, inputs_record(data.pipeline, data.panel, data.store))
-
-
-def show(metrics: Mapping[str, Any], folder: Path) -> None:
-    """Prints the measures of the best checkpoint."""
-    table = Table(title=f"{folder} (best epoch {metrics['best_epoch']} of {metrics['n_epochs']})")
-    for column in ("measure", "valid", "test"):
-        table.add_column(column, justify="left" if column == "measure" else "right")
-    for name in SHOWN:
-        table.add_row(name, *(_written(metrics[part][name]) for part in PARTS))
-    for part in PARTS:
-        interval = metrics[part]["rank_ic_ci"]
-        if interval is not None:
-            table.add_row(f"rank_ic 95 % interval, {part}", *(_written(bound) for bound in interval))
-    for name in TRADED:
-        table.add_row(f"{name}, top-k drop-n", *(_written(metrics[part]["portfolio"][name]) for part in PARTS))
-    for codebook, health in metrics["train"]["codebooks"].items():
-        table.add_row(f"codebook {codebook}: codes used in train", f"{health['usage']:.0%}", "")
-    Console().print(table)
-
-
-def _written(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+    pipeline.pretrain(experiment, Path(options.workdir), options.overwrite, observer=SHOWING, test=options.test)
+    pipeline.leave_process_group()
 
 
 if __name__ == "__main__":

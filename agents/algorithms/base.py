@@ -16,7 +16,7 @@ SHAPE = ("width", "net_arch", "log_std_init", "n_quantiles", "lstm_hidden_size")
 
 @runtime_checkable
 class AgentConfig(Protocol):
-    """What every agent provides."""
+    """Interface of every agent's configuration."""
 
     gamma: float
     """Discount a day, which reward scaling shares."""
@@ -37,7 +37,7 @@ class AgentConfig(Protocol):
 
 
 class Agent:
-    """What the agents share: their fields become arguments of stable-baselines3, split into shape and learning."""
+    """Base of the agents: fields become arguments of stable-baselines3, split into shape and learning."""
 
     algorithm: Any = None
     plain: Any = None

@@ -25,18 +25,18 @@ class DQN(Agent):
     Reference: Mnih et al. (2015), Human-level control through deep reinforcement learning.
 
     Attributes:
-        learning_rate: Of Adam.
-        buffer_size: Steps remembered.
+        learning_rate: Learning rate of Adam.
+        buffer_size: Replay buffer size in steps.
         learning_starts: Steps before the first update.
         batch_size: Steps of a minibatch.
         tau: Share of the network that the target takes over at an update of it.
-        gamma: Discount a day.
+        gamma: Discount factor per day.
         train_freq: Days of each environment between updates.
         gradient_steps: Minibatches at each of them.
         target_update_interval: Steps between updates of the target.
         exploration_fraction: Share of the training over which exploration declines.
         exploration_final_eps: Share of random actions after that.
-        max_grad_norm: Longest gradient.
+        max_grad_norm: Gradient norm clip.
         net_arch: Hidden widths of the networks.
     """
 
@@ -73,7 +73,7 @@ class SAC(ContinuousAgent):
         learning_starts: Steps of random actions before the first update.
         batch_size: Steps of a minibatch.
         tau: Share of the critics that the targets take over at an update.
-        gamma: Discount a day.
+        gamma: Discount factor per day.
         train_freq: Days of each environment between updates.
         gradient_steps: Minibatches at each of them.
         ent_coef: Temperature; ``auto`` learns it.
@@ -105,11 +105,11 @@ class TQC(ContinuousAgent):
 
     Attributes:
         learning_rate: Of Adam, for actor, critics and temperature.
-        buffer_size: Steps remembered.
+        buffer_size: Replay buffer size in steps.
         learning_starts: Steps of random actions before the first update.
         batch_size: Steps of a minibatch.
         tau: Share of the critics that the targets take over at an update.
-        gamma: Discount a day.
+        gamma: Discount factor per day.
         train_freq: Days of each environment between updates.
         gradient_steps: Minibatches at each of them.
         ent_coef: Temperature; ``auto`` learns it.
@@ -145,11 +145,11 @@ class TD3(ContinuousAgent):
 
     Attributes:
         learning_rate: Of Adam, for actor and critics.
-        buffer_size: Steps remembered.
+        buffer_size: Replay buffer size in steps.
         learning_starts: Steps of random actions before the first update.
         batch_size: Steps of a minibatch.
         tau: Share of the networks that the targets take over at an update.
-        gamma: Discount a day.
+        gamma: Discount factor per day.
         train_freq: Days of each environment between updates.
         gradient_steps: Minibatches at each of them.
         policy_delay: Updates of the critics for one of the actor.

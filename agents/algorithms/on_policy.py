@@ -1,8 +1,9 @@
 """Agents as frozen values: the published hyperparameters of each algorithm, under the names of stable-baselines3.
 
 Its implementations, and those of sb3-contrib, learn. On a portfolio the networks share one scorer over all assets
-(`agents.networks.on_policy`, `agents.networks.off_policy`); on a single stock, and wherever actions are a choice among a few or memory is
-recurrent, they are stable-baselines3's own over `FlatLookup`. Agents with a replay memory are in `agents.algorithms.off_policy`.
+(`agents.networks.on_policy`, `agents.networks.off_policy`); on a single stock, and wherever actions are a choice among
+a few or memory is recurrent, they are stable-baselines3's own over `FlatLookup`. Agents with a replay memory are in
+`agents.algorithms.off_policy`.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ __all__ = ["A2C", "DQN", "PPO", "SAC", "TD3", "TQC", "AgentConfig", "RecurrentPP
 
 @dataclass(frozen=True)
 class PPO(Agent):
-    """Proximal policy optimisation: many environments, large batches and few epochs, which a CPU likes.
+    """Proximal policy optimisation: many environments, large batches and few epochs, which is fast on a CPU.
 
     Reference: Schulman et al. (2017), Proximal Policy Optimization Algorithms. https://arxiv.org/abs/1707.06347
 
@@ -32,7 +33,7 @@ class PPO(Agent):
         n_epochs: Passes over what was collected.
         gamma: Discount a day.
         gae_lambda: Of generalised advantage estimation.
-        clip_range: Largest change of the probability ratio that pays.
+        clip_range: Clip range of the probability ratio.
         ent_coef: Weight of the entropy bonus.
         vf_coef: Weight of the value loss.
         max_grad_norm: Longest gradient.
@@ -108,7 +109,7 @@ class RecurrentPPO(Agent):
         n_epochs: Passes over what was collected.
         gamma: Discount a day.
         gae_lambda: Of generalised advantage estimation.
-        clip_range: Largest change of the probability ratio that pays.
+        clip_range: Clip range of the probability ratio.
         ent_coef: Weight of the entropy bonus.
         vf_coef: Weight of the value loss.
         max_grad_norm: Longest gradient.

@@ -1,0 +1,1 @@
+"""Classical policies behind the predict of stable-baselines3."""

@@ -26,7 +26,7 @@ HELD = 1e-9
 
 
 class Rule(Protocol):
-    """What every classical policy provides."""
+    """Interface of every classical rule."""
 
     @property
     def name(self) -> str:

@@ -1,7 +1,7 @@
 """Classical rules: cash, buy-and-hold, equal weights, momentum, and two that trade on an encoder's forecast.
 
-Each is a frozen dataclass; `agents.baselines.base.ClassicalPolicy` makes a policy of it. Rules that fit a covariance are in
-`agents.baselines.mean_variance`, the one that cheats is in `agents.baselines.hindsight`.
+Each is a frozen dataclass; `agents.baselines.base.ClassicalPolicy` makes a policy of it. Rules that fit a covariance
+are in `agents.baselines.mean_variance`, the one that cheats is in `agents.baselines.hindsight`.
 """
 
 from dataclasses import dataclass

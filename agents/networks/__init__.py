@@ -1,0 +1,1 @@
+"""Networks of portfolio agents: one scorer shared by all assets, behind stable-baselines3's policies."""

@@ -1,4 +1,4 @@
-"""What a policy sees, from either kind of observation: compact ones are looked up in the frozen state table.
+"""Feature extractors: a policy's input from full or compact observations, the latter looked up in the state table.
 
 Market states do not depend on what an agent does. Training observations therefore carry the day and the account alone,
 and the table of states lies once on the policy's device; a rollout or replay buffer costs tens of bytes a step. Public
@@ -94,7 +94,7 @@ class StateLookup(BaseFeaturesExtractor):
         if "day" in observations:
             assert self.table is not None
             self.table.to(account.device)
-            rows, inverse = torch.unique(observations["day"].long().flatten(), return_inverse=True)
+            rows, inverse = torch.unique(day_rows(observations["day"]), return_inverse=True)
             assets, market, mask = self.table.at(rows)
             return PolicyInput(assets, market, mask, account, inverse)
         if "asset" in observations:  # the single-stock environment
@@ -118,9 +118,24 @@ class FlatLookup(StateLookup):
         if "day" in observations and self.table is not None:
             account = observations["account"].float()
             rows = self.table.flat(account.device)
-            return torch.cat([rows.index_select(0, observations["day"].long().flatten()), account], dim=1)
+            return torch.cat([rows.index_select(0, day_rows(observations["day"])), account], dim=1)
         seen = super().forward(observations)
         return torch.cat([seen.assets.flatten(1), seen.market, seen.account], dim=1)
+
+
+def day_rows(day: Tensor) -> Int[Tensor, " B"]:
+    """Returns the rows of the state table that compact observations name.
+
+    Raises:
+        ValueError: They are no whole numbers, so that something between environment and policy has scaled them.
+    """
+    rows = day.flatten()
+    if rows.is_floating_point() and bool((rows != rows.round()).any()):
+        raise ValueError(
+            f"observations name day {float(rows[rows != rows.round()][0]):.4g}, not a row of the states, so something "
+            "scales them (VecNormalize); leave the day out with norm_obs_keys=['account'], or set norm_obs=False"
+        )
+    return rows.long()
 
 
 def _stacked(frames: Any, lookback: int, days: int) -> Any:

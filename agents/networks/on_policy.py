@@ -1,8 +1,8 @@
 """The policy of PPO and A2C for portfolios: a scoring network that does not count its assets.
 
 Its weights do not depend on the number of assets: build the policy for another environment, load the weights, and it
-trades that one; so do those of `agents.networks.off_policy`. Plain networks (single stocks, recurrence) use stable-baselines3's
-own policies over `FlatLookup`.
+trades that one; so do those of `agents.networks.off_policy`. Plain networks (single stocks, recurrence) use
+stable-baselines3's own policies over `FlatLookup`.
 """
 
 from functools import partial

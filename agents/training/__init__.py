@@ -1,0 +1,1 @@
+"""Training of agents: the loop, validation, the best policy, resumption and TensorBoard."""

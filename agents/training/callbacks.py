@@ -11,9 +11,10 @@ from agents.checkpoint import save_agent
 from agents.training.resume import reward_scale, save_state
 from agents.training.tensorboard import AgentLogger
 from agents.training.validation import Validator
+from market.artifacts import HISTORY
 from market.storage.array_file import write_text
 
-HISTORY, STATE = "history.jsonl", "last.safetensors"
+STATE = "last.safetensors"
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ LARGEST_REWARD = 10.0  # of scaled rewards, in standard deviations of the discou
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What is traded and on what terms.
+    """Market and terms of a training: tapes, action, reward and costs.
 
     Attributes:
         train: Days to learn on.

@@ -1,4 +1,4 @@
-"""What a policy is worth on days it does not learn from: one deterministic pass over the valid tape."""
+"""Validation of a policy on days that it does not learn from: one deterministic pass over the valid tape."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from market.arrays import AnyArray, DateArray, FloatArray
 
 
 class Predictor(Protocol):
-    """Whatever decides."""
+    """Any policy."""
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False

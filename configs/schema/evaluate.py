@@ -1,6 +1,7 @@
 """What decides an evaluation."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,8 @@ class Evaluate:
     """Panel file with a published index, as tools.prepare wrote it; None for none."""
     index_asset: str | None = None
     """Name of the index in that panel; may be left out where it holds only one."""
+    index_return: Literal["price", "total"] = "price"
+    """Whether that index leaves out dividends, like ^DJI and ^GSPC, or reinvests them, like ^SP500TR."""
     hindsight: bool = True
     """Add what hindsight would have earned, labelled as cheating."""
     other_trials: int = 0

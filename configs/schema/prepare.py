@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from configs.schema.names import check_folder_name
+from envs.rules import MarketRules
 from market.quality import Rules
 from market.sources import Source
 
@@ -19,7 +20,11 @@ class Prepare:
     rules: Rules = Rules()
     """What counts as dirt, and what is done about each kind."""
     adjust: bool = True
-    """Apply splits and dividends through adj_close where the source has one; keeps the quoted close as raw_close."""
+    """Apply dividends, through adj_close or a column dividend; splits are undone either way. Keeps raw_close."""
+    splits: str | None = None
+    """Table (CSV or Parquet: symbol, date, ratio) of splits that outranks what vendors say; None for none."""
+    keep_ragged_end: bool = False
+    """Keep last days on which a part of the assets has no bar yet, instead of ending with the last complete day."""
     membership: str | None = None
     """Table (CSV or Parquet: symbol, start, end) of point-in-time membership; None lists every asset with bars."""
     frequency: Literal["d", "w", "m", "q"] = "d"
@@ -28,6 +33,8 @@ class Prepare:
     """First day to keep (YYYY-MM-DD); None keeps all."""
     stop: str | None = None
     """Last day to keep (YYYY-MM-DD), inclusive; None keeps all."""
+    market: MarketRules | None = None
+    """How this market is traded; written into the panel, where later stages take over what they are not told."""
 
     def __post_init__(self) -> None:
         check_folder_name("Prepare", self.name)

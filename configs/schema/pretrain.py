@@ -37,7 +37,10 @@ class Pretrain:
     costs: Costs = Costs(fee_rate=1e-3)
     """What that trading costs."""
     price_limit: float | None = None
-    """Daily limit on moves that trading respects, 0.1 for 10 %: no buying at limit-up, no selling at limit-down."""
+    """Daily limit on moves that trading respects, 0.1 for 10 %: no buying at limit-up, no selling at limit-down.
+    None takes that of the panel, 0 is none."""
+    delisting_return: float | None = None
+    """Return on the last price when a listing ends, -0.3 for a loss of 30 %; None takes that of the panel, else 0."""
     optim: Optim = Optim()
     """How the encoder learns."""
     seed: int = 0
@@ -45,5 +48,5 @@ class Pretrain:
 
     def __post_init__(self) -> None:
         check_folder_name("Pretrain", self.name)
-        if self.price_limit is not None and not 0 < self.price_limit < 1:
+        if self.price_limit is not None and not 0 <= self.price_limit < 1:
             raise ValueError(f"Pretrain: price_limit is {self.price_limit}, expected a fraction such as 0.1 for 10 %")

@@ -48,6 +48,12 @@ class Trade:
     """What a step is worth to the agent."""
     costs: Costs = Costs(fee_rate=1e-3)
     """What trading and holding cost, as fractions: 1e-3 is ten basis points."""
+    price_limit: float | None = None
+    """Daily limit on moves, 0.1 for 10 %: no buying at limit-up, no selling at limit-down. None takes that of the
+    states, else of the panel; 0 is none."""
+    delisting_return: float | None = None
+    """Return on the last price when a listing ends, -0.3 for a loss of 30 %; None takes that of the states, else of
+    the panel, else 0."""
     lookback: int = 1
     """Days seen at once."""
     episode_days: int | None = 252
@@ -65,5 +71,9 @@ class Trade:
             raise ValueError(f"Trade: seeds are {self.seeds}; give at least one, each once")
         if self.observe in ("states", "shuffled") and self.states is None:
             raise ValueError(f"Trade: observe is '{self.observe}' but states is None; name a states file")
+        if self.price_limit is not None and not 0 <= self.price_limit < 1:
+            raise ValueError(
+                f"Trade: price_limit is {self.price_limit}, expected a fraction such as 0.1, or 0 for none"
+            )
         if self.split is None and self.states is None:
             raise ValueError("Trade: split is None and there are no states to take it from; give a split")

@@ -1,0 +1,1 @@
+"""Encoders that every other one is measured by: ridge, boosted trees, GRU, principal components."""

@@ -1,8 +1,8 @@
 """Forecasters that are fitted at once instead of step by step, behind the contract of every encoder.
 
-A configuration with a `fit` is a `ClosedForm`: `encoders.training.loop.pretrain` calls it once where others take epochs, and
-all that follows (checkpoint, metrics, extraction, audit) is the same. What they share is here: which cells of the data
-they learn from, and `ScoreEncoder`, which turns one number an asset into a forecast and a state.
+A configuration with a `fit` is a `ClosedForm`: `encoders.training.loop.pretrain` calls it once where others take
+epochs, and all that follows (checkpoint, metrics, extraction, audit) is the same. What they share is here: which cells
+of the data they learn from, and `ScoreEncoder`, which turns one number an asset into a forecast and a state.
 """
 
 from abc import abstractmethod

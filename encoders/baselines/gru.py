@@ -11,17 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange, reduce
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
+from encoders.distributions import positive_std
 from encoders.layers import pack, unpack
 from encoders.losses import LabelScale, gaussian_nll, rank_loss
 from encoders.windows import InputShape, Window
-
-STD_FLOOR = 0.05  # of a label's standard deviation; below it a likelihood runs away
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,7 @@ class GRU:
         Raises:
             ValueError: The windows have another look-back.
         """
-        if shape.lookback != self.lookback:
-            raise ValueError(f"windows hold {shape.lookback} days, the encoder's lookback is {self.lookback}; use one")
+        shape.check_lookback(self.lookback)
         return GRUEncoder(self, shape)
 
 
@@ -101,14 +98,14 @@ class GRUEncoder(Encoder):
 
     def _states(self, features: Float[Tensor, "B L N F"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
         rows = pack(rearrange(features, "b l n f -> b n l f"), mask)
-        if not len(rows):  # the recurrent kernels refuse to work for nobody
+        if not len(rows):  # the recurrent kernels need at least one asset
             return features.new_zeros(*mask.shape, self.config.hidden)
         return unpack(self.days(rows)[0][:, -1].float(), mask)
 
     def _returns(self, asset: Float[Tensor, "B N D"]) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B N"]]:
         with torch.autocast(asset.device.type, enabled=False):
             mean, width = self.head(asset).unbind(-1)
-            return mean, F.softplus(width) + STD_FLOOR
+            return mean, positive_std(width)
 
     def _forecast(self, mean: Float[Tensor, "B N"], std: Float[Tensor, "B N"], mask: Bool[Tensor, "B N"]) -> Forecast:
         mean, std = self.label_scale.restore(mean.detach(), std.detach())

@@ -1,0 +1,1 @@
+"""FactorVQVAE: a vocabulary of realised returns (first stage), and a transformer that predicts the next token."""

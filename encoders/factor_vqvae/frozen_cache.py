@@ -1,4 +1,4 @@
-"""What a frozen part says of a day, asked once: an encoder that builds on another one need not ask it every epoch."""
+"""A cache of a frozen part's outputs by day, so that a second stage computes them once a run and not every epoch."""
 
 from collections.abc import Callable
 

@@ -101,7 +101,7 @@ def _causal(x: Float[Tensor, "S p w"]) -> Bool[Tensor, "p p"]:
 
 
 class CodeGPT(nn.Module):
-    """What follows a sequence of codes, in a market.
+    """A causal transformer that predicts the next code of a sequence, given the market.
 
     Codes enter as their vectors, which do not learn here; a code that is unknown does not exist for this class. The
     first `market_layers` layers look at the market.

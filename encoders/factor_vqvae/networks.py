@@ -1,4 +1,4 @@
-"""What FactorVQVAE's first stage is built from: columns of the features, an extractor, tokens of labels, a decoder."""
+"""Networks of FactorVQVAE's first stage: columns of the features, an extractor, tokens of labels, a decoder."""
 
 from typing import NamedTuple
 
@@ -8,9 +8,9 @@ from einops import einsum, rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from encoders.distributions import positive_std
 from encoders.layers import short_attention
 
-STD_FLOOR = 0.05  # of a label's standard deviation; below it a likelihood runs away
 INNER = 32  # width of a scalar's hidden layer
 
 
@@ -40,7 +40,7 @@ def market_of(features: Float[Tensor, "B L N F"], mask: Bool[Tensor, "B N"], n_m
 
 
 class Extractor(nn.Module):
-    """What an asset's features say of it: normed, embedded, and read day by day."""
+    """Embedding of an asset's features: normed, embedded, and read day by day by a recurrent network."""
 
     def __init__(self, n_features: int, hidden: int) -> None:
         super().__init__()
@@ -109,5 +109,5 @@ class FactorVQVAEDecoder(nn.Module):
         """Returns the labels under each set of factors."""
         with torch.autocast(asset.device.type, enabled=False):
             own, width = self.own(asset).unbind(-1)
-            exposure, std = self.exposure(asset), F.softplus(width) + STD_FLOOR
+            exposure, std = self.exposure(asset), positive_std(width)
             return tuple(ReturnDistribution((exposure * each.float()).sum(-1) + own, std) for each in factors)

@@ -1,8 +1,8 @@
 """FactorVQVAE, second stage: a transformer foretells today's token, and the token's factors forecast the return.
 
-The first stage (`encoders.factor_vqvae.tokenizer`, which says when a token is known) comes from a run of its own. Its extractor,
-tokens, codebook and factors stay as they are, so training reads them once a day and run; only its decoder learns on.
-Its weights are part of this encoder's: a checkpoint of this stage needs neither that run nor its folder.
+The first stage (`encoders.factor_vqvae.tokenizer`, which says when a token is known) comes from a run of its own. Its
+extractor, tokens, codebook and factors stay as they are, so training reads them once a day and run; only its decoder
+learns on. Its weights are part of this encoder's: a checkpoint of this stage needs neither that run nor its folder.
 
 The forecast is decoded from the *expected* code, ``sum_c p_c e_c``, through which errors and ranks teach the
 transformer; its deviation adds the spread over the likeliest codes to what the decoder leaves over.
@@ -12,7 +12,8 @@ Knowledge-Based Systems.
 
 Differs from the reference, because:
 
-* its tokens use labels that are not known yet, and so does what is foretold (`encoders.factor_vqvae.gpt.next_token_targets`);
+* its tokens use labels that are not known yet, and so does what is foretold
+  (`encoders.factor_vqvae.gpt.next_token_targets`);
 * all of its decoder learns on, here only the maps from an asset to its own return and exposures: the network from codes
   to factors, too, says the same every epoch, and on the synthetic market forecasts are no worse for it;
 * it decodes the likeliest code, whose choice has no gradient, so that only the cross-entropy reaches its transformer;
@@ -44,6 +45,7 @@ from encoders.factor_vqvae.tokenizer import FactorVQVAE
 from encoders.layers import masked_mean, unpack
 from encoders.losses import gaussian_nll, pairwise_rank_loss, rank_loss
 from encoders.windows import InputShape, Window, WindowStore
+from market.artifacts import MODEL
 
 LIKELIEST = 8  # codes whose spread is measured; the rest of a sharp distribution adds nothing
 
@@ -114,7 +116,7 @@ class FactorVQVAEPredictor:
             ValueError: There is no such run, it is another architecture, or its data were others; with what differs.
         """
         assert isinstance(encoder, FactorVQVAEPredictorEncoder)
-        path = Path(self.run) / "model.safetensors"
+        path = Path(self.run) / MODEL
         if not path.exists():
             raise ValueError(f"{path}: no such file; train the first stage and name its directory in encoder.run")
         checkpoint, scaler = Checkpoint.load(path), data.pipeline.scaler
@@ -140,7 +142,7 @@ def _same(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
 
 
 class FirstStageOutput(NamedTuple):
-    """What the frozen first stage says of windows.
+    """Output of the frozen first stage for some windows.
 
     Attributes:
         asset: Embeddings of the packed assets.
@@ -156,7 +158,7 @@ class FirstStageOutput(NamedTuple):
 
 
 class NextTokenPrediction(NamedTuple):
-    """What is expected of the packed assets' labels of the last day.
+    """Prediction of the packed assets' labels of the last day.
 
     Attributes:
         memory: What the market's network says of each position.

@@ -1,4 +1,4 @@
-"""FactorVQVAE, first stage: a vocabulary of returns, and what each word is worth to an asset.
+"""FactorVQVAE, first stage: a vocabulary of returns, and the return factor of each token.
 
 The label that belongs to day ``d`` becomes a token; a codebook of them is what the second stage
 (`encoders.factor_vqvae.predictor`) learns to foretell.
@@ -92,8 +92,7 @@ class FactorVQVAE:
         Raises:
             ValueError: A size does not fit, with the numbers.
         """
-        if shape.lookback != self.lookback:
-            raise ValueError(f"windows hold {shape.lookback} days, the encoder's lookback is {self.lookback}; use one")
+        shape.check_lookback(self.lookback)
         if self.dim % self.heads:
             raise ValueError(f"dim {self.dim} is no multiple of the heads, {self.heads}; change either")
         if not 1 <= self.span < self.lookback:
@@ -112,7 +111,7 @@ class FactorVQVAE:
 
 
 class WindowEmbedding(NamedTuple):
-    """What a window says of its packed assets before any label of its last day."""
+    """Embeddings and known labels of a window's packed assets, before any label of its last day."""
 
     asset: Float[Tensor, "S H"]
     labels: Float[Tensor, "S L"]

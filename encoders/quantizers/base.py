@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class Quantized(NamedTuple):
-    """What a quantiser says of a set of tokens.
+    """Output of a quantiser for a set of tokens.
 
     Attributes:
         quantised: The code vector of every token; the gradient passes straight through to the token.
@@ -71,7 +71,7 @@ def straight_through(tokens: Float[Tensor, "n d"], nearest: Float[Tensor, "n d"]
 
 
 class Assignment(NamedTuple):
-    """Tokens in the place of which their codes stand.
+    """Quantised tokens and the two losses of vector quantisation.
 
     Attributes:
         quantised: Exactly the vectors of the codes; the gradient passes straight through to the tokens.

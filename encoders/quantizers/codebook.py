@@ -1,4 +1,4 @@
-"""What all codebooks share: a start by k-means, the search for the nearest code, and the revival of dead codes."""
+"""Shared parts of codebooks: a start by k-means, the search for the nearest code, and the revival of dead codes."""
 
 from abc import abstractmethod
 
@@ -19,7 +19,7 @@ KMEANS_TOKENS_PER_CODE = 64
 
 
 class CodebookQuantizer(Quantizer):
-    """What every codebook does: start, find the nearest code, look codes up, and move those that are dead.
+    """Base of every codebook: initialise, find the nearest code, look codes up, revive dead ones.
 
     Codes start as the cluster centres of the first tokens of all ranks, on whatever device these are. Dead codes move
     onto tokens of any rank. Both happen before the search of a step, so that no tensor that backward needs is

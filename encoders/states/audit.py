@@ -32,7 +32,7 @@ from encoders.data import EncodedDays, FrozenEncoder, Pipeline
 from encoders.states.perturbation import noise_after, noise_in, unlisted
 from encoders.windows import WindowStore
 from market.arrays import AnyArray, AnyFloatArray, IntArray
-from market.audit import AuditError, Columns, Scrutiny, Verdict, audit_columns, externals_of
+from market.audit import AuditError, AuditResult, Columns, Scrutiny, audit_columns, externals_of
 from market.labels import Label
 from market.panel import Panel
 from market.scaling.scalers import Scaling
@@ -65,7 +65,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """What the audit must know of the training.
+    """Facts of the training that the audit needs.
 
     Attributes:
         label: The label that was learnt.
@@ -84,14 +84,14 @@ class TrainingFacts:
 
 def audit(
     frozen: FrozenEncoder, panel: Panel, written: Mapping[str, AnyArray], training: TrainingFacts, settings: Audit
-) -> Verdict:
+) -> AuditResult:
     """Returns the verdict on states that were extracted from `panel`.
 
     Args:
         frozen: The pipeline and encoder that made them.
         panel: The panel they were made from.
         written: The states by their names in the file, ``[T, ...]``; what is going to be used is what is judged.
-        training: What the audit must know of the training.
+        training: Facts of the training that the audit needs.
         settings: How hard to look.
     """
     auditor = _Auditor(frozen, panel, written, training, settings)
@@ -103,10 +103,10 @@ def audit(
         checks[name] = f"skipped: {skipped}" if skipped else "failed" if found else "passed"
         faults += [f"{name}: {line}" for line in found]
     external = externals_of(frozen.pipeline.features)
-    return Verdict(tuple(faults), checks, settings, auditor.coverage, external)
+    return AuditResult(tuple(faults), checks, settings, auditor.coverage, external)
 
 
-def audit_inputs(pipeline: Pipeline, panel: Panel, settings: Scrutiny | None = None) -> Verdict:
+def audit_inputs(pipeline: Pipeline, panel: Panel, settings: Scrutiny | None = None) -> AuditResult:
     """Returns the verdict on what encoders are fed with: scaled features, on every day of `panel`."""
 
     def compute(one: Panel) -> list[Columns]:

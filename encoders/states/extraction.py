@@ -15,7 +15,7 @@ import numpy as np
 from encoders.data import FrozenEncoder
 from encoders.states.audit import Audit, TrainingFacts, audit
 from market.arrays import AnyArray, BoolArray, IntArray
-from market.audit import AuditError, Verdict
+from market.audit import AuditError, AuditResult
 from market.panel import Panel
 from market.states import VERSION, MarketStates, states_header
 from market.storage.array_file import ArraySpec, arrays_in_place, read_arrays, read_header, release_pages
@@ -57,7 +57,7 @@ def extract(
     how: Extraction,
     known: Mapping[str, AnyArray] | None = None,
     watch: Watch | None = None,
-) -> Verdict:
+) -> AuditResult:
     """Writes the states of every day of `panel` to `path`, unless the audit finds a fault in them.
 
     Memory stays bounded by the features of the panel and one batch: rows are written where they belong as they come.

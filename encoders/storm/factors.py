@@ -21,6 +21,7 @@ from einops import einsum, rearrange, repeat
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from encoders.distributions import Normal, positive_std
 from encoders.layers import masked_softmax
 
 
@@ -37,15 +38,8 @@ class StormFactors:
     std_floor: float = 0.05
 
 
-class Normal(NamedTuple):
-    """Mean and standard deviation of independent normal variables."""
-
-    mean: Float[Tensor, "B X"]
-    std: Float[Tensor, "B X"]
-
-
 class StormFactorOutput(NamedTuple):
-    """What the factor model says of a batch of days before any label is known."""
+    """Factors, prior and exposures of a batch of days, before any label is known."""
 
     factor: Float[Tensor, "B K D"]
     prior: Normal
@@ -107,4 +101,4 @@ class StormFactorModel(nn.Module):
         return self._normal(self.posterior(torch.cat([earned[..., None], day.factor], -1)))
 
     def _normal(self, heads: Float[Tensor, "B X 2"]) -> Normal:
-        return Normal(heads[..., 0], F.softplus(heads[..., 1]) + self.floor)
+        return Normal(heads[..., 0], positive_std(heads[..., 1], self.floor))

@@ -97,8 +97,7 @@ class Storm:
             ValueError: A size does not fit, with the numbers.
         """
         sizes = self.sizes
-        if shape.lookback != self.lookback:
-            raise ValueError(f"windows hold {shape.lookback} days, the encoder's lookback is {self.lookback}; use one")
+        shape.check_lookback(self.lookback)
         if self.lookback % sizes.patch:
             raise ValueError(f"patch {sizes.patch} does not divide lookback {self.lookback}; change either")
         if sizes.dim % (2 * sizes.heads):
@@ -111,7 +110,7 @@ class Storm:
 
 
 class StormOutput(NamedTuple):
-    """What one pass knows before any label."""
+    """Output of one pass before any label."""
 
     trunk: TrunkOutput
     asset: Float[Tensor, "B N D"]

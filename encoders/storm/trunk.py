@@ -27,7 +27,7 @@ class Tokens(NamedTuple):
 
 
 class TrunkOutput(NamedTuple):
-    """What the trunk makes of a batch.
+    """Output of the trunk for a batch.
 
     Attributes:
         tokens: Tokens by kind.

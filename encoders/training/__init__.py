@@ -1,0 +1,1 @@
+"""Pretraining: the one loop, its optimiser, validation, results, resumption and TensorBoard."""

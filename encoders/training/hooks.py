@@ -1,4 +1,4 @@
-"""What an encoder does before its first step: check that the data fit, bring in what an earlier stage has learnt."""
+"""Hooks of an encoder before its first step: check that the data fit, load an earlier stage."""
 
 from typing import Protocol, runtime_checkable
 

@@ -18,7 +18,7 @@ WORLD_SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD
 
 
 def init_distributed() -> PartialState:
-    """Returns this process's place among the processes of the launch, once all of them have found each other.
+    """Returns this process's place among the processes of the launch, after the process group is initialised.
 
     Raises:
         ValueError: The launcher started fewer processes than it was asked for.

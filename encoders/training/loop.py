@@ -29,7 +29,9 @@ from encoders.training.results import Backtest, TrainingResult
 from encoders.training.resume import Learner, TrainingProgress, load_state, save_state
 from encoders.training.tensorboard import PretrainLogger
 from encoders.training.validation import Evaluator, Losses, codebook_health
+from evaluation.prediction import MIN_ASSETS
 from market.arrays import IntArray
+from market.artifacts import HISTORY
 from market.storage.array_file import write_text
 
 logger = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ COLLAPSED = 0.1  # share of codes in use below which a codebook deserves a warni
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """What a run is made of, apart from the device.
+    """Parts of a pretraining run, apart from the device.
 
     Attributes:
         encoder: Builds the encoder.
@@ -52,6 +54,7 @@ class Experiment:
         listed: What TensorBoard lists beside the final measures; None lists the settings.
         should_stop: Asked before each epoch, with the validation metric of all finished ones, whether those were
             enough; None goes on to the end. A continued run asks again.
+        test: Whether the best checkpoint is judged on the test days too. Its forecasts of them are kept in any case.
     """
 
     encoder: EncoderConfig
@@ -62,10 +65,11 @@ class Experiment:
     backtest: Backtest | None = None
     listed: Mapping[str, Any] | None = None
     should_stop: Callable[[Sequence[float | None]], bool] | None = None
+    test: bool = True
 
 
 def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
-    """Trains an encoder, keeps its best checkpoint on valid, judges that once on test, and returns its metrics.
+    """Trains an encoder, keeps its best checkpoint on valid, and returns its metrics on valid, and on test if asked.
 
     Writes ``model.safetensors`` (best on valid), ``last/state.safetensors`` (to continue from), ``history.jsonl``,
     ``tensorboard/`` and at last ``forecasts.safetensors`` and ``metrics.json``. Every process of a launch calls this
@@ -91,7 +95,7 @@ def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
         while progress.epoch < optim.epochs and not run.over(progress):
             run.learn_epoch(progress, monitor)
             run.close_epoch(progress, monitor)
-        metrics = run.outcome.judge_best(run.encoder, progress.best_epoch, progress.epoch)
+        metrics = run.outcome.judge_best(run.encoder, progress.best_epoch, progress.epoch, experiment.test)
         monitor.finish(run.listed, metrics)
     return metrics
 
@@ -112,7 +116,7 @@ def _fit(experiment: Experiment, config: ClosedForm, directory: Path) -> dict[st
         monitor.epoch(1, entry, losses, encoder)
         if accelerator.is_main_process:
             _write_history(directory, [entry])
-        metrics = outcome.judge_best(encoder, 0, 1)
+        metrics = outcome.judge_best(encoder, 0, 1, experiment.test)
         monitor.finish(experiment.listed or about["settings"], metrics)
     return metrics
 
@@ -159,7 +163,7 @@ class _Run:
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """What a continuation must have in common with the run."""
+        """Settings that a continuation must share with the run."""
         return {
             "seed": self.experiment.seed,
             "optim": asdict(self.optim),
@@ -237,7 +241,15 @@ class _Run:
             "valid": valid,
         }
         self._warn_of_collapse(progress.epoch, losses)
-        if progress.improves(score(valid, self.optim.metric)):
+        value = score(valid, self.optim.metric)
+        if value is None and progress.epoch == 0 and self.first:
+            logger.warning(
+                "the metric %s is undefined on the valid days (it needs %d assets a day whose forecasts differ); as "
+                "long as it is, the loss chooses the checkpoint",
+                self.optim.metric,
+                MIN_ASSETS,
+            )
+        if progress.improves(value, valid["loss"]["total"]):
             self.outcome.keep(self.judged, progress.best_epoch, self.optim.metric, progress.best_value)
         monitor.epoch(step, entry, losses, self.judged)
         progress.finish_epoch(entry)
@@ -275,7 +287,7 @@ def score(valid: Mapping[str, Any], metric: str) -> float | None:
 
 
 def _write_history(directory: Path, history: Sequence[Mapping[str, Any]]) -> None:
-    write_text(directory / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
+    write_text(directory / HISTORY, "".join(json.dumps(line) + "\n" for line in history))
 
 
 def averaged(encoder: nn.Module, decay: float) -> AveragedModel:

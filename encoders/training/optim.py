@@ -1,4 +1,4 @@
-"""What a pretraining run is made of: which days a step sees, how fast it learns, and which random numbers it draws.
+"""Optimiser, learning-rate schedule, order of days and random numbers of a pretraining run.
 
 Everything here is a function of the seed and of the step alone. A run that was killed therefore continues as if nothing
 had happened, without any generator having been saved.

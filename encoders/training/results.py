@@ -1,4 +1,4 @@
-"""What a run leaves behind: the best checkpoint, the measures of each part, and at last the metrics."""
+"""Results of a pretraining run: the best checkpoint, the measures of each part, and at last the metrics."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from encoders.base import Encoder
 from encoders.checkpoint import Checkpoint, answers_of
 from encoders.training.validation import Evaluator, Losses, by_year, codebook_health, prediction
 from market.arrays import FloatArray
-from market.forecasts import FORECASTS, ForecastRecord, Forecasts
+from market.artifacts import FORECASTS, METRICS, MODEL
+from market.forecasts import ForecastRecord, Forecasts
 from market.storage.array_file import write_json
 
 Backtest = Callable[[FloatArray, slice], Mapping[str, float | None]]
@@ -35,7 +36,7 @@ class TrainingResult:
     @property
     def model_path(self) -> Path:
         """Where the best checkpoint lies."""
-        return self.directory / "model.safetensors"
+        return self.directory / MODEL
 
     def measures(self, part: slice, forecasts: Forecasts, losses: Losses) -> dict[str, Any]:
         """Returns prediction, loss, codebook and, where wanted, portfolio measures of a part."""
@@ -56,10 +57,11 @@ class TrainingResult:
             answers = answers_of(encoder, self.judge.data.store.shape)
             Checkpoint(encoder.state_dict(), scaler, {**self.about, **chosen}, answers).save(self.model_path)
 
-    def judge_best(self, encoder: Encoder, best_epoch: int | None, n_epochs: int) -> dict[str, Any]:
-        """Returns and writes the metrics of the checkpoint, put into `encoder`, on valid and, this once, on test.
+    def judge_best(self, encoder: Encoder, best_epoch: int | None, n_epochs: int, test: bool = False) -> dict[str, Any]:
+        """Returns and writes the metrics of the checkpoint, put into `encoder`, on valid and, where asked, on test.
 
-        The forecasts themselves are kept beside them, so that runs can be compared day by day.
+        The forecasts of both are kept beside them, so that runs can be compared day by day; a forecast that is not
+        held against what came true is no look at the test days.
         """
         judge = self.judge
         judge.accelerator.wait_for_everyone()
@@ -75,10 +77,13 @@ class TrainingResult:
         parts = judge.data.judged_parts
         forecasts = {}
         for name, part in parts.items():
+            if name == "test" and not test:
+                forecasts[name] = judge.forecasts(encoder, part)
+                continue
             forecasts[name], losses = judge.evaluate(encoder, part)
             years = by_year(judge.data, forecasts[name], part)
             metrics[name] = self.measures(part, forecasts[name], losses) | {"per_year": years}
         if judge.accelerator.is_main_process:
             ForecastRecord.of(judge.data.panel, forecasts, parts).save(self.directory / FORECASTS)
-            write_json(self.directory / "metrics.json", metrics)
+            write_json(self.directory / METRICS, metrics)
         return metrics

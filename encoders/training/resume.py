@@ -29,6 +29,7 @@ class TrainingProgress:
         history: One entry a finished epoch.
         best_epoch: Epoch of the best checkpoint so far.
         best_value: Its validation metric.
+        best_loss: Its validation loss, which chooses as long as the metric is undefined.
     """
 
     epoch: int = 0
@@ -37,20 +38,27 @@ class TrainingProgress:
     history: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int | None = None
     best_value: float | None = None
+    best_loss: float | None = None
 
     def add(self, terms: Mapping[str, float]) -> None:
         """Counts one more batch."""
         self.batch += 1
         self.sums = {name: self.sums.get(name, 0.0) + value for name, value in terms.items()}
 
-    def improves(self, value: float | None) -> bool:
+    def improves(self, value: float | None, loss: float | None = None) -> bool:
         """Returns whether `value` of the epoch under way is the best so far, and if so takes note of it.
 
-        The first epoch always is; an undefined value (None) is worse than any other.
+        The first epoch always is; an undefined value (None) is worse than any other, and among undefined ones the
+        smaller loss is better.
         """
-        better = self.best_epoch is None or (value is not None and (self.best_value is None or value > self.best_value))
+        if self.best_epoch is None:
+            better = True
+        elif value is not None:
+            better = self.best_value is None or value > self.best_value
+        else:
+            better = self.best_value is None and loss is not None and (self.best_loss is None or loss < self.best_loss)
         if better:
-            self.best_epoch, self.best_value = self.epoch, value
+            self.best_epoch, self.best_value, self.best_loss = self.epoch, value, loss
         return better
 
     def finish_epoch(self, entry: dict[str, Any]) -> None:
@@ -65,7 +73,7 @@ class TrainingProgress:
 
 @dataclass(frozen=True, eq=False)
 class Learner:
-    """What learns: the encoder, its optimiser and, where wanted, its averaged weights."""
+    """Everything that changes while learning: encoder, optimiser and, where wanted, averaged weights."""
 
     encoder: nn.Module
     optimizer: Optimizer

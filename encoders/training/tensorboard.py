@@ -1,4 +1,4 @@
-"""What a person sees of a run: TensorBoard curves and figures, and a progress bar. Learning does not depend on it.
+"""Display of a run: TensorBoard curves and figures, and a progress bar. Learning does not depend on it.
 
 Curves stand in numbered groups, those that matter most first, which say what days they are of: ``(train)`` is measured
 while learning, ``(valid)`` on the days that choose the checkpoint, a result once, at the very end. Those of agents are

@@ -1,0 +1,1 @@
+"""A variational autoencoder of the cross-section of returns: factors that are discovered."""

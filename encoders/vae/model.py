@@ -29,13 +29,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
-from encoders.factor_vae import STD_FLOOR, Normal
+from encoders.distributions import Normal, positive_std
 from encoders.losses import LabelScale, gaussian_kl, gaussian_nll
 from encoders.vae.networks import AssetScale, CrossSection, RecurrentWindow, SectorCondition, Unconditional, VAEDecoder
 from encoders.windows import InputShape, Window
@@ -76,8 +75,7 @@ class VAE:
         Raises:
             ValueError: The windows have another look-back or hold more than the return, or the sectors do not fit.
         """
-        if shape.lookback != self.lookback:
-            raise ValueError(f"windows hold {shape.lookback} days, the encoder's lookback is {self.lookback}; use one")
+        shape.check_lookback(self.lookback)
         if shape.n_features != 1:
             raise ValueError(
                 f"VAE: reads one feature, the return of the day, the windows hold {shape.n_features}; "
@@ -87,7 +85,7 @@ class VAE:
 
 
 class VAEOutput(NamedTuple):
-    """What is known of a day before any draw: standardised returns, what is given, and where the factors are."""
+    """Standardised returns, condition and inferred factors of a day, before any sample is drawn."""
 
     standard: Float[Tensor, "B N"]
     given: Float[Tensor, "B S"]
@@ -217,7 +215,7 @@ class VAEEncoder(Encoder):
         return Normal(mean, self._deviation(self.error, mean))
 
     def _deviation(self, width: Float[Tensor, " N"], like: Tensor) -> Float[Tensor, "B N"]:
-        return (F.softplus(width) + STD_FLOOR).expand(like.shape)
+        return positive_std(width).expand(like.shape)
 
     def _forecast(self, tomorrow: Normal, mask: Bool[Tensor, "B N"]) -> Forecast:
         mean, std = self.label_scale.restore(tomorrow.mean.detach(), tomorrow.std.detach())

@@ -1,4 +1,4 @@
-"""What a VAE of returns is put together from: how factors are inferred, how returns follow them, what is given.
+"""Networks of a VAE of returns: inference of factors, decoding of returns, and the condition.
 
 In training a day passes batch normalisation together with the other days of its batch; in evaluation, which is all
 that a frozen encoder knows, it passes alone.
@@ -13,7 +13,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from encoders.distributed import summed_over_ranks
-from encoders.factor_vae import Head, Normal
+from encoders.distributions import Normal
+from encoders.factor_vae import Head
 
 SLOPE = 0.2
 """Of the leaky rectifier below zero."""
@@ -51,7 +52,7 @@ class RecurrentWindow:
 
 @dataclass(frozen=True)
 class SectorCondition:
-    """What is given, and so need not be explained: the mean return of each sector on the day.
+    """A condition: the mean return of each sector on the day, which factors then need not explain.
 
     Attributes:
         labels: Sector of each asset, in the order of the panel.
@@ -79,7 +80,7 @@ class SectorCondition:
 
 
 class Unconditional(nn.Module):
-    """What a model is given that is given nothing."""
+    """Placeholder condition of an unconditional model."""
 
     width = 0
 

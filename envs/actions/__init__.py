@@ -1,0 +1,1 @@
+"""Actions: what a policy returns, and the target weights that it means."""

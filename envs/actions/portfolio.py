@@ -22,7 +22,7 @@ DOMINANT = 0.99
 
 @runtime_checkable
 class Action(Protocol):
-    """What every kind of action provides."""
+    """Interface of every action."""
 
     @property
     def max_stretch(self) -> float:

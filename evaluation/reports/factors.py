@@ -76,16 +76,26 @@ def sentences(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def _said_of_matching(name: str, one: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
-    count = len(metrics["known"])
-    rotated = _mean(one["rotated"])
+    """What was found, and of each factor that was not whether another basis has it; no mean hides a lost one."""
     words = (
-        f"{name} finds {one['found']} of {count} known factors with an absolute correlation of at least "
-        f"{number(metrics['threshold'])} (mean {number(one['mean'])})"
+        f"{name} finds {one['found']} of {len(metrics['known'])} known factors with an absolute correlation of at "
+        f"least {number(metrics['threshold'])} (mean {number(one['mean'])})"
     )
-    if rotated is not None and rotated > max(one["mean"] + 0.03, metrics["threshold"]):
-        return (
-            f"{words}; it lacks the axes rather than the factors: turned on train days it comes to {number(rotated)}."
-        )
+    turned, lost = [], []
+    for factor, direct, rotated, mapped in zip(
+        metrics["known"], one["direct"], one["rotated"], one["regressed"], strict=True
+    ):
+        sizes = [0.0 if value is None else abs(value) for value in (direct, rotated, mapped)]
+        if sizes[0] >= metrics["threshold"]:
+            continue
+        if sizes[1] >= metrics["threshold"]:
+            turned.append(f"{factor} ({number(sizes[1])})")
+        else:
+            lost.append(f"{factor} (at best {number(max(sizes))})")
+    if turned:
+        words += f"; it lacks the axes rather than the factors of {_listed(turned)}, which turning on train days finds"
+    if lost:
+        words += f"; {_listed(lost)} {'is' if len(lost) == 1 else 'are'} not there in any basis"
     return f"{words}."
 
 

@@ -1,4 +1,4 @@
-"""What is in a panel: a summary for the terminal and one self-contained HTML page with figures."""
+"""Summary of a panel: one for the terminal and one self-contained HTML page with figures."""
 
 from dataclasses import dataclass
 
@@ -6,13 +6,15 @@ import numpy as np
 import plotly.graph_objects as go
 
 from evaluation.reports.html import Page, styled
-from market.arrays import AnyArray, AnyFloatArray, BoolArray, FloatArray
+from market.arrays import AnyArray, BoolArray, FloatArray
+from market.fills import simple_returns
 from market.panel import Panel
 from market.quality import Place, Report
 
 DAYS_DRAWN = 400
 ASSETS_DRAWN = 500
 LINES_DRAWN = 30
+FINDINGS_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,9 @@ def page(panel: Panel, report: Report | None, title: str) -> str:
     made.facts(summarise(panel).rows())
     made.heading("Quality")
     made.listing("No quality report beside this panel." if report is None else report.table())
+    if report is not None and report.findings:
+        made.heading("Findings, the most dangerous first")
+        made.listing("\n".join(report.listing(FINDINGS_SHOWN)))
     for name, figure in figures(panel).items():
         made.heading(name)
         made.figure(figure)
@@ -106,10 +111,7 @@ def page(panel: Panel, report: Report | None, title: str) -> str:
 
 
 def _largest_moves(panel: Panel, count: int) -> tuple[Place, ...]:
-    close = _filled(panel["close"])
-    returns = np.zeros(close.shape)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        returns[1:] = close[1:] / close[:-1] - 1
+    returns = np.where(panel.listed, simple_returns(panel), np.nan)
     size = np.abs(np.nan_to_num(returns, nan=0.0, posinf=0.0, neginf=0.0))
     order = np.argsort(-size, axis=None, kind="stable")[:count]
     places = []
@@ -117,14 +119,6 @@ def _largest_moves(panel: Panel, count: int) -> tuple[Place, ...]:
         if size[day, asset] > 0:
             places.append(Place(panel.assets[asset], str(panel.dates[day]), f"{returns[day, asset]:+.1%}"))
     return tuple(places)
-
-
-def _filled(close: AnyFloatArray) -> FloatArray:
-    """Carries the last close of ``[T, N]`` over days without one."""
-    days = np.arange(len(close))[:, None]
-    last = np.maximum.accumulate(np.where(np.isfinite(close), days, 0), axis=0)
-    filled: FloatArray = np.take_along_axis(close, last, axis=0).astype(np.float64)
-    return filled
 
 
 def _buckets(count: int, limit: int) -> AnyArray:

@@ -8,6 +8,7 @@ from typing import Any
 from evaluation.forecast import ForecastEvaluation, codes_figure, ic_figure, quantiles_figure
 from evaluation.formats import display_name, number, percent
 from evaluation.policy_comparison import PolicyComparison
+from evaluation.prediction import MIN_ASSETS
 from evaluation.reports import tables
 from evaluation.reports.figures import (
     colours,
@@ -91,15 +92,22 @@ def _evidence(page: Page, chapter: Section) -> None:
     """The verdict on each agent in words, and the headline table."""
     for name in chapter.contest.agents:
         found = reach_verdict(chapter.metrics, name)
-        sentences = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in found.sentences)
+        sentences = "".join(
+            f'<li>{html.escape(one.text)} <span class="quiet">[{html.escape(f"{one.table}: {one.row}")}]</span></li>'
+            for one in found.statements
+        )
         head = f"{html.escape(display_name(name))}: {found.word}."
-        page.markup(f'<div class="verdict"><p><b>{head}</b> {html.escape(found.summary)}</p><ul>{sentences}</ul></div>')
+        tone = ' class="bad"' if found.word == "suspect" else ""
+        page.markup(
+            f'<div class="verdict"><p{tone}><b>{head}</b> {html.escape(found.summary)}</p><ul>{sentences}</ul></div>'
+        )
     page.markup(_seen(chapter.metrics))
     page.markup(_tiles(chapter))
     page.heading("Returns, risk and trading", 3)
     page.text(
         "After costs. Small figures are 95 % intervals of the block bootstrap over days; they do not cover the luck of "
-        "training, which the seeds show.",
+        "training, which the seeds show. Those of the deepest loss and of Calmar say how other orders of the same days "
+        "would have gone.",
         quiet=True,
     )
     page.markup(tables.headline_table(chapter.metrics))
@@ -180,6 +188,9 @@ def _forecast(page: Page, study: PolicyReport) -> None:
     page.heading("The encoder's forecast")
     metrics = study.chapters[0].metrics
     page.markup(tables.prediction_table({name: metrics[name] for name in ("valid", "test")}))
+    if study.judged.mean.shape[1] < MIN_ASSETS:
+        page.text(f"With fewer than {MIN_ASSETS} assets there is no cross-section to judge a forecast by.")
+        return
     page.figure(ic_figure(study.judged))
     page.heading("What the assets of each forecast quantile earned", 3)
     page.text("Test days, before costs; bars are 95 % intervals that take days as independent.", quiet=True)
@@ -204,9 +215,11 @@ def _method(page: Page) -> None:
     page.heading("How to read this page")
     page.text(
         "Decisions are taken after a close and filled as the configuration says; every cost is booked when it is paid. "
-        "Years have 252 days. Intervals: stationary block bootstrap, 1,000 draws. Paired differences draw the same "
-        "days of both policies. SPA: Hansen's test that no policy beats the reference, over all policies and agents. "
-        "Deflated: probability that the Sharpe ratio beats the best that as many worthless training runs would show. "
+        "Years have as many bars as stated above. Intervals: studentised block bootstrap, 1,000 draws; in simulations "
+        "they hold the truth in 93 to 96 of 100 cases, in about 90 where returns are wild in clusters and the Sharpe "
+        "ratio is near 2. Paired differences draw the same days of both policies. SPA: Hansen's test that no policy "
+        "beats the reference, over all policies and agents. "
+        "Deflated: probability that the best of as many training runs without skill would have shown less. "
         "An agent with several seeds is shown as one account that gives each seed an equal part of the money. Policies "
         "in italics cheat and bound what was possible.",
         quiet=True,

@@ -35,18 +35,27 @@ def headline_table(metrics: Mapping[str, Any]) -> str:
         own = name in metrics["comparisons"]
         seeds = f"<small>{one['n_seeds']} seeds, equal capital</small>" if own and one["n_seeds"] > 1 else ""
         shown = {
-            key: None if one.get("cheats") else one[f"{key}_ci"] for key in ("annual_return", "sharpe", "max_drawdown")
+            key: None if one.get("cheats") else one.get(f"{key}_ci")
+            for key in (
+                "annual_return",
+                "sharpe",
+                "annual_volatility",
+                "max_drawdown",
+                "calmar",
+                "sortino",
+                "final_wealth",
+            )
         }
         rows.append(
             (
                 html.escape(display_name(name)) + seeds,
                 percent(one["annual_return"]) + interval(shown["annual_return"], percent),
                 number(one["sharpe"]) + interval(shown["sharpe"], number),
-                percent(one["annual_volatility"]),
+                percent(one["annual_volatility"]) + interval(shown["annual_volatility"], percent),
                 percent(one["max_drawdown"]) + interval(shown["max_drawdown"], percent),
-                number(one["calmar"]),
-                number(one["sortino"]),
-                number(one["final_wealth"]),
+                number(one["calmar"]) + interval(shown["calmar"], number),
+                number(one["sortino"]) + interval(shown["sortino"], number),
+                number(one["final_wealth"]) + interval(shown["final_wealth"], number),
             )
         )
     return table(HEADLINE, rows, _kinds(metrics))
@@ -89,8 +98,25 @@ def comparison_table(metrics: Mapping[str, Any], agent: str) -> str:
                 f'<span class="{TONES[decided]}">{OUTCOMES[decided]}</span>',
             )
         )
+        if "price_return" in found:
+            rows.append(_prices_row(name, found["price_return"]))
     columns = ("", "difference of Sharpe", "p", "difference of return a year", "p", "p, all policies (SPA)", "verdict")
     return table(columns, rows)
+
+
+def _prices_row(name: str, found: Mapping[str, Any]) -> tuple[str, str, str, str, str, str, str]:
+    """The row of an agent without its dividends against a price index."""
+    low, high = found["ci"] if found["ci"] is not None else (0.0, 0.0)
+    decided = "beats" if low > 0 else "loses" if high < 0 else "undecided"
+    return (
+        f"against {html.escape(display_name(name))}, prices alone",
+        number(found["difference"]) + interval(found["ci"], number),
+        number(found["p_value"], 3),
+        "–",
+        "–",
+        "–",
+        f'<span class="{TONES[decided]}">{OUTCOMES[decided]}</span>',
+    )
 
 
 def seeds_table(one: Mapping[str, Any]) -> str:

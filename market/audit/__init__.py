@@ -9,15 +9,15 @@ from market.audit.certificate import audit_of, certified
 from market.audit.columns import Columns, Recompute
 from market.audit.external import External, externals_of, shifted
 from market.audit.sentence import is_proven, sentence
-from market.audit.verdict import AuditError, Scrutiny, Verdict
+from market.audit.verdict import AuditError, AuditResult, Scrutiny
 
 __all__ = [
     "AuditError",
+    "AuditResult",
     "Columns",
     "External",
     "Recompute",
     "Scrutiny",
-    "Verdict",
     "audit_columns",
     "audit_features",
     "audit_of",

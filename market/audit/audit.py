@@ -10,7 +10,7 @@ from market.audit.causality import Causality
 from market.audit.columns import Columns, Recompute, differences
 from market.audit.controls import dependent_on_names, dependent_on_start, frozen_columns, level_columns
 from market.audit.external import External, externals_of
-from market.audit.verdict import Scrutiny, Verdict
+from market.audit.verdict import AuditResult, Scrutiny
 from market.panel import Panel
 
 REMEDY = "compute it from the panel, or declare it as External with its lag"
@@ -26,7 +26,7 @@ class Computes(Protocol):
 
 def audit_features(
     features: Computes, panel: Panel, settings: Scrutiny | None = None, written: Panel | None = None
-) -> Verdict:
+) -> AuditResult:
     """Returns the verdict on the features of `panel`.
 
     Args:
@@ -57,7 +57,7 @@ def audit_columns(
     external: Iterable[External] = (),
     levels: Iterable[str] = (),
     written: Sequence[Columns] | None = None,
-) -> Verdict:
+) -> AuditResult:
     """Returns the verdict on what `compute` makes of `panel`.
 
     Args:
@@ -84,7 +84,7 @@ def audit_columns(
     auditor.controls()
     auditor.every_day()
     auditor.scale()
-    return Verdict(tuple(auditor.faults), auditor.checks, settings, auditor.coverage, external)
+    return AuditResult(tuple(auditor.faults), auditor.checks, settings, auditor.coverage, external)
 
 
 class _Auditor:

@@ -3,13 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-from market.audit.verdict import AuditError, Verdict
+from market.audit.verdict import AuditError, AuditResult
 from market.panel import Panel, content_fingerprint
 
 KEY = "audit"
 
 
-def certified(features: Panel, verdict: Verdict, origin: Panel | None = None) -> Panel:
+def certified(features: Panel, verdict: AuditResult, origin: Panel | None = None) -> Panel:
     """Returns the feature panel with the verdict on it in its source, beside fingerprints of itself and its origin.
 
     Args:

@@ -33,7 +33,7 @@ class Scrutiny:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AuditResult:
     """What an audit found: one line a fault, which checks were made, and what they covered.
 
     Attributes:
@@ -68,8 +68,8 @@ class Verdict:
 
 
 class AuditError(ValueError):
-    """Something that a policy is to see looks at what it must not; carries the `Verdict`."""
+    """Something that a policy is to see looks at what it must not; carries the `AuditResult`."""
 
-    def __init__(self, verdict: Verdict, consequence: str) -> None:
+    def __init__(self, verdict: AuditResult, consequence: str) -> None:
         super().__init__(f"the audit failed, {consequence}: {'; '.join(verdict.faults)}")
         self.verdict = verdict

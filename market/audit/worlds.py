@@ -20,7 +20,7 @@ FEW = 4  # a field with so few values is a flag
 
 
 @dataclass(frozen=True)
-class Events:
+class RareEvents:
     """How often something seldom happens, as shares of the cells (of the assets: `unlisted`, `split`).
 
     Attributes:
@@ -40,11 +40,11 @@ class Events:
     split: float = 0.25
 
 
-RARE = Events()
-FREQUENT = Events(halted=0.1, missing=0.04, silent=0.02, limit=0.02, unlisted=0.3, split=0.5)
+RARE = RareEvents()
+FREQUENT = RareEvents(halted=0.1, missing=0.04, silent=0.02, limit=0.02, unlisted=0.3, split=0.5)
 
 
-def eventful(panel: Panel, events: Events, generator: np.random.Generator) -> Panel:
+def eventful(panel: Panel, events: RareEvents, generator: np.random.Generator) -> Panel:
     """Returns the panel with events strewn over it; every other cell is as it was."""
     values = np.array(panel.values)
     listed, tradable = np.array(panel.listed), np.array(panel.tradable)
@@ -61,7 +61,7 @@ def eventful(panel: Panel, events: Events, generator: np.random.Generator) -> Pa
     return replace(panel, values=values, listed=listed & ~absent, tradable=tradable & ~absent)
 
 
-def rewritten(panel: Panel, generator: np.random.Generator, events: Events = FREQUENT) -> Panel:
+def rewritten(panel: Panel, generator: np.random.Generator, events: RareEvents = FREQUENT) -> Panel:
     """Returns another world of the same days and assets: every value that is known is another one, with many events.
 
     Bars are valid and of the size of the true ones; other fields keep their sign and their kind.

@@ -2,8 +2,8 @@
 
 Reference: ``Alpha158DL`` of https://github.com/microsoft/qlib/blob/main/qlib/contrib/data/loader.py with the default
 configuration of the ``Alpha158`` handler. Prices are divided by the close and volumes by the volume of the day, so no
-feature carries a currency. `market.features.operators` says where an operator departs from qlib's on missing or constant values.
-Volume over the day's volume is missing on a day without volume, where qlib divides by 1e-12.
+feature carries a currency. `market.features.operators` says where an operator departs from qlib's on missing or
+constant values. Volume over the day's volume is missing on a day without volume, where qlib divides by 1e-12.
 """
 
 from dataclasses import dataclass

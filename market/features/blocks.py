@@ -35,9 +35,10 @@ TILE = 16
 def compute_features(name: str, table: Sequence[Feature], panel: Panel) -> Panel:
     """Returns the features of `table` as a panel of the same days, assets and masks.
 
-    Row ``t`` uses rows ``<= t`` of `panel` only. An asset's series begins on its first listed day. Days on which it is
-    not listed, or is halted (listed but not tradable), are missing to every operator: vendors write a flat bar without
-    volume there, which is a price that nobody paid. What is not listed is NaN on the way out, and so is every infinity.
+    Row ``t`` uses rows ``<= t`` of `panel` only. An asset's series begins with its first close or its first listed day,
+    whichever is earlier: membership of an index decides what may be traded and judged, not what was known. Days on
+    which it is halted (listed but not tradable) are missing to every operator: vendors write a flat bar without volume
+    there, which is a price that nobody paid. What is not listed is NaN on the way out, and so is every infinity.
 
     Args:
         name: Name of the feature set, for messages and for the source.
@@ -122,11 +123,12 @@ def _work(blocks: Iterator[range], values: FeatureArray, program: Program, panel
 
 def _block(panel: Panel, assets: range, fields: Sequence[str]) -> AssetBlock:
     columns = slice(assets.start, assets.stop)
-    listed = np.ascontiguousarray(panel.listed[:, columns].T)
-    traded = np.ascontiguousarray(panel.tradable[:, columns].T)  # implies listed
-    started = np.logical_or.accumulate(listed, axis=1)
+    halted = np.ascontiguousarray((panel.listed & ~panel.tradable)[:, columns].T)
     values: AnyFloatArray = panel.values[:, columns, [panel.fields.index(name) for name in fields]]
-    inputs = np.where(traded, np.ascontiguousarray(values.transpose(2, 1, 0), dtype=np.float64), np.nan)
+    inputs = np.where(halted, np.nan, np.ascontiguousarray(values.transpose(2, 1, 0), dtype=np.float64))
+    quoted = np.isfinite(panel["close"][:, columns].T) if "close" in panel else np.isfinite(inputs).any(axis=0)
+    known = quoted | np.ascontiguousarray(panel.listed[:, columns].T)
+    started = np.logical_or.accumulate(known, axis=1)
     return AssetBlock(
         fields=dict(zip(fields, inputs, strict=True)),
         start=len(panel) - started.sum(axis=1),

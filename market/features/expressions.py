@@ -1,6 +1,7 @@
 """Formulas over the fields of a panel, as data: built in Python or read from text, causal by construction.
 
-An `Expression` is a tree of fields, numbers and operators of `market.features.operators.ALPHABET`, built by writing it down:
+An `Expression` is a tree of fields, numbers and operators of `market.features.operators.ALPHABET`, built by writing it
+down:
 
     close = Field("close")
     close / delay(close, 5) - 1
@@ -180,7 +181,7 @@ class Fields:
 
 @dataclass(frozen=True)
 class Builder:
-    """Builds calls of one operator: ``mean(x.close, 5)``; `market.features.operators` documents the operator of this name."""
+    """Builds calls of one operator: ``mean(x.close, 5)``; `market.features.operators` documents each by its name."""
 
     operator: str
 

@@ -10,8 +10,9 @@ and so is a comparison of which one side is (pandas answers infinity and False, 
 definitions are those of qlib's operators
 (https://qlib.readthedocs.io/en/latest/component/data.html); where they differ, the function says so.
 
-The functions here are for arrays. `market.features.expressions` has the same names for formulas, and `ALPHABET` describes each
-operator to whoever evaluates them: operators that share a `sweep` are computed by one pass over the data.
+The functions here are for arrays. `market.features.expressions` has the same names for formulas, and `ALPHABET`
+describes each operator to whoever evaluates them: operators that share a `sweep` are computed by one pass over the
+data.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -130,7 +131,7 @@ def corr(x: FloatArray, y: FloatArray, window: int) -> FloatArray:
 
 @dataclass(frozen=True)
 class Operator:
-    """What an evaluator must know of an operator: its signature, and how to compute it.
+    """An operator as an evaluator sees it: its signature, and how to compute it.
 
     Attributes:
         operands: Number of arrays it takes.

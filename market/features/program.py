@@ -1,9 +1,9 @@
 """Evaluates many formulas over one block of assets, each shared part once.
 
 The formulas are compiled to a list of steps over numbered slots. Equal subexpressions share a slot, whatever formula
-they stand in. Rolling operators that the same sweep of `market.features.operators` can compute from the same operands become one
-step: ``mean(close, 5)`` and ``mean(close, 60)``, or ``slope(close, 5)`` and ``residual(close, 10)``. A slot is let go
-after its last use, so the memory in use stays within the processor's cache.
+they stand in. Rolling operators that the same sweep of `market.features.operators` can compute from the same operands
+become one step: ``mean(close, 5)`` and ``mean(close, 60)``, or ``slope(close, 5)`` and ``residual(close, 10)``. A slot
+is let go after its last use, so the memory in use stays within the processor's cache.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +25,8 @@ class AssetBlock:
     """The inputs of some assets, time last.
 
     Attributes:
-        fields: Values of each field, ``[n, T]`` float64, NaN where the asset is not listed.
-        start: ``[n]``, the first listed row of each asset, or T; its series begins there.
+        fields: Values of each field, ``[n, T]`` float64, NaN where the asset is halted.
+        start: ``[n]``, the first known or listed row of each asset, or T; its series begins there.
         before: ``[n, T]``, true before `start`.
     """
 

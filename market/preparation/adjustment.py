@@ -5,18 +5,16 @@ from dataclasses import replace
 import numpy as np
 
 from market.arrays import BoolArray
-from market.panel import PRICES, Panel
-
-ADJUSTED_FIELDS = (*PRICES, "vwap")
-RAW_CLOSE = "raw_close"
+from market.panel import Panel
+from market.quality.actions import RAW_CLOSE, SCALED
 
 
 def adjusted(panel: Panel) -> Panel:
     """Returns the panel with prices (and ``vwap``) times ``adj_close / close``; ``raw_close`` keeps the quoted close.
 
     Each day's bar keeps its shape and the close becomes the adjusted close, so that the return from one day to another
-    is what a holder who reinvests dividends earns. Volume and all other fields stay as they are given: vendors count
-    volume in shares of today already.
+    is what a holder who reinvests dividends earns. Volume and all other fields stay as they are given;
+    `market.quality.clean` has counted them in shares of today, and has kept the quoted close already where it did.
 
     Vendors anchor the adjusted close at the last day, so the *level* of old prices knows of later splits and dividends,
     while every ratio of two prices does not. Use ratios, as all features and labels here do.
@@ -34,12 +32,15 @@ def adjusted(panel: Panel) -> Panel:
     _refuse(panel, traded & (close <= 0), "close")
     factor = np.divide(adj_close, close, out=np.full(close.shape, np.nan), where=traded)
     values = np.array(panel.values)
-    for name in ADJUSTED_FIELDS:
+    for name in SCALED:
         if name in panel:
             values[:, :, panel.fields.index(name)] *= factor
     values[:, :, panel.fields.index("close")] = np.where(traded, adj_close, np.nan)
     values[:, :, panel.fields.index("adj_close")] = close
     fields = tuple(RAW_CLOSE if name == "adj_close" else name for name in panel.fields)
+    if RAW_CLOSE in panel:  # quoted before splits were undone
+        kept = [k for k, name in enumerate(panel.fields) if name != "adj_close"]
+        values, fields = values[:, :, kept], tuple(panel.fields[k] for k in kept)
     return replace(panel, fields=fields, values=values, source={**panel.source, "adjusted": True})
 
 

@@ -1,29 +1,25 @@
 """Who belongs to the market, and what can be traded, as it was known on each day."""
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from market.arrays import BoolArray, DateArray, FloatArray
+from market.arrays import BoolArray, DateArray
 from market.panel import Panel
+from market.quality.listings import ticker_of
 
 FIRST_DAY, LAST_DAY = np.datetime64("0001-01-01", "D"), np.datetime64("9999-12-31", "D")
-
-
-class PriceLimits(NamedTuple):
-    """Where prices stand at their daily limits, ``[T, N]`` each: at `up` nobody sells, at `down` nobody buys."""
-
-    up: BoolArray
-    down: BoolArray
 
 
 def with_membership(panel: Panel, intervals: pd.DataFrame) -> Panel:
     """Returns the panel with assets listed only while they are members, of an index for example.
 
-    An asset may join and leave several times. Bars outside its membership stay in the values, so features have their
-    history from before it joined. Assets without an interval are never listed; intervals of other symbols are ignored.
+    An asset may join and leave several times. Membership decides what may be traded and judged, not what is known: bars
+    outside it stay in the values, and features have their history from before it joined. Every listing of a ticker that
+    was cut into several is a member on its own days. Assets without an interval are never listed; intervals of other
+    symbols are ignored.
 
     Args:
         panel: Any panel.
@@ -44,18 +40,40 @@ def with_membership(panel: Panel, intervals: pd.DataFrame) -> Panel:
         raise ValueError(
             f"membership: {symbols[k]} ends on {ends[k]}, before it starts on {starts[k]}; correct the row"
         )
-    if not set(symbols) & set(panel.assets):
+    columns: dict[str, list[int]] = {}
+    for n, name in enumerate(panel.assets):
+        columns.setdefault(ticker_of(panel, name), []).append(n)
+    if not set(symbols) & set(columns):
         raise ValueError(
             f"membership: none of its symbols ({', '.join(symbols[:3])}, ...) is an asset of the panel "
             f"({', '.join(panel.assets[:3])}, ...); spell them alike"
         )
-    column = {name: n for n, name in enumerate(panel.assets)}
     member = np.zeros(panel.listed.shape, dtype=np.bool_)
     first, stop = np.searchsorted(panel.dates, starts), np.searchsorted(panel.dates, ends, side="right")
     for symbol, begin, end in zip(symbols, first, stop, strict=True):
-        if symbol in column:
-            member[begin:end, column[symbol]] = True
+        member[begin:end, columns.get(symbol, [])] = True
     return _narrowed(panel, member)
+
+
+def membership_coverage(panel: Panel, intervals: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Returns for every year of the panel the number of ``members`` and how many of them are ``without_bars`` all year.
+
+    Members without a bar are the ones that a collection has forgotten, most often because they no longer exist: what is
+    judged without them is judged on survivors.
+    """
+    starts, ends = _days(intervals["start"], FIRST_DAY), _days(intervals["end"], LAST_DAY)
+    symbols = intervals["symbol"].astype(str).to_numpy()
+    observed = np.isfinite(panel["close"])
+    tickers = np.array([ticker_of(panel, name) for name in panel.assets], dtype=object)
+    coverage: dict[str, dict[str, int]] = {}
+    years = panel.dates.astype("datetime64[Y]")
+    for year in np.unique(years):
+        days = panel.dates[years == year]
+        members = set(symbols[(starts <= days[-1]) & (ends >= days[0])])
+        known = set(tickers[observed[years == year].any(axis=0)])
+        if members:
+            coverage[str(year)] = {"members": len(members), "without_bars": len(members - known)}
+    return coverage
 
 
 def with_halts(panel: Panel, halted: BoolArray) -> Panel:
@@ -73,26 +91,6 @@ def with_minimum_history(panel: Panel, days: int) -> Panel:
     if days < 1:
         raise ValueError(f"history: days is {days}, expected at least 1")
     return _narrowed(panel, np.isfinite(panel["close"]).cumsum(axis=0) >= days)
-
-
-def price_limits(
-    panel: Panel, rate: float | FloatArray = 0.1, price: str = "close", tolerance: float = 0.002
-) -> PriceLimits:
-    """Returns where a price is at its limit against the last close before the day.
-
-    Args:
-        panel: Prices, adjusted so that days without a dividend and ex-dividend days compare alike.
-        rate: Limit as a fraction, one for all or ``[T, N]``, for example
-            ``np.where(panel["is_st"] == 1, 0.05, 0.1)`` for the mainland Chinese main boards.
-        price: Which price: ``close``, or ``open`` to know what could be traded at the open.
-        tolerance: How far below the limit still counts as at it, since limit prices are rounded to ticks.
-
-    Row ``t`` uses rows ``<= t``. Where either price is unknown neither limit holds.
-    """
-    closes = pd.DataFrame(panel["close"])
-    before = closes.where(closes > 0).ffill().shift(1).to_numpy()
-    move = panel[price] / before - 1
-    return PriceLimits(up=move >= np.asarray(rate) - tolerance, down=move <= tolerance - np.asarray(rate))
 
 
 def _narrowed(panel: Panel, mask: BoolArray) -> Panel:

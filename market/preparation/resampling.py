@@ -6,18 +6,20 @@ from typing import Literal, get_args
 import numpy as np
 
 from market.arrays import AnyFloatArray, DateArray, IntArray
+from market.money import traded_money
 from market.panel import Panel
 
 Frequency = Literal["d", "w", "m", "q"]
-SUMMED = ("volume", "amount")
+SUMMED = ("volume", "raw_volume", "amount")
 
 
 def resample(panel: Panel, frequency: Frequency) -> Panel:
     """Returns bars of whole weeks (Monday to Sunday), months or quarters.
 
     A row is dated by its **last** trading day, so that it still holds what was known after the close of its date. Open
-    is the first known one of the period, high the highest, low the lowest, volume and amount the sum, and close and
-    every other field the last known one; a field never known in the period is NaN.
+    is the first known one of the period, high the highest, low the lowest, volumes and amount the sum, and close and
+    every other field the last known one; a field never known in the period is NaN. Where prices were adjusted the
+    money traded is added as ``amount``, which no close of the period could tell.
 
     An asset is listed if it is on the last day. It is tradable if it is on the first day (where the period's open is)
     and on the last (where its close is).
@@ -33,6 +35,7 @@ def resample(panel: Panel, frequency: Frequency) -> Panel:
         raise ValueError(f"frequency is '{frequency}', expected one of {', '.join(get_args(Frequency))}")
     if frequency == "d":
         return panel
+    panel = _with_amount(panel)
     first, last = _complete_periods(panel.dates, frequency)
     if not len(first):
         raise ValueError(f"panel: {len(panel)} days hold no complete period of frequency '{frequency}'; use more days")
@@ -45,6 +48,13 @@ def resample(panel: Panel, frequency: Frequency) -> Panel:
         tradable=panel.tradable[first] & panel.tradable[last],
         source={**panel.source, "frequency": frequency},
     )
+
+
+def _with_amount(panel: Panel) -> Panel:
+    if "amount" in panel or "raw_close" not in panel or "volume" not in panel:
+        return panel
+    values = np.concatenate([panel.values, traded_money(panel)[:, :, None].astype(panel.values.dtype)], axis=2)
+    return replace(panel, fields=(*panel.fields, "amount"), values=values)
 
 
 def _complete_periods(dates: DateArray, frequency: Frequency) -> tuple[IntArray, IntArray]:

@@ -1,17 +1,12 @@
 """Checks as pure functions: arrays in, a mask of the places out. Unless said otherwise they are causal."""
 
 import numpy as np
+import pandas as pd
 
-from market.arrays import AnyArray, BoolArray, DateArray, FloatArray, IntArray
-
-SPLIT_RATIOS = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 100.0)
-"""New shares for one old share; their inverses are reverse splits."""
-
-EVIDENCE_DAYS = 20
-CALM = 8.0
-"""A split stands out by this many standard deviations of the daily moves before it; a crash comes in wild times."""
+from market.arrays import BoolArray, DateArray, FloatArray, IntArray
 
 MIN_LISTED = 5
+ADDITIVE_BARS = 10
 
 
 def weekend(dates: DateArray) -> BoolArray:
@@ -57,31 +52,6 @@ def take_previous(values: FloatArray, previous: IntArray) -> FloatArray:
     return np.where(previous >= 0, taken, np.nan)
 
 
-def jumps(close: FloatArray, max_jump: float, confirm_days: int) -> BoolArray:
-    """Returns the closes ``[T, N]`` too far from the last plausible one.
-
-    A close is plausible within a factor of `max_jump` of the last plausible one. After `confirm_days` implausible days
-    that agree with one another the new level is believed, so a lasting change is masked for that long and no longer.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(close)
-    limit = np.log(max_jump)
-    accepted = np.full(close.shape[1], np.nan)
-    before = np.full(close.shape[1], np.nan)
-    run = np.zeros(close.shape[1], np.int64)
-    flagged = np.zeros(close.shape, np.bool_)
-    for t, now in enumerate(logs):
-        seen = np.isfinite(now)
-        near = ~(np.abs(now - accepted) > limit)
-        agrees = ~(np.abs(now - before) > limit)
-        run = np.where(seen, np.where(near, 0, np.where(agrees & (run > 0), run + 1, 1)), run)
-        flagged[t] = seen & (run > 0) & (run <= confirm_days)
-        accepted = np.where(seen & ~flagged[t], now, accepted)
-        run = np.where(run > confirm_days, 0, run)
-        before = np.where(seen, now, before)
-    return flagged
-
-
 def stale_run(bars: FloatArray, volume: FloatArray | None, observed: BoolArray) -> IntArray:
     """Returns for how many bars nothing has moved, ``[T, N]``; 0 where something did or there is no bar.
 
@@ -110,49 +80,48 @@ def gap_lengths(observed: BoolArray) -> IntArray:
     return np.where(observed & (previous >= 0), days - previous - 1, 0)
 
 
-def split_ratios(
-    close: FloatArray, open_: FloatArray | None, adjusted: FloatArray | None, tolerance: float
-) -> FloatArray:
-    """Returns new shares per old share where the price moved overnight as if by a split, ``[T, N]``; 1 elsewhere.
+def additive(frame: pd.DataFrame) -> dict[str, str]:
+    """Returns the symbols whose prices were adjusted by subtraction, and what shows it.
 
-    The open (the close where there are no opens) lies within `tolerance` of the previous close over the ratio, the
-    close within three times that. A move that adjusted closes did not follow is explained by them and is none.
+    A history that falls to zero and below over many bars is one; so are adjusted closes that stay a fixed distance
+    below the quoted ones, instead of a fixed ratio. Judged over the whole history: it is a fault of the file.
     """
-    previous = previous_row(np.isfinite(close))
-    before = take_previous(close, previous)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        move = np.log(before / close)
-        overnight = move if open_ is None else np.log(before / open_)
-        followed = None if adjusted is None else np.log(take_previous(adjusted, previous) / adjusted)
-    ratios = np.array([*SPLIT_RATIOS, *(1 / ratio for ratio in SPLIT_RATIOS)])
-    found = np.ones(close.shape)
-    large = np.abs(overnight) > np.log(SPLIT_RATIOS[0]) - 2 * tolerance
-    for day, asset in np.argwhere(large):
-        distance = np.abs(overnight[day, asset] - np.log(ratios))
-        best = int(distance.argmin())
-        fits = distance[best] <= np.log1p(tolerance)
-        fits &= abs(move[day, asset] - np.log(ratios[best])) <= np.log1p(3 * tolerance)
-        if followed is not None and np.isfinite(followed[day, asset]):
-            fits &= abs(followed[day, asset]) > 0.5 * abs(np.log(ratios[best]))
-        if fits:
-            found[day, asset] = ratios[best]
+    found: dict[str, str] = {}
+    closes = frame["close"].to_numpy(dtype=np.float64, na_value=np.nan)
+    symbols = frame["symbol"].to_numpy()
+    below = pd.Series(closes <= 0).groupby(symbols).sum()
+    for symbol, count in below[below >= ADDITIVE_BARS].items():
+        found[str(symbol)] = f"{int(count)} closes at or below zero"
+    for name, told in (("adj_close", "adjusted closes"), ("pct_change", "stated changes")):
+        if name not in frame.columns:
+            continue
+        values = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+        order = np.lexsort((frame["date"].to_numpy(), symbols.astype(str)))
+        for rows in np.split(order, np.flatnonzero(symbols[order][1:] != symbols[order][:-1]) + 1):
+            wrong = _shifted(closes[rows], values[rows]) if name == "adj_close" else _denied(closes[rows], values[rows])
+            if wrong:
+                found.setdefault(str(symbols[rows[0]]), f"{told} that are no ratio of the closes on {wrong} days")
     return found
 
 
-def volume_confirms(volume: AnyArray, day: int, ratio: float) -> bool:
-    """Returns whether the volume ``[T]`` of `day` has moved by about `ratio` against the days before it."""
-    past = volume[max(0, day - EVIDENCE_DAYS) : day]
-    past = past[np.isfinite(past) & (past > 0)]
-    if len(past) < EVIDENCE_DAYS // 4 or not volume[day] > 0:
-        return False
-    move, expected = np.log(volume[day] / np.median(past)), np.log(ratio)
-    return bool(abs(move - expected) < abs(move) and abs(move - expected) < np.log(3.0))
+def _shifted(close: FloatArray, adjusted: FloatArray) -> int:
+    """Returns on how many days the adjusted close moved by the same amount as the close; 0 where ratios explain more.
+
+    Only days count on which the two explanations differ: the levels are apart, and the price moved.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moved = np.diff(np.log(close))
+        ratio = np.abs(np.diff(np.log(adjusted)) - moved)
+        amount = np.abs(np.diff(adjusted) - np.diff(close)) / np.abs(np.diff(close))
+    apart = np.abs(adjusted[1:] / close[1:] - 1) > 0.05
+    decisive = apart & (np.abs(moved) > 0.005) & np.isfinite(ratio) & np.isfinite(amount)
+    shifted = decisive & (amount < 0.03) & (ratio > 0.03 * np.abs(moved))
+    return int(shifted.sum()) if shifted.sum() >= max(ADDITIVE_BARS, 0.8 * decisive.sum()) else 0
 
 
-def outstanding(close: AnyArray, ratio: float) -> bool:
-    """Returns whether a move by `ratio` on the last day of ``[T]`` dwarfs the daily moves before it."""
-    past = close[:-1]
-    past = past[np.isfinite(past) & (past > 0)][-EVIDENCE_DAYS - 1 :]
-    if len(past) < EVIDENCE_DAYS // 4:
-        return False
-    return bool(abs(np.log(ratio)) > CALM * np.diff(np.log(past)).std())
+def _denied(close: FloatArray, stated: FloatArray) -> int:
+    """Returns on how many days the closes moved otherwise than the vendor states in percent; 0 where it is no rule."""
+    moved = 100 * (close[1:] / close[:-1] - 1)
+    known = np.isfinite(moved) & np.isfinite(stated[1:]) & (np.abs(stated[1:]) > 0.5)
+    wrong = known & (np.abs(moved - stated[1:]) > 0.05 * np.abs(stated[1:]) + 0.05)
+    return int(wrong.sum()) if wrong.sum() >= max(ADDITIVE_BARS, 0.2 * known.sum()) else 0

@@ -17,8 +17,8 @@ from envs import Costs, LogGrowth, LongOnly, SellHoldBuy, Tape
 from evaluation.backtest import Backtest
 from evaluation.rollout import rollout
 from evaluation.significance import Comparison, compare
+from pipeline.control_markets import shuffle_states
 from tests.agents.planted import planted
-from tools.runs.markets import shuffled
 
 LEARNER = PPO(n_steps=16, batch_size=1024, n_epochs=4, learning_rate=3e-3, gamma=0.9)
 REPLAYER = SAC(learning_starts=400, batch_size=64, gradient_steps=2, learning_rate=3e-3, gamma=0.9)
@@ -61,7 +61,7 @@ def test_a_planted_signal_is_found_and_beats_equal_weight(agent, steps, n_envs, 
 
 def test_shuffled_states_are_worth_nothing(tmp_path: Path) -> None:
     """The negative control: the same prices, the same states, on other days."""
-    parts = [shuffled(tape, seed) for seed, tape in enumerate(tapes())]
+    parts = [shuffle_states(tape, seed) for seed, tape in enumerate(tapes())]
     result = against_equal_weight(LEARNER, parts, 32_768, 64, tmp_path)
     assert result.interval is not None
     assert result.interval[0] < 0

@@ -5,10 +5,12 @@ import warnings
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
+from agents.networks.extractors import FlatLookup, StateLookup, StateTable
 from agents.vec_env import MarketVecEnv
 from envs import BatchMarket, Costs, Episodes, LongOnly, LongShort, SellHoldBuy, Tape
 from tests.envs.markets import messy_panel, panel_of, plain_panel, states_of
@@ -107,3 +109,18 @@ def test_stable_baselines_trains_on_it(observation):
 def test_stable_baselines_trains_on_one_stock():
     market = BatchMarket(messy().only("A0"), 2, action=SellHoldBuy(), seed=0, one_asset=True)
     PPO("MultiInputPolicy", MarketVecEnv(market), n_steps=8, batch_size=16, n_epochs=1, device="cpu").learn(32)
+
+
+def test_a_day_that_something_has_scaled_is_not_looked_up():
+    """VecNormalize over compact observations would train on rows 0 and 1 of the table."""
+    tape = messy()
+    venv = MarketVecEnv(BatchMarket(tape, 4, episodes=Episodes((3, 9)), observation="compact", seed=0))
+    table = StateTable(tape)
+    for lookup in (StateLookup, FlatLookup):
+        plain, scaled = lookup(venv.observation_space, table), VecNormalize(venv)
+        seen = [scaled.reset(), *(scaled.step(np.zeros((4, 4), np.float32))[0] for _ in range(3))]
+        for observation in seen[1:]:
+            with pytest.raises(ValueError, match=r"not a row of the states.*norm_obs_keys=\['account'\]"):
+                plain({name: torch.as_tensor(part).float() for name, part in observation.items()})
+        allowed = VecNormalize(venv, norm_obs_keys=["account"])
+        plain({name: torch.as_tensor(part).float() for name, part in allowed.reset().items()})

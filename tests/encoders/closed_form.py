@@ -10,9 +10,11 @@ from safetensors.torch import load, save
 from encoders.base import Encoder
 from encoders.baselines.closed_form import ClosedForm
 from encoders.data import TrainingData
+from encoders.testing.checks import assert_same, check_shapes
+from encoders.testing.windows import N_ASSETS, inputs
 from encoders.windows import InputShape, Window, WindowStore
 from evaluation.prediction import daily_rank_ic
-from tests.encoders.conformance import N_ASSETS, Conformance, assert_same, check_shapes, inputs
+from tests.encoders.conformance import Conformance
 from tests.encoders.tiny import tiny_data
 
 N_FEATURES = 5

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from encoders.base import Encoder, Encoding, Forecast, Inference, State
 from encoders.layers import masked_mean
+from encoders.testing import check_encoder, checks
+from encoders.testing.windows import inputs, make_window, trained
 from encoders.windows import InputShape, Window
-from tests.encoders import conformance
-from tests.encoders.conformance import SetConformance, inputs, make_window
+from tests.encoders.conformance import SetConformance
 
 
 class Plain(Encoder):
@@ -175,7 +176,7 @@ class TestPlain(SetConformance):
 
 
 def overfits(encoder: Encoder, window: Window) -> None:
-    conformance.check_overfits(encoder, window, 80)
+    checks.check_overfits(encoder, window, 80)
 
 
 Check = Callable[[Encoder, Window], None]
@@ -184,23 +185,23 @@ Check = Callable[[Encoder, Window], None]
 @pytest.mark.parametrize(
     ("wrong", "check"),
     [
-        (AttendsAcrossBatch, conformance.check_other_days_invisible),
-        (IgnoresMask, conformance.check_masked_values_invisible),
-        (IgnoresMask, conformance.check_masked_equals_removed),
-        (CountsMasked, conformance.check_masked_equals_removed),
-        (MaskedStateLeft, conformance.check_shapes),
-        (LossOnMasked, conformance.check_masked_values_invisible),
-        (KnowsPositions, conformance.check_permutation),
-        (LearnsFromLabel, conformance.check_labels_invisible),
-        (Draws, conformance.check_infer_pure),
-        (CountsCalls, conformance.check_infer_pure),
-        (CountsCalls, conformance.check_evaluation_pure),
-        (TermMissing, conformance.check_loss),
-        (DeadParameter, conformance.check_gradients),
-        (EmptyDayIsNaN, conformance.check_empty_day),
+        (AttendsAcrossBatch, checks.check_other_days_invisible),
+        (IgnoresMask, checks.check_masked_values_invisible),
+        (IgnoresMask, checks.check_masked_equals_removed),
+        (CountsMasked, checks.check_masked_equals_removed),
+        (MaskedStateLeft, checks.check_shapes),
+        (LossOnMasked, checks.check_masked_values_invisible),
+        (KnowsPositions, checks.check_permutation),
+        (LearnsFromLabel, checks.check_labels_invisible),
+        (Draws, checks.check_infer_pure),
+        (CountsCalls, checks.check_infer_pure),
+        (CountsCalls, checks.check_evaluation_pure),
+        (TermMissing, checks.check_loss),
+        (DeadParameter, checks.check_gradients),
+        (EmptyDayIsNaN, checks.check_empty_day),
         (NeverLearns, overfits),
-        (SpillsTokens, conformance.check_shapes),
-        (InfinityInTokens, conformance.check_tokens),
+        (SpillsTokens, checks.check_shapes),
+        (InfinityInTokens, checks.check_tokens),
     ],
 )
 def test_a_wrong_encoder_fails(wrong: type[Plain], check: Check):
@@ -215,8 +216,8 @@ def test_a_wrong_encoder_fails(wrong: type[Plain], check: Check):
 @pytest.mark.parametrize(
     ("wrong", "check"),
     [
-        (SeedFree, conformance.check_seed),
-        (IgnoresMask, conformance.check_masked_invisible_to_training),
+        (SeedFree, checks.check_seed),
+        (IgnoresMask, checks.check_masked_invisible_to_training),
     ],
 )
 def test_an_encoder_that_trains_wrongly_fails(
@@ -229,8 +230,20 @@ def test_an_encoder_that_trains_wrongly_fails(
 
 def test_what_is_not_saved_is_missed():
     config = Config(ForgetsOnSave)
-    encoder = conformance.trained(config, SetConformance.shape)
+    encoder = trained(config, SetConformance.shape)
     with pytest.raises(AssertionError):
-        conformance.check_round_trip(
+        checks.check_round_trip(
             encoder, lambda: config.build(SetConformance.shape), make_window(config, SetConformance.shape)
         )
+
+
+def test_one_call_checks_a_right_encoder():
+    check_encoder(Config())
+
+
+@pytest.mark.parametrize(
+    "wrong", [AttendsAcrossBatch, IgnoresMask, KnowsPositions, LearnsFromLabel, SeedFree, NeverLearns]
+)
+def test_one_call_refuses_a_wrong_encoder(wrong: type[Plain]):
+    with pytest.raises(AssertionError):
+        check_encoder(Config(wrong))

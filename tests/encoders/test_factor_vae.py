@@ -8,7 +8,9 @@ import torch
 
 from encoders.base import Forecast
 from encoders.factor_vae import FactorVAE, FactorVAEEncoder, Posterior, Prior, tdrisk
-from tests.encoders.conformance import SetConformance, check_shapes, inputs, make_window, trained
+from encoders.testing.checks import check_shapes
+from encoders.testing.windows import inputs, make_window, trained
+from tests.encoders.conformance import SetConformance
 
 SMALL = FactorVAE(lookback=8, hidden=16, portfolios=12, factors=4, rank=1.0)
 

@@ -15,6 +15,7 @@ from encoders.factor_vqvae.tokenizer import FactorVQVAE, FactorVQVAEEncoder
 from encoders.quantizers import Affine
 from encoders.states.audit import Audit, TrainingFacts
 from encoders.states.extraction import Extraction, extract
+from encoders.testing.windows import inputs, make_window, train, trained
 from encoders.training.loop import Experiment, pretrain
 from encoders.training.optim import Optim
 from market.audit import AuditError
@@ -23,7 +24,7 @@ from market.labels import Label
 from market.panel import Panel
 from market.scaling.by_column import NoScaling, PrefixScaling, ScalingByName
 from market.scaling.scalers import CrossSectionalZScore, RobustZScore
-from tests.encoders.conformance import SetConformance, inputs, make_window, train, trained
+from tests.encoders.conformance import SetConformance
 from tests.encoders.test_audit import PROVENANCE
 from tests.encoders.tiny import LABEL, SPLIT, Moves, bars
 

@@ -18,12 +18,13 @@ from encoders.factor_vqvae.sampling import scenarios
 from encoders.losses import pairwise_rank_loss
 from encoders.states.audit import Audit, TrainingFacts
 from encoders.states.extraction import Extraction, extract
+from encoders.testing.windows import make_window, trained
 from encoders.training.loop import Experiment, pretrain
 from encoders.training.optim import Optim
 from encoders.windows import InputShape, Window
 from market.labels import Label
 from tests.encoders import test_factor_vqvae as stage_one
-from tests.encoders.conformance import SetConformance, make_window, trained
+from tests.encoders.conformance import SetConformance
 from tests.encoders.test_audit import PROVENANCE
 from tests.encoders.test_factor_vqvae import LABEL, SCALING, SMALL, TINY, data_of
 from tests.encoders.tiny import SPLIT, bars

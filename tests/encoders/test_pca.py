@@ -10,11 +10,11 @@ from sklearn import decomposition
 from encoders.baselines.pca import PCA, PCAEncoder
 from encoders.baselines.ridge import Ridge
 from encoders.data import TrainingData
+from encoders.testing.windows import N_ASSETS, inputs, make_window
 from encoders.windows import InputShape, WindowStore
 from market.features import Feature, Formulas
 from market.scaling.scalers import RobustZScore
 from tests.encoders.closed_form import ClosedFormConformance, assert_equal_encoders
-from tests.encoders.conformance import N_ASSETS, inputs, make_window
 from tests.encoders.tiny import LABEL, SPLIT, bars, prepare, tiny_data
 
 FACTORS = 2

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from encoders.baselines.gru import GRU
+from encoders.testing.checks import check_shapes
+from encoders.testing.windows import make_window
 from encoders.windows import InputShape
-from tests.encoders.conformance import SetConformance, check_shapes, make_window
+from tests.encoders.conformance import SetConformance
 
 
 class TestGRU(SetConformance):

@@ -11,8 +11,9 @@ from encoders.losses import cross_sectional_ranks
 from encoders.quantizers import EMA, FSQ, Continuous, usage
 from encoders.storm.factors import StormFactorModel, StormFactors
 from encoders.storm.model import Storm, StormSizes
+from encoders.testing.windows import inputs, make_window, train, trained
 from encoders.windows import InputShape, Window
-from tests.encoders.conformance import SetConformance, inputs, make_window, train, trained
+from tests.encoders.conformance import SetConformance
 
 TINY = Storm(
     lookback=8,

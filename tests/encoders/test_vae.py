@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from encoders.testing.windows import N_ASSETS, inputs, make_window, train, trained
 from encoders.vae.model import VAE, CrossSection, RecurrentWindow, SectorCondition, VAEEncoder
 from encoders.windows import InputShape
-from tests.encoders.conformance import N_ASSETS, Conformance, inputs, make_window, train, trained
+from tests.encoders.conformance import Conformance
 
 SHAPE = InputShape(lookback=1, n_features=1, n_calendar=3, n_prices=4, n_assets=N_ASSETS)
 SMALL = VAE(factors=5, inference=CrossSection((16, 8)), decoder=(8, 16), annealing=10)

@@ -1,5 +1,6 @@
 """What a study says of models whose truth is known, and a page that shows it all without a network."""
 
+import copy
 import json
 import re
 from dataclasses import replace
@@ -83,6 +84,23 @@ def test_sentences_follow_from_the_numbers() -> None:
     assert "sector VAE knows the mean returns of 3 sectors besides" in said
     assert "tails of history" not in said, "a normal history has no tails to miss"
     assert "no model draws the tails of history" in " ".join(sentences(measured(study(fat=True))))
+
+
+def test_a_mean_over_factors_does_not_hide_a_lost_one() -> None:
+    metrics = copy.deepcopy(measured(study()))
+    name = list(metrics["models"])[1]
+    match = metrics["models"][name]["matching"]
+    for basis in ("direct", "rotated", "regressed"):
+        match[basis] = [0.99, 0.17]
+    match["found"], match["mean"] = 1, 0.58
+    said = next(one for one in sentences(metrics) if one.startswith(f"{name} finds"))
+    lost = metrics["known"][1]
+    assert f"{lost} (at best 0.17) is not there in any basis" in said
+    assert "axes" not in said
+    match["rotated"] = [0.99, 0.9]
+    said = next(one for one in sentences(metrics) if one.startswith(f"{name} finds"))
+    assert f"the axes rather than the factors of {lost} (0.90)" in said
+    assert "not there" not in said
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["known", "unknown"])

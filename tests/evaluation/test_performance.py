@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from evaluation import performance as measures
+from evaluation.backtest import Backtest
 from evaluation.performance import monthly_returns, performance, relative_performance, yearly_performance
 from tests.evaluation.accounts import random_backtest, share_counting_backtest
 
@@ -180,3 +181,52 @@ def test_months_agree_with_pandas():
     short = monthly_returns(returns[:20], dates[:20])
     assert short.columns.tolist() == list(range(1, 13))
     assert short.notna().sum().sum() == 2
+
+
+EVERY = (
+    measures.annual_return, measures.annual_volatility, measures.sharpe_ratio, measures.sortino_ratio,
+    measures.max_drawdown, measures.calmar_ratio, measures.hit_rate, measures.value_at_risk,
+    measures.expected_shortfall, measures.skewness, measures.kurtosis, measures.cumulative_return,
+    measures.final_wealth, measures.longest_drawdown_days,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("measure", EVERY)
+@pytest.mark.parametrize("unknown", [np.nan, np.inf])
+@pytest.mark.parametrize("day", [0, 7, 19])
+def test_one_unknown_return_makes_every_measure_unknown(measure, unknown, day):
+    returns = np.random.default_rng(0).normal(0, 0.01, 20)
+    assert np.isfinite(measure(returns))
+    returns[day] = unknown
+    assert not np.isfinite(measure(returns))
+
+
+def test_a_month_with_an_unknown_return_is_unknown():
+    dates = np.arange(np.datetime64("2020-01-01"), np.datetime64("2020-03-01"))
+    returns = np.full(len(dates), 0.001)
+    returns[3] = np.nan
+    table = monthly_returns(returns, dates)
+    assert np.isnan(table.loc[2020, 1])
+    assert table.loc[2020, 2] == pytest.approx(1.001**29 - 1)
+    assert table.loc[2020, 3:].isna().all()
+
+
+@pytest.mark.parametrize("periods", [12.0, 52.0, 365.0])
+def test_periods_per_year_scale_what_is_annual_and_nothing_else(periods):
+    backtest = random_backtest()
+    days, other = performance(backtest), performance(replace(backtest, periods_per_year=periods))
+    root = np.sqrt(periods / 252)
+    for name in ("annual_volatility", "sharpe", "sortino"):
+        assert other[name] == pytest.approx(days[name] * root)
+    assert 1 + other["annual_return"] == pytest.approx((1 + days["annual_return"]) ** (periods / 252))
+    for name in ("cumulative_return", "max_drawdown", "turnover", "hit_rate", "n_days"):
+        assert other[name] == days[name]
+    assert other == performance(backtest, periods_per_year=periods), "the argument outranks the backtest"
+
+
+def test_periods_per_year_survive_the_file(tmp_path):
+    weekly = replace(random_backtest(), periods_per_year=52.0)
+    weekly.save(tmp_path / "x.parquet")
+    assert Backtest.load(tmp_path / "x.parquet").periods_per_year == 52.0
+    with pytest.raises(ValueError, match="periods_per_year is 0"):
+        replace(weekly, periods_per_year=0.0)

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
+from benchmarks.coverage import worthless_rank_ic
 from evaluation.prediction import (
     counted_cells,
     daily_ic,
     daily_rank_ic,
+    newey_west_lags,
     newey_west_t,
     prediction_metrics,
     quantile_returns,
@@ -134,14 +136,27 @@ def test_shapes_that_differ_are_refused(market):
         yearly_prediction(mean, label, mask, np.array(["2020-01-01", "2020-01-02"], dtype="datetime64[D]"))
 
 
-@pytest.mark.parametrize(("n_days", "horizon", "lags"), [(50, 1, 3), (400, 1, 5), (400, 10, 9), (6, 20, 5), (3, 1, 1)])
-def test_newey_west_agrees_with_statsmodels(n_days, horizon, lags):
+@pytest.mark.parametrize(
+    ("n_days", "horizon", "lags"), [(50, 1, 15), (400, 1, 40), (400, 20, 80), (6, 20, 5), (3, 1, 2)]
+)
+def test_newey_west_agrees_with_statsmodels_but_for_its_bound(n_days, horizon, lags):
     rng = np.random.default_rng(n_days)
     series = 0.1 + np.convolve(rng.normal(size=n_days + 4), np.ones(5) / 5, mode="valid")
     fitted = sm.OLS(series, np.ones(n_days)).fit(
         cov_type="HAC", cov_kwds={"maxlags": lags, "use_correction": True, "kernel": "bartlett"}
     )
-    assert newey_west_t(series, horizon) == pytest.approx(fitted.tvalues[0], rel=1e-10)
+    assert newey_west_lags(n_days, horizon) == lags
+    share = (lags + 1) / n_days
+    bound = 1.96 + 2.9694 * share + 0.4160 * share**2 - 0.5324 * share**3  # Kiefer and Vogelsang (2005), table 1
+    assert newey_west_t(series, horizon) == pytest.approx(fitted.tvalues[0] * 1.96 / bound, rel=1e-10)
+
+
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_worthless_forecasts_are_called_significant_in_one_of_twenty_cases(horizon):
+    rng = np.random.default_rng(horizon)
+    series = [worthless_rank_ic(rng, 400, horizon) for _ in range(300)]
+    rejected = np.mean([abs(newey_west_t(one, horizon)) > 1.96 for one in series])
+    assert rejected <= 0.09  # 0.05 and three standard errors; 0.12 with few lags and the bound of a normal law
 
 
 def test_newey_west_is_undefined_without_spread():

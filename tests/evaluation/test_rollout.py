@@ -134,3 +134,41 @@ def test_the_benchmark_is_the_equal_weighted_mean():
 def test_another_environment_is_refused():
     with pytest.raises(ValueError, match="the environment is a CartPoleEnv"):
         rollout(Scripted([0]), gymnasium.make("CartPole-v1"))
+
+
+class Held:
+    """Holds everything, whatever it sees."""
+
+    name = "held"
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        return np.zeros(3, np.float32), state
+
+
+@pytest.mark.parametrize("limit", [1, 10, 28])
+def test_a_cut_episode_is_no_backtest_unless_asked_for(limit):
+    tape = Tape.from_panel(plain_panel(30, 2))
+    with pytest.raises(ValueError, match=rf"rollout of 'held': the episode ended after {limit} of 29 days"):
+        rollout(Held(), portfolio(tape, max_episode_steps=limit))
+    cut = rollout(Held(), portfolio(tape, max_episode_steps=limit), allow_truncated=True)
+    whole = rollout(Held(), portfolio(tape))
+    assert len(cut) == limit
+    np.testing.assert_array_equal(cut.returns, whole.returns[:limit])
+    np.testing.assert_array_equal(cut.dates, whole.dates[:limit])
+
+
+def test_a_limit_beyond_the_tape_cuts_nothing():
+    tape = Tape.from_panel(plain_panel(30, 2))
+    for limit in (29, 100):
+        assert len(rollout(Held(), portfolio(tape, max_episode_steps=limit))) == 29
+
+
+def test_a_wrapper_that_plays_several_days_a_step_is_refused():
+    class TwoDays(gymnasium.Wrapper):
+        def step(self, action):
+            self.env.step(action)
+            return self.env.step(action)
+
+    tape = Tape.from_panel(plain_panel(31, 2))
+    with pytest.raises(ValueError, match="played 30 days in 15 steps"):
+        rollout(Held(), TwoDays(portfolio(tape)))

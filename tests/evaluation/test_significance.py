@@ -5,16 +5,20 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks.coverage import passing
 from evaluation.bootstrap import bootstrap_interval
+from evaluation.deflation import (
+    deflated_sharpe,
+    expected_best_sharpe,
+    probabilistic_sharpe,
+    sharpe_probability,
+    trial_variance,
+)
 from evaluation.performance import annual_return, sharpe_ratio
 from evaluation.significance import (
     compare,
-    deflated_sharpe,
-    expected_best_sharpe,
     intervals,
     over_seeds,
-    probabilistic_sharpe,
-    sharpe_probability,
     significance,
     superior_predictive_ability,
 )
@@ -172,3 +176,44 @@ def test_significance_is_ready_for_a_file():
     assert significance(returns)["n_trials"] == 1
     flat = significance(np.zeros(100))
     assert (flat["sharpe_ci"], flat["psr"], flat["deflated_sharpe"]) == (None, None, None)
+
+
+@pytest.mark.parametrize("trials", [10, 50, 500])
+@pytest.mark.parametrize("known", [0.0, 0.1, 1.0])
+def test_a_search_among_noise_seldom_ends_above_95_percent(trials, known):
+    assert passing(np.random.default_rng(trials), trials, known, 3, 0.0, 400) <= 0.08  # 0.05 and nearly 3 errors
+
+
+@pytest.mark.parametrize("trials", [10, 50, 500])
+@pytest.mark.parametrize("known", [0.0, 0.1, 1.0])
+def test_a_true_strategy_survives_the_count(trials, known):
+    assert passing(np.random.default_rng(trials), trials, known, 10, 1.5, 200) >= 0.6
+
+
+def test_unknown_trials_deflate_like_noise():
+    returns = daily(np.random.default_rng(12), 756, sharpe=1.5)
+    own = sharpe_ratio(returns)
+    alone = deflated_sharpe(returns, [own])
+    assert deflated_sharpe(returns, [None, own, None]) == pytest.approx(alone**3)
+    assert deflated_sharpe(returns, [own, *[None] * 49]) == pytest.approx(alone**50)
+    assert deflated_sharpe(returns, [own, *[own] * 49]) == pytest.approx(alone**50), "alike is no reason for less"
+
+
+def test_trials_that_truly_differ_deflate_more():
+    returns = daily(np.random.default_rng(13), 756, sharpe=1.5)
+    own = sharpe_ratio(returns)
+    wild = np.random.default_rng(0).normal(0, 3, 49).tolist()
+    assert deflated_sharpe(returns, [own, *wild]) < deflated_sharpe(returns, [own, *[None] * 49])
+    assert trial_variance(own, [own, *wild], 756) == pytest.approx(np.var(wild, ddof=1))
+    assert trial_variance(own, [own, 0.1, -0.1], 756) == 252 / 755, "never below what chance makes them differ"
+
+
+def test_every_measure_of_the_table_has_an_interval():
+    returns = daily(np.random.default_rng(14), 500, sharpe=1.0)
+    found = significance(returns)
+    for name in ("sharpe", "annual_return", "annual_volatility", "sortino", "final_wealth", "max_drawdown", "calmar"):
+        low, high = found[f"{name}_ci"]
+        assert low < high, name
+    weekly = significance(returns, periods_per_year=52.0)
+    np.testing.assert_allclose(weekly["sharpe_ci"], np.array(found["sharpe_ci"]) * math.sqrt(52 / 252), rtol=1e-6)
+    assert weekly["psr"] == pytest.approx(found["psr"]), "a probability has no period"

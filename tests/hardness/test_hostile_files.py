@@ -20,11 +20,11 @@ from market.sources.synthetic.source import Synthetic
 from market.sources.tables.source import Tables
 from market.sources.yahoo.source import YFinance
 from market.states import MarketStates
+from pipeline import prepare
 from tests.hardness.artifacts import KINDS, Artifact, artifacts
 from tests.hardness.victims import PRETRAIN, TRADE
 from tests.tools import trade_runs
 from tools import compare, evaluate, extract_state
-from tools.prepare import prepare
 
 METADATA = {"factorgym": json.dumps({"kind": "panel", "version": 1, "fingerprint": "0" * 64})}
 WAYS_OUT = ("../../x", "/etc/x", "..", "a/../../b", "C:\\x", "..\\..\\x", "a\0b", "a\nb", "~/x", "$HOME", "x" * 300)
@@ -229,7 +229,7 @@ def test_a_table_of_such_names_is_prepared_or_refused_and_stays_in_its_folder(tm
             with pytest.raises(ValueError, match=r"table\.parquet, row 0: the symbol .* holds control characters"):
                 prepare(experiment, tmp_path / "deep" / "work", overwrite=False)
             continue
-        assert prepare(experiment, tmp_path / "deep" / "work", overwrite=False).assets == (name,)
+        assert prepare(experiment, tmp_path / "deep" / "work", overwrite=False).panel.assets == (name,)
     expected = {"config.json", "config.py", "panel.safetensors", "quality.json"}
     found = {name for name in files_under(tmp_path) if not name.endswith(".lock")} - {"table.parquet"}
     plain = [k for k, name in enumerate(WAYS_OUT) if name.isprintable()]

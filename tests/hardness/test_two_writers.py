@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.run_directory import lock
 from tests.hardness.conftest import Stages
 from tests.hardness.victims import made, start
 from tests.tools import trade_runs
 from tools import download, evaluate, extract_state, prepare, pretrain, train
-from tools.runs.directory import claimed
 
 MAINS = {
     "download": download.main,
@@ -27,7 +27,7 @@ def test_a_second_process_refuses_by_the_number_of_the_first(
     victim, where = stages[name], stages.arena(tmp_path / "where")
     monkeypatch.chdir(where)
     folder = Path(victim.made[-1])
-    with claimed(folder), pytest.raises(ValueError, match=f"tiny: process {os.getpid()} works on it; wait for it"):
+    with lock(folder), pytest.raises(ValueError, match=f"tiny: process {os.getpid()} works on it; wait for it"):
         MAINS[name]([*victim.argv])
     assert made(victim, where) == {}
 
@@ -35,7 +35,7 @@ def test_a_second_process_refuses_by_the_number_of_the_first(
 def test_an_evaluation_refuses_too(tmp_path: Path) -> None:
     trade_runs.market(tmp_path)
     folder = tmp_path / "evaluate" / "x"
-    with claimed(folder), pytest.raises(ValueError, match=f"x: process {os.getpid()} works on it"):
+    with lock(folder), pytest.raises(ValueError, match=f"x: process {os.getpid()} works on it"):
         evaluate.main(["--run", str(tmp_path / "trade" / "x"), "--workdir", str(tmp_path)])
 
 

@@ -120,11 +120,14 @@ def test_a_formula_alone_has_the_same_values(panel: Panel, whole: Panel) -> None
         np.testing.assert_array_equal(alone.values[:, :, 0], whole[entry.name], err_msg=entry.name)
 
 
-def test_a_series_begins_on_its_first_listed_day(panel: Panel, whole: Panel) -> None:
-    newcomer = FEATURES.compute(panel[200:].select(assets=["S1"]))
-    np.testing.assert_array_equal(newcomer.values[:, 0], whole.values[200:, 1])
-    assert whole["CNTP60"][202, 1] in np.float32([0, 1 / 3, 2 / 3, 1])  # of three days, not of sixty
-    assert whole["IMAX5"][200, 1] == np.float32(0.2)
+def test_a_series_begins_with_its_first_close_or_listed_day(panel: Panel) -> None:
+    values = panel.values.copy()
+    values[:200, 1] = np.nan
+    late = replace(panel, values=values)
+    found, newcomer = FEATURES.compute(late), FEATURES.compute(late[200:].select(assets=["S1"]))
+    np.testing.assert_array_equal(newcomer.values[:, 0], found.values[200:, 1])
+    assert found["CNTP60"][202, 1] in np.float32([0, 1 / 3, 2 / 3, 1])  # of three days, not of sixty
+    assert found["IMAX5"][200, 1] == np.float32(0.2)
 
 
 def test_unlisted_cells_are_missing(panel: Panel, whole: Panel) -> None:
@@ -132,11 +135,16 @@ def test_unlisted_cells_are_missing(panel: Panel, whole: Panel) -> None:
     assert np.isfinite(whole["MA5"][panel.tradable]).all()
 
 
-def test_unlisted_values_never_enter(panel: Panel, whole: Panel) -> None:
-    changed = panel.values.copy()
-    changed[~panel.listed] = 1e9
-    other = Panel(panel.dates, panel.assets, panel.fields, changed, panel.listed, panel.tradable)
-    np.testing.assert_array_equal(FEATURES.compute(other).values, whole.values)
+def test_what_was_known_before_an_asset_joined_enters(panel: Panel, whole: Panel) -> None:
+    """Membership decides what may be traded and judged, not what was known."""
+    always = replace(panel, listed=np.ones_like(panel.listed), tradable=panel.tradable | ~panel.listed)
+    everywhere = FEATURES.compute(always).values
+    np.testing.assert_array_equal(whole.values[panel.listed], everywhere[panel.listed])
+    close = np.linspace(1, 2, 120)[:, None, None]
+    listed = np.arange(120)[:, None] >= 80
+    joined = Panel(panel.dates[:120], ("A",), ("close",), close, listed, listed)
+    average = Formulas((Feature("MA60", "mean(close, 60) / close"),)).compute(joined).values[80, 0, 0]
+    assert average == pytest.approx(close[21:81].mean() / close[80, 0, 0])
 
 
 def test_a_halted_bar_is_missing_to_every_operator(panel: Panel) -> None:

@@ -63,14 +63,17 @@ def naive_label(panel: Panel, fill: str, horizon: int, day: int, asset: int) -> 
     entry = panel[name][entry_day, asset]
     if not np.isfinite(entry):
         return np.nan
-    exit_price = panel[name][exit_day, asset]
+    gone = [d for d in range(entry_day, exit_day) if not panel.listed[d, asset]]
+    exit_day = min([exit_day, *gone])
+    price = {field: np.where(panel.listed & ~panel.tradable, np.nan, panel[field])[:, asset] for field in panel.fields}
+    exit_price = price[name][exit_day]
     moments = [(d, field) for d in range(exit_day) for field in ("open", "close")]
     if name == "close":
         moments.append((exit_day, "open"))
         moments = [moment for moment in moments if moment[1] == "close"]
     while not np.isfinite(exit_price):
         d, field = moments.pop()
-        exit_price = panel[field][d, asset]
+        exit_price = price[field][d]
     return float(exit_price / entry - 1)
 
 

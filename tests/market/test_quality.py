@@ -1,7 +1,9 @@
 """Every kind of dirt is found where it was planted and nowhere else, and cleaning never looks ahead."""
 
 import json
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from market.panel import PRICES, Panel
 from market.quality import Report, Rules, clean
 from market.quality.checks import holiday as holidays
 from market.quality.checks import impossible as impossible_bars
-from market.quality.checks import jumps, split_ratios, stale_run
+from market.quality.checks import stale_run
 
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")
 DAYS = pd.bdate_range("2020-01-01", periods=80).to_numpy().astype("datetime64[s]")
@@ -89,9 +91,24 @@ def extreme(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def jump(frame: pd.DataFrame) -> pd.DataFrame:
+def glitch(frame: pd.DataFrame) -> pd.DataFrame:
     scale(frame, "AAA", 30, 12.0, *PRICES, "adj_close")
     return frame
+
+
+def jump(frame: pd.DataFrame) -> pd.DataFrame:
+    """A ticker that another company took over on day 40, at twelve times the price."""
+    scale(frame, "AAA", range(40, 80), 12.0, *PRICES, "adj_close")
+    return frame
+
+
+def pending(frame: pd.DataFrame) -> pd.DataFrame:
+    scale(frame, "AAA", range(77, 80), 12.0, *PRICES, "adj_close")
+    return frame
+
+
+def ragged(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.drop([row(symbol, 79) for symbol in SYMBOLS[3:]])
 
 
 def zero_volume(frame: pd.DataFrame) -> pd.DataFrame:
@@ -136,16 +153,16 @@ def sparse(frame: pd.DataFrame) -> pd.DataFrame:
 
 def split(frame: pd.DataFrame) -> pd.DataFrame:
     """Two for one on day 50, in no field adjusted."""
-    scale(frame, "AAA", range(50, 80), 0.5, *PRICES, "adj_close")
+    scale(frame, "AAA", range(50, 80), 0.5, *PRICES)
     scale(frame, "AAA", range(50, 80), 2.0, "volume")
-    return frame
+    return frame.drop(columns="adj_close")
 
 
 def crash(frame: pd.DataFrame) -> pd.DataFrame:
-    """Half the value lost overnight on a tenfold volume."""
-    scale(frame, "AAA", range(50, 80), 0.5, *PRICES, "adj_close")
-    scale(frame, "AAA", [50], 10.0, "volume")
-    return frame
+    """Half the value lost overnight on eight times the volume."""
+    scale(frame, "AAA", range(50, 80), 0.5, *PRICES)
+    scale(frame, "AAA", [50], 8.0, "volume")
+    return frame.drop(columns="adj_close")
 
 
 def halt(frame: pd.DataFrame) -> pd.DataFrame:
@@ -157,7 +174,10 @@ PLANTED = {
     missing: ("missing", "mask", {("AAA", 30), ("BBB", 31), ("CCC", 32), ("DDD", 33), ("DDD", 0)}),
     impossible: ("impossible", "mask", {("AAA", 30), ("BBB", 31)}),
     extreme: ("extreme", "mask", {("AAA", 30), ("BBB", 31)}),
-    jump: ("jump", "mask", {("AAA", 30)}),
+    glitch: ("glitch", "mask", {("AAA", 30)}),
+    jump: ("jump", "cut", {("AAA", 40)}),
+    pending: ("pending", "mask", {("AAA", 77)}),
+    ragged: ("ragged", "drop", {("", 79)}),
     zero_volume: ("zero_volume", "untradable", {("AAA", 30), ("AAA", 40)}),
     stale: ("stale", "untradable", {("AAA", 40), ("AAA", 41), ("AAA", 42)}),
     weekend: ("weekend", "drop", {("AAA", "2020-02-15")}),
@@ -174,7 +194,16 @@ PLANTED = {
 
 
 def places(report: Report) -> set[tuple[str, str, str]]:
-    return {(f.check, place.asset, place.date) for f in report.findings for place in f.examples}
+    """Every place of a report, a run of days as its single days."""
+    days = pd.to_datetime(DAYS)
+    found = set()
+    for finding in report.findings:
+        for place in finding.places:
+            run = days[(days >= place.date) & (days <= (place.last or place.date))]
+            found |= {
+                (finding.check, place.asset, day) for day in (run.strftime("%Y-%m-%d") if len(run) else [place.date])
+            }
+    return found
 
 
 def dated(places_: set[tuple[str, Any]]) -> set[tuple[str, str]]:
@@ -199,9 +228,9 @@ def test_each_dirt_is_reported_once_where_it_was_planted(dirt: Any) -> None:
     finding = report[check]
     assert finding is not None
     assert (finding.treatment, finding.count) == (treatment, len(expected))
-    if check != "holiday":
+    if check not in ("holiday", "ragged"):
         assert finding.by_asset == pd.Series([asset for asset, _ in expected]).value_counts().to_dict()
-    if treatment in ("mask", "untradable"):
+    if treatment in ("mask", "untradable") and dirt is not pending:
         whole = Panel.from_frame(market())
         for day, asset in np.ndindex(panel.tradable.shape):
             hit = (panel.assets[asset], str(panel.dates[day])) in dated(expected)
@@ -227,11 +256,27 @@ def test_every_rule_can_refuse_and_names_the_first_place(dirt: Any) -> None:
         clean(dirt(market()), replace(Rules(), **{check: "refuse"}))
 
 
-@pytest.mark.parametrize("check", ["weekend", "impossible", "extreme", "jump", "split", "holiday", "short", "coverage"])
+KEEPABLE = [
+    "weekend",
+    "impossible",
+    "extreme",
+    "glitch",
+    "jump",
+    "pending",
+    "split",
+    "holiday",
+    "ragged",
+    "short",
+    "coverage",
+]
+
+
+@pytest.mark.parametrize("check", KEEPABLE)
 def test_keep_reports_and_changes_nothing(check: str) -> None:
     dirt = next(d for d in PLANTED if PLANTED[d][0] == check)
     frame = dirt(market())
-    panel, report = clean(frame, replace(Rules(jump="keep", holiday="keep"), **{check: "keep"}))
+    others = Rules(jump="keep", glitch="keep", holiday="keep", ragged="keep")
+    panel, report = clean(frame, replace(others, **{check: "keep"}))
     assert report[check] is not None
     assert not report.changed
     assert panel.fingerprint == Panel.from_frame(frame).fingerprint
@@ -256,38 +301,6 @@ def test_repairs_restore_what_the_other_values_say() -> None:
     assert panel.tradable.all()
     panel, _ = clean(conflict(market()), Rules(duplicate="last"))
     assert panel["close"][30, 0] == truth["open"][30, 0]
-
-
-def test_a_split_that_adjusted_closes_explain_is_none() -> None:
-    frame = split(market())
-    scale(frame, "AAA", range(50, 80), 2.0, "adj_close")
-    assert clean(frame)[1].findings == ()
-
-
-def test_a_split_in_wild_prices_is_only_suspected() -> None:
-    frame = market()
-    rng = np.random.default_rng(1)
-    for day in range(20, 50):
-        scale(frame, "AAA", day, float(np.exp(rng.normal(0, 0.12))), *PRICES, "adj_close")
-    _, report = clean(split(frame))
-    assert report["split"] is None
-    assert report["suspect"] is not None
-
-
-def test_a_split_on_the_day_of_news_is_only_suspected() -> None:
-    frame = split(market())
-    scale(frame, "AAA", range(50, 80), 1.05, *PRICES, "adj_close")
-    _, report = clean(frame)
-    assert places(report) == {("suspect", "AAA", str(DAYS[50])[:10])}
-
-
-def test_a_lasting_jump_is_believed_after_the_days_of_confirmation() -> None:
-    close = np.array([[10.0], [10.0], [90.0], [91.0], [np.nan], [92.0], [93.0], [94.0]])
-    assert np.flatnonzero(jumps(close, 5.0, 3)).tolist() == [2, 3, 5]
-    spike = np.array([[10.0], [90.0], [10.0], [900.0], [10.0]])
-    assert np.flatnonzero(jumps(spike, 5.0, 3)).tolist() == [1, 3]
-    wild = np.array([[10.0], [90.0], [0.5], [90.0], [0.5], [90.0], [0.5]])  # implausible levels that do not agree
-    assert np.flatnonzero(jumps(wild, 5.0, 3)).tolist() == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_bar_is_impossible_on_either_side_and_beyond_rounding() -> None:
@@ -320,13 +333,9 @@ def test_stale_runs_skip_days_without_a_bar() -> None:
     assert stale_run(bars, volume, np.isfinite(close))[:, 0].tolist() == [0, 0, 0, 1, 0, 1]
 
 
-def test_split_ratios_know_reverse_splits_and_ignore_intraday_moves() -> None:
-    close = np.array([[10.0, 10.0], [101.0, 20.2], [100.0, 20.0]])
-    open_ = np.array([[10.0, 10.0], [100.0, 10.1], [100.0, 20.0]])
-    assert split_ratios(close, open_, None, 0.03).tolist() == [[1, 1], [0.1, 1], [1, 1]]
-
-
-CAUSAL = Rules(split="keep", holiday="keep", short="keep", coverage="keep")
+CAUSAL = Rules(
+    **dict.fromkeys(("split", "glitch", "pending", "jump", "holiday", "ragged", "short", "coverage"), "keep")  # type: ignore[arg-type]
+)
 
 
 @settings(max_examples=40, deadline=None)
@@ -408,7 +417,7 @@ def test_report_survives_json_and_reads_as_a_table() -> None:
     assert back == report
     lines = report.table().splitlines()
     assert len(lines) == 2 + len(report.findings)
-    assert "AAA 2020-03-11 (2:1)" in report.table()
+    assert "AAA 2020-03-11 (2:1 guessed, confidence" in report.table()
     assert report.per_asset()["AAA"] == {"nonpositive": 1, "split": 1}
     with pytest.raises(ValueError, match="quality report"):
         Report.from_json({"findings": []})
@@ -433,3 +442,72 @@ def test_rules_refuse_unknown_treatments_and_senseless_thresholds() -> None:
         Rules(impossible="repare")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"max_jump is 1\.0"):
         Rules(max_jump=1.0)
+
+
+def test_weekend_days_on_which_the_market_traded_are_sessions() -> None:
+    saturday = np.datetime64("2020-02-15", "s")
+    extra = market().iloc[[row(symbol, 32) for symbol in SYMBOLS]].assign(date=saturday)
+    frame = pd.concat([market(), extra], ignore_index=True)
+    panel, report = clean(frame)
+    assert np.datetime64("2020-02-15") in panel.dates
+    assert report["weekend"] is None
+    idle = pd.concat([market(), extra.assign(volume=0.0)], ignore_index=True)  # rows of a day without trades
+    assert len(clean(idle)[0]) == 80
+
+
+def test_a_market_that_never_closes_keeps_its_weekends() -> None:
+    days = pd.date_range("2020-01-01", periods=60).to_numpy().astype("datetime64[s]")
+    panel, report = clean(market(days, ("BTC",)))
+    assert len(panel) == 60
+    assert report.findings == ()
+
+
+def test_the_last_day_twice_with_another_volume_is_one_bar() -> None:
+    frame = market()
+    again = frame.loc[[row("AAA", 79)]].assign(volume=lambda bar: bar["volume"] * 1.01)
+    panel, report = clean(pd.concat([frame, again], ignore_index=True))
+    assert panel["close"][79, 0] == frame.loc[row("AAA", 79), "close"]
+    assert panel["volume"][79, 0] == again["volume"].iloc[0]
+    assert (report["duplicate"].treatment, report["duplicate"].count) == ("drop", 1)  # type: ignore[union-attr]
+
+
+def test_a_volume_that_is_never_known_halts_nothing() -> None:
+    frame = market()
+    frame.loc[frame["symbol"] == "AAA", "volume"] = 0.0
+    panel, report = clean(frame)
+    assert panel.tradable.all()
+    assert report["zero_volume"] is None
+
+
+def test_an_exchange_calendar_decides_where_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    calendar = SimpleNamespace(sessions=pd.DatetimeIndex(DAYS[:79]))
+    module = SimpleNamespace(get_calendar_names=lambda: ["XNYS"], get_calendar=lambda name, start, end: calendar)
+    monkeypatch.setitem(sys.modules, "exchange_calendars", module)
+    panel, report = clean(market(), Rules(calendar="XNYS"))
+    assert len(panel) == 79
+    assert report["calendar"].count == 1  # type: ignore[union-attr]
+    with pytest.raises(ValueError, match="no calendar 'XMOON'"):
+        clean(market(), Rules(calendar="XMOON"))
+    monkeypatch.setitem(sys.modules, "exchange_calendars", None)
+    with pytest.raises(ValueError, match="needs the package exchange_calendars"):
+        clean(market(), Rules(calendar="XNYS"))
+
+
+def test_a_ragged_end_is_told_from_delistings_and_holidays() -> None:
+    frame = ragged(market())
+    earlier = frame.drop([row("AAA", 78), row("BBB", 78)])
+    panel, report = clean(earlier)
+    assert len(panel) == 78
+    assert report["ragged"].count == 2  # type: ignore[union-attr]
+    one = market().drop([row("AAA", 79)])  # one of six may have been delisted
+    assert len(clean(one)[0]) == 80
+
+
+def test_every_place_is_in_the_report() -> None:
+    rng = np.random.default_rng(0)
+    frame = market()
+    hit = rng.choice(480, 60, replace=False)
+    frame.loc[hit, "volume"] = 0.0
+    finding = clean(frame)[1]["zero_volume"]
+    assert finding is not None
+    assert sum(place.bars for place in finding.places) == finding.count == 60

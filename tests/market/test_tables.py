@@ -398,3 +398,60 @@ def test_damage_is_refused_or_leaves_the_other_rows_exact(damage: tuple[str, byt
                 lambda group, name=name: (group[name] == group[f"{name}_read"]).any()
             )
             assert exact.all()
+
+
+def two_levels() -> pd.DataFrame:
+    """Bars of two tickers with the two header levels of yfinance."""
+    days = pd.DatetimeIndex(pd.bdate_range("2020-01-01", periods=5), name="Date")
+    names = [["Close", "High", "Low", "Open", "Volume", "Stock Splits"], ["AAPL", "BRK-B"]]
+    columns = pd.MultiIndex.from_product(names, names=["Price", "Ticker"])
+    return pd.DataFrame(np.arange(60.0).reshape(5, 12) + 1, index=days, columns=columns)
+
+
+def kept(frame: pd.DataFrame, how: str, path: Path) -> Path:
+    """Writes a frame with two levels in one of the ways people keep it."""
+    flat = frame.copy()
+    if how.startswith("tuples"):
+        flat.columns = frame.columns.to_flat_index()
+    elif how.startswith("fields"):
+        flat.columns = ["_".join(pair) for pair in frame.columns]
+    elif how.startswith("tickers"):
+        flat.columns = [" ".join(reversed(pair)) for pair in frame.columns]
+    elif how.startswith("unnamed"):
+        flat = frame.rename_axis(None)
+    path = path / f"bars.{how.rpartition('.')[2]}"
+    flat.to_parquet(path) if path.suffix == ".parquet" else flat.to_csv(path)
+    return path
+
+
+KEPT = [f"{how}.{kind}" for how in ("levels", "unnamed", "tuples", "fields", "tickers") for kind in ("csv", "parquet")]
+KEPT.remove("tuples.parquet")  # pandas warns that it writes text instead, and writes what levels.parquet holds
+
+
+@pytest.mark.parametrize("how", KEPT)
+def test_two_header_levels_are_read_however_a_file_keeps_them(how: str, tmp_path: Path) -> None:
+    frame = two_levels()
+    read = Tables(str(kept(frame, how, tmp_path))).read()
+    assert list(read["symbol"].unique()) == ["AAPL", "BRK-B"]
+    for ticker in ("AAPL", "BRK-B"):
+        one = read[read["symbol"] == ticker]
+        for field in ("Close", "High", "Low", "Open", "Volume", "Stock Splits"):
+            name = {"Stock Splits": "split"}.get(field, field.lower())
+            np.testing.assert_array_equal(one[name], frame[field][ticker])
+
+
+def test_a_position_may_come_from_a_command_line_as_text(tmp_path: Path) -> None:
+    (tmp_path / "A.csv").write_text("020117,10,11,9,10.5,500\n030117,10,11,9,10.6,600\n160117,10,11,9,10.7,700\n")
+    named = (("0", "date"), ("1", "open"), ("2", "high"), ("3", "low"), ("4", "close"), ("5", "volume"))
+    read = Tables(str(tmp_path / "A.csv"), columns=named, date_format="%d%m%y").read()
+    assert read["close"].tolist() == [10.5, 10.6, 10.7]
+
+
+def test_a_folder_may_hold_a_file_for_every_day(tmp_path: Path) -> None:
+    for day in ("2020-01-02", "2020-01-03"):
+        (tmp_path / f"{day}.csv").write_text(f"date,symbol,close\n{day},B,2\n{day},A,1\n")
+    read = Tables(str(tmp_path)).read()
+    assert read["symbol"].tolist() == ["A", "A", "B", "B"]
+    (tmp_path / "again.csv").write_text("date,symbol,close\n2020-01-03,B,2\n")
+    with pytest.raises(ValueError, match=r"2020-01-03\.csv and again\.csv both hold B on 2020-01-03; remove one"):
+        Tables(str(tmp_path)).read()

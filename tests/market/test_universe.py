@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market.panel import Panel
-from market.preparation.membership import price_limits, with_halts, with_membership, with_minimum_history
+from market.preparation.membership import with_halts, with_membership, with_minimum_history
 from market.sources.synthetic.source import Events, Synthetic
 
 EVENTS = Events(listings=0.4, delistings=0.4, halts=0.02)
@@ -72,39 +70,3 @@ def test_minimum_history_counts_closes_seen_so_far(days):
     np.testing.assert_array_equal(with_minimum_history(PANEL[:30], days).listed, panel.listed[:30])
     with pytest.raises(ValueError, match="days is 0"):
         with_minimum_history(PANEL, 0)
-
-
-def closes_panel(closes: list[float], opens: list[float] | None = None) -> Panel:
-    values = np.array([opens or closes, closes]).T[:, None, :]
-    on = np.ones((len(closes), 1), dtype=bool)
-    dates = np.datetime64("2020-01-01") + np.arange(len(closes))
-    return Panel(dates, ("A",), ("open", "close"), values, on, on)
-
-
-def test_price_limits_by_hand():
-    panel = closes_panel([10, 11, 12.09, 13.2, np.nan, 11.9, 10.8], opens=[10, 10.5, 12.1, 12, np.nan, 12, 11.9])
-    limits = price_limits(panel)
-    assert limits.up[:, 0].tolist() == [False, True, True, False, False, False, False]
-    assert limits.down[:, 0].tolist() == [False] * 5 + [True, False]  # after the halted day 11.9 stands against 13.2
-    wide = price_limits(panel, tolerance=0.01)
-    assert wide.up[:, 0].tolist() == [False, True, True, True, False, False, False]
-    assert wide.down[:, 0].tolist() == [False] * 5 + [True, True]
-    opens = price_limits(panel, price="open")
-    assert opens.up[:, 0].tolist() == [False, False, True, False, False, False, False]
-    half = np.full((7, 1), 0.1)
-    half[2:] = 0.05
-    assert price_limits(panel, rate=half).up[:, 0].tolist() == [False, True, True, True, False, False, False]
-
-
-def test_price_limits_are_causal_and_exclude_each_other():
-    limits = price_limits(PANEL, rate=0.01)
-    assert limits.up.any()
-    assert limits.down.any()
-    assert not (limits.up & limits.down).any()
-    for stop in (1, 20, 59):
-        cut = price_limits(PANEL[:stop], rate=0.01)
-        np.testing.assert_array_equal(cut.up, limits.up[:stop])
-        np.testing.assert_array_equal(cut.down, limits.down[:stop])
-    spoilt = PANEL.values.copy()
-    spoilt[5, :, :4] = 0
-    assert not price_limits(replace(PANEL, values=spoilt)).up[5].any()

@@ -8,9 +8,9 @@ from configs.files import source_text
 from configs.schema.evaluate import Evaluate
 from market.panel import Panel
 from market.states import MarketStates
+from pipeline.ablation import KINDS, variant
 from tests.tools import trade_runs
 from tools.compare import Options, evaluation_settings, main
-from tools.comparison.ablation import KINDS, variant
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,9 @@ from accelerate.state import AcceleratorState, PartialState
 from configs.files import load_python
 from configs.schema.demo import Demo
 from market.states import MarketStates
-from tools import demo, train
-from tools.comparison import ablation
-from tools.prepare import prepare
-from tools.runs.stages import extracted_states, pretrained_encoder
+from pipeline import extract, prepare, pretrain, training
+from pipeline.ablation import pca_states
+from tools import demo
 
 CONFIG = """
 from dataclasses import replace
@@ -87,7 +86,7 @@ def test_the_main_job_runs_continues_and_explains_itself(tmp_path, capsys, monke
         raise KilledError
 
     with monkeypatch.context() as patched:
-        patched.setattr(train, "train", killed)
+        patched.setattr(training, "train_agent", killed)
         with pytest.raises(KilledError):
             demo.main(command)
     assert (workdir / "states" / "tiny" / "states.safetensors").exists()
@@ -122,10 +121,10 @@ def test_pca_states_are_of_the_panel_and_days_of_the_learnt_ones(tmp_path) -> No
     config = tmp_path / "demo.py"
     config.write_text(CONFIG.replace("{workdir!r}", repr(str(workdir))))
     experiment = load_python(config, Demo)
-    prepare(experiment.prepare, workdir, overwrite=False)
-    pretrained_encoder(experiment.pretrain, workdir)
-    learnt = MarketStates.load(extracted_states(experiment.pretrain, workdir))
-    path = ablation.pca_states(str(workdir / "states" / "tiny" / "states.safetensors"), workdir)
+    prepare(experiment.prepare, workdir)
+    encoder = pretrain(experiment.pretrain, workdir)
+    learnt = MarketStates.load(extract(encoder.folder, workdir=workdir).path)
+    path = pca_states(str(workdir / "states" / "tiny" / "states.safetensors"), workdir)
     linear = MarketStates.load(path)
     assert linear.provenance["encoder"] == "PCAEncoder"
     assert linear.audited
@@ -133,7 +132,7 @@ def test_pca_states_are_of_the_panel_and_days_of_the_learnt_ones(tmp_path) -> No
         assert linear.provenance[part] == learnt.provenance[part]
     assert linear.fit_end == learnt.fit_end
     with pytest.raises(ValueError, match="name PCA states with --pca"):
-        ablation.pca_states(str(tmp_path / "states.safetensors"), workdir)
+        pca_states(str(tmp_path / "states.safetensors"), workdir)
 
 
 def test_a_stage_made_by_another_configuration_is_refused(tmp_path) -> None:

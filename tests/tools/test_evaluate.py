@@ -15,11 +15,10 @@ from evaluation.performance import sharpe_ratio
 from market.panel import Panel
 from market.states import MarketStates
 from market.storage.array_file import write_json
+from pipeline import evaluate, open_run
+from pipeline.reference_policies import index_backtest
 from tests.tools import trade_runs
-from tools import evaluate
 from tools.evaluate import main
-from tools.runs.rollouts import index_backtest
-from tools.runs.trained import open_run
 
 KEYS = {
     "annual_return", "cumulative_return", "annual_volatility", "sharpe", "sortino", "calmar", "max_drawdown",
@@ -171,7 +170,7 @@ def test_a_policy_of_another_environment_is_refused(copied) -> None:
     one, many = copied / "trade" / "tiny_one", copied / "trade" / "tiny_ppo"
     shutil.copytree(one / "seed_0", many / "seed_0", dirs_exist_ok=True)
     with pytest.raises(ValueError, match="use the environment that the agent was trained for"):
-        evaluate.evaluate({"x": [many]}, "x", Evaluate(cost_points=()), copied / "evaluate" / "x")
+        evaluate({"x": [many]}, Evaluate(cost_points=()), copied)
 
 
 def test_an_unfinished_run_is_refused(copied) -> None:
@@ -191,7 +190,7 @@ def test_runs_on_other_terms_share_no_chapter(copied) -> None:
     experiment = files.load_json(run / "config.json", Trade)
     files.write(replace(experiment, name="tiny_dear", costs=Costs(fee_rate=5e-3)), dear)
     with pytest.raises(ValueError, match="only runs on the same market can be compared"):
-        evaluate.evaluate({"x": [run, dear]}, "x", Evaluate(cost_points=()), copied / "evaluate" / "x")
+        evaluate({"x": [run, dear]}, Evaluate(cost_points=()), copied)
 
 
 def test_an_index_is_followed_over_the_same_days(copied) -> None:
@@ -220,9 +219,7 @@ def test_nothing_is_left_half_written(copied, monkeypatch) -> None:
     def failing(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("tools.runs.assessment.report", failing)
+    monkeypatch.setattr("pipeline.evaluation.report", failing)
     with pytest.raises(OSError, match="disk full"):
-        evaluate.evaluate(
-            {"y": [copied / "trade" / "tiny_one"]}, "y", Evaluate(cost_points=(), hindsight=False), folder
-        )
+        evaluate({"y": [copied / "trade" / "tiny_one"]}, Evaluate(cost_points=(), hindsight=False), copied)
     assert not (folder / "metrics.json").exists()

@@ -15,10 +15,10 @@ from accelerate.state import AcceleratorState, PartialState
 
 import tools.extract_state as extract_state
 import tools.pretrain as pretrain
+from market.ledger import Ledger
 from market.panel import Panel
 from market.sources.synthetic.source import Synthetic
 from market.states import MarketStates
-from tools.runs.directory import claimed
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
@@ -79,9 +79,13 @@ def test_from_prices_to_audited_states_and_on(config: Path, market: Panel, capsy
     names = {"config.py", "config.json", "model.safetensors", "last", "metrics.json", "history.jsonl", "tensorboard"}
     names |= {"forecasts.safetensors", "features.json", "audit.json"}
     assert {path.name for path in run.iterdir()} == names
-    assert "rank_ic" in capsys.readouterr().out
-    traded = json.loads((run / "metrics.json").read_text())["test"]["portfolio"]
-    assert traded["n_days"] == market.rows("2010-11-08", "2010-12-31").stop - market.rows("2010-11-08").start - 1
+    shown = capsys.readouterr().out
+    assert "rank_ic" in shown
+    assert " test " not in shown, "test days are looked at by evaluation alone"
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert "test" not in metrics
+    traded = metrics["valid"]["portfolio"]
+    assert traded["n_days"] == market.rows("2010-08-09", "2010-10-29").stop - market.rows("2010-08-09").start - 1
     assert traded["cost_paid"] > 0
     with pytest.raises(ValueError, match=r"this run is finished; .*--overwrite"):
         pretrain.main(command(config, "work"))
@@ -145,6 +149,20 @@ def test_a_run_killed_by_the_system_ends_as_if_it_had_not_been(config: Path) -> 
         assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
 
 
+def test_the_test_days_are_judged_where_asked_and_counted_beside_the_panel(config: Path) -> None:
+    ledger = Ledger.beside(config.parent / "panel.safetensors")
+    before = len(ledger.looks())
+    pretrain.main(command(config, "asked", "--test"))
+    metrics = json.loads((config.parent / "asked" / "pretrain" / "tiny" / "metrics.json").read_text())
+    assert metrics["test"]["n_days"] > 0
+    looks = ledger.looks()
+    assert len(looks) > before
+    assert {(one.stage, one.part) for one in looks} >= {("pretrain", "valid"), ("pretrain", "test")}
+    tests = sum(one.part == "test" for one in looks)
+    pretrain.main(command(config, "again", "--test"))  # another working directory starts no count anew
+    assert sum(one.part == "test" for one in ledger.looks()) == tests + 1
+
+
 @pytest.mark.slow
 def test_it_runs_as_a_file_too_and_a_mistake_is_one_line(config: Path) -> None:
     tool = [sys.executable, str(ROOT / "tools" / "pretrain.py"), *command(config, "work", "--panel", "nowhere")]
@@ -163,30 +181,3 @@ def test_another_configuration_needs_overwrite(config: Path) -> None:
     pretrain.main(command(config, "work", "--overwrite"))
     assert json.loads((folder / "metrics.json").read_text())["n_epochs"] == 3
     assert not [path for path in folder.parent.iterdir() if path.name.endswith(".old")]
-
-
-def test_a_folder_has_one_worker_and_a_dead_one_leaves_it_free(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    script = "\n".join(
-        (
-            "from pathlib import Path",
-            "from tools.runs.directory import claimed",
-            f"with claimed(Path({str(folder)!r})):",
-            "    print('held', flush=True)",
-            "    input()",
-        )
-    )
-    holder = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdin=-1, stdout=-1, text=True)
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "held\n"
-    with pytest.raises(ValueError, match=rf"run: process {holder.pid} works on it"), claimed(folder):
-        pass
-    holder.kill()
-    holder.communicate()
-    (folder / "last").mkdir(parents=True)
-    half, old = folder / "last" / ".state.safetensors.0abc.part", tmp_path / ".run.0abc.old"
-    half.write_text("half")
-    old.mkdir()
-    with claimed(folder):
-        assert not half.exists()
-        assert not old.exists()

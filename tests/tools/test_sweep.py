@@ -21,6 +21,7 @@ from market.features.table import Feature
 from market.panel import Panel
 from market.sources.synthetic.source import Synthetic
 from market.splits import Split
+from pipeline import hyperparameters
 from tools import sweep as tool
 
 TEST = ("2010-11-08", "2010-12-31")
@@ -136,7 +137,7 @@ def test_test_days_are_not_even_read(whole, panel, tmp_path) -> None:
         assert (other / "trial_1" / name).read_bytes() == (whole / "trial_1" / name).read_bytes()
     assert "test" not in json.loads((whole / "trial_1" / "metrics.json").read_text())
     assert b"test" not in (whole / "trial_1" / "forecasts.safetensors").read_bytes()
-    cut = tool.known_panel(base(panel))
+    cut = hyperparameters.known_panel(base(panel))
     assert cut.dates[-1] < np.datetime64(TEST[0])
 
 
@@ -148,17 +149,17 @@ class KilledError(Exception):
 def test_a_killed_sweep_tries_what_it_would_have_tried(moment, whole, panel, tmp_path, monkeypatch) -> None:
     """The process dies in the third trial, once before the study hears of an epoch and once before it hears the end."""
     name = {"in an epoch": "report", "after the run": "conclude"}[moment]
-    right = getattr(tool, name)
+    right = getattr(hyperparameters, name)
 
     def dies(trial, *rest):
         if trial.number == 2 and (name == "conclude" or len(rest[0]) == 1):
             raise KilledError
         return right(trial, *rest)
 
-    monkeypatch.setattr(tool, name, dies)
+    monkeypatch.setattr(hyperparameters, name, dies)
     with pytest.raises(KilledError):
         swept(sweep(panel), tmp_path)
-    monkeypatch.setattr(tool, name, right)
+    monkeypatch.setattr(hyperparameters, name, right)
     before = tmp_path / "sweep" / "small" / "trial_1" / "model.safetensors"
     stamp = before.stat().st_mtime_ns
     folder = swept(sweep(panel), tmp_path)

@@ -19,12 +19,15 @@ from agents.training.validation import trace_episode
 from configs import files
 from configs.schema.trade import Trade
 from envs import BatchMarket, LongOnly, SellHoldBuy
+from market.artifacts import TRAINING
 from market.features import Feature, Formulas
 from market.panel import Panel
 from market.splits import Split
+from pipeline.control_markets import read_sources, tape_of
+from pipeline.run_directory import seed_folder
+from pipeline.training import task_of
 from tests.envs.markets import plain_panel, states_of
-from tools.runs.markets import read, tape_of
-from tools.train import RESULT, main, seed_folder, task_of
+from tools.train import main
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIGS = sorted((ROOT / "configs" / "trade").glob("*.py"))
@@ -64,7 +67,7 @@ def train(experiment: Trade, folder: Path, *extra: str) -> Path:
 def test_every_seed_is_trained_and_summed_up(tmp_path: Path, capsys) -> None:
     _, experiment = market(tmp_path)
     folder = train(experiment, tmp_path)
-    result = json.loads((folder / RESULT).read_text())["seeds"]
+    result = json.loads((folder / TRAINING).read_text())["seeds"]
     assert list(result) == ["0", "1"]
     for seed in (0, 1):
         names = {path.name for path in seed_folder(folder, seed).iterdir()}
@@ -76,7 +79,7 @@ def test_every_seed_is_trained_and_summed_up(tmp_path: Path, capsys) -> None:
     with pytest.raises(ValueError, match="this run is finished"):
         train(experiment, tmp_path)
     train(experiment, tmp_path, "--overwrite", "--seeds", "5")
-    assert list(json.loads((folder / RESULT).read_text())["seeds"]) == ["5"]
+    assert list(json.loads((folder / TRAINING).read_text())["seeds"]) == ["5"]
 
 
 @pytest.mark.parametrize("observe", ["states", "features", "shuffled", "none"])
@@ -91,7 +94,7 @@ def test_the_test_days_change_nothing(observe, tmp_path: Path) -> None:
     values[TEST_DAYS:] *= np.random.default_rng(1).uniform(0.5, 2, values[TEST_DAYS:].shape)
     replace(panel, values=values).save(experiment.panel)
     after = train(experiment, tmp_path / "b")
-    names = ("seed_0/policy.safetensors", "seed_0/agent.json", "seed_0/history.jsonl", RESULT, "config.json")
+    names = ("seed_0/policy.safetensors", "seed_0/agent.json", "seed_0/history.jsonl", TRAINING, "config.json")
     assert all((before / name).read_bytes() == (after / name).read_bytes() for name in names)
     values[TEST_DAYS - 10] *= 1.5  # a valid day does change the choice
     replace(panel, values=values).save(experiment.panel)
@@ -115,18 +118,18 @@ def test_a_killed_process_continues_to_the_bit(tmp_path: Path) -> None:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert not (folder / RESULT).exists()
+    assert not (folder / TRAINING).exists()
     train(experiment, tmp_path)
     for seed in (0, 1):
         one, other = (seed_folder(path, seed) / "history.jsonl" for path in (folder, whole))
         assert one.read_bytes() == other.read_bytes()
-    assert (folder / RESULT).read_bytes() == (whole / RESULT).read_bytes()
+    assert (folder / TRAINING).read_bytes() == (whole / TRAINING).read_bytes()
 
 
 def test_a_trained_run_can_be_traded_on_the_test_days(tmp_path: Path) -> None:
     _, experiment = market(tmp_path)
     folder = train(experiment, tmp_path)
-    tape = tape_of(experiment, read(experiment, until="test"), "test")
+    tape = tape_of(experiment, read_sources(experiment, until="test"), "test")
     test = BatchMarket(tape, action=experiment.action, observation="full", autoreset=False)
     agent = load_agent(seed_folder(folder, 0), experiment.agent, test)
     assert agent.fit_end == np.datetime64("2020-04-10")
@@ -184,20 +187,20 @@ def test_a_contradictory_run_is_refused(change, message, tmp_path: Path) -> None
 
 def test_what_is_observed(tmp_path: Path) -> None:
     panel, experiment = market(tmp_path)
-    assert str(read(experiment).panel.dates[-1]) == SPLIT.valid[1]  # what comes after is not even read
-    states = tape_of(experiment, read(experiment), "train")
+    assert str(read_sources(experiment).panel.dates[-1]) == SPLIT.valid[1]  # what comes after is not even read
+    states = tape_of(experiment, read_sources(experiment), "train")
     formulas = Formulas((Feature("MOVE", "close / delay(close, 1) - 1"),))
     features = replace(experiment, observe="features", features=formulas)
-    seen = tape_of(features, read(features), "train")
-    scaled = read(features).features.values[1:70, :, 0]  # the train days but the first, which has no move
+    seen = tape_of(features, read_sources(features), "train")
+    scaled = read_sources(features).features.values[1:70, :, 0]  # the train days but the first, which has no move
     assert abs(np.median(scaled)) < 1e-6
     move = panel["close"][1:] / panel["close"][:-1] - 1
     assert np.corrcoef(seen.asset[1:60, :, 0].ravel(), move[:59].ravel())[0, 1] > 0.95
     nothing = replace(experiment, observe="none")
-    blind = tape_of(nothing, read(nothing), "train")
+    blind = tape_of(nothing, read_sources(nothing), "train")
     assert not blind.frames.any()
     control = replace(experiment, observe="shuffled")
-    mixed = tape_of(control, read(control), "train")
+    mixed = tape_of(control, read_sources(control), "train")
     assert not np.array_equal(mixed.frames, states.frames)
     np.testing.assert_array_equal(np.sort(mixed.frames, axis=0), np.sort(states.frames, axis=0))
     np.testing.assert_array_equal(mixed.after, states.after)

@@ -4,8 +4,8 @@ A loop takes either one lag or `STEP` of them; taking several reads and writes e
 three times as fast. The order of addition is that of the lags either way, so the result is the same to the last bit.
 ``past[i]`` is the value of day ``i`` at the last of the lags, ``past[i + steps - 1]`` at the first. NaN adds nothing.
 
-numba keeps `market.features.kernels.rolling` compiled on disk together with these loops and does not notice a change in this file alone:
-whoever changes it changes `market.features.kernels.rolling.LOOPS` too.
+numba keeps `market.features.kernels.rolling` compiled on disk together with these loops and does not notice a change
+in this file alone: whoever changes it changes `market.features.kernels.rolling.LOOPS` too.
 """
 
 import numpy as np

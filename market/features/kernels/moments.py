@@ -5,8 +5,8 @@ deviations and of their squares, `k1` and `k2` the sums of the lag and of its sq
 the deviations times their lag. With too few values the result is NaN. The loops have no branches, so they run on
 vectors.
 
-numba keeps `market.features.kernels.rolling` compiled on disk together with these loops and does not notice a change in this file alone:
-whoever changes it changes `market.features.kernels.rolling.LOOPS` too.
+numba keeps `market.features.kernels.rolling` compiled on disk together with these loops and does not notice a change
+in this file alone: whoever changes it changes `market.features.kernels.rolling.LOOPS` too.
 """
 
 import math

@@ -27,7 +27,7 @@ from market.features.kernels.lags import (
     padded,
 )
 
-LOOPS = 1  # edition of market.features.kernels.lags and market.features.kernels.moments; a change here is what makes numba compile them anew
+LOOPS = 1  # edition of the modules lags and moments; only a change here makes numba compile them anew
 CHUNK = 512  # days whose accumulators stay in the first-level cache while the lags sweep over them
 
 SUM, MEAN = 0, 1

@@ -21,12 +21,12 @@ HaltedBars = Literal["absent", "flat"]
 
 @dataclass(frozen=True)
 class Events:
-    """What happens to stocks besides trading. The first stock is spared, so that every day has a bar.
+    """Late listings, delistings and halts of synthetic stocks. The first stock is spared, so that every day has a bar.
 
     Attributes:
         listings: Share of stocks that are listed only during the first half.
         delistings: Share of stocks that are delisted during the second half.
-        halts: Chance a day that a stock stops trading, for five days on average; its price rests meanwhile.
+        halts: Chance a day that a stock stops trading, for five days on average; its price is carried over.
         splits: Chance a day that a stock is split, 2 to 5 for 1.
         halted_bars: A halted day has no row (``absent``), or one at the last close without volume (``flat``).
         adjusted: Prices are adjusted for splits; otherwise they are as traded, with ``adj_close`` beside them. Volume

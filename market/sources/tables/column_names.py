@@ -17,8 +17,11 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "low": ("low_price", "最低价", "最低"),
         "close": ("close_price", "closing_price", "close_last", "收盘价", "收盘"),
         "adj_close": ("adjclose", "adjusted_close", "adj_closing_price", "adj_close_price", "close_adj"),
-        "volume": ("vol", "成交量"),
-        "amount": ("turnover_value", "成交金额", "成交额"),
+        "volume": ("vol", "tottrdqty", "成交量"),
+        "amount": ("turnover_value", "traded_value", "tottrdval", "成交金额", "成交额"),
+        "split": ("splits", "stock_splits", "split_coefficient", "split_ratio", "split_factor"),
+        "dividend": ("dividends", "dividend_amount", "cash_dividend"),
+        "factor": ("adj_factor", "adjust_factor", "back_adjust_factor"),
         "turn": ("turnover_rate", "换手率"),
         "preclose": ("pre_close", "prev_close", "previous_close", "前收盘", "昨收"),
         "change": ("涨跌额",),
@@ -34,6 +37,8 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 SYMBOL_LIKE = ("name", "asset", "stock")
 """Names that mean the symbol where no column says so more plainly (Kaggle); elsewhere they hold a company's name."""
 
+LEVEL_FIELDS = (*PRICE_FIELDS, "split", "dividend")
+_TUPLE = re.compile(r"""\((['"])(.+?)\1, ?(['"])(.+?)\3\)""")
 _INDEX = re.compile("unnamed_[0-9]+")  # pandas' name for an index that was written as a column
 _MEANING = {spelling: name for name, spellings in SPELLINGS.items() for spelling in (name, *spellings)}
 
@@ -85,6 +90,41 @@ def assign_fields(header: Sequence[str], columns: Sequence[tuple[str | int, str]
     return fields
 
 
+def paired_levels(header: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], int] | None:
+    """Returns the fields, the symbols and the position of the date of a header that names both in every cell.
+
+    Frames of yfinance have two header levels, which files keep as ``('Close', 'AAPL')``, ``Close_AAPL`` or
+    ``AAPL_Close``. None where a cell names no price, or where there are no closes; fields and symbols leave the date
+    out.
+    """
+    dates = [k for k, cell in enumerate(header) if not cell.strip() or meaning(cell) == "date"]
+    if len(dates) != 1:
+        return None
+    cells = [cell for k, cell in enumerate(header) if k != dates[0]]
+    for order in (1, -1):  # the field first, or last
+        pairs = [_pair(cell, order) for cell in cells]
+        known = [pair for pair in pairs if pair is not None]
+        closes = {symbol for field, symbol in known if meaning(field) == "close"}
+        whole = len(known) == len(pairs) and len(set(known)) == len(known)
+        if whole and closes and closes == {symbol for _, symbol in known}:
+            return tuple(field for field, _ in known), tuple(symbol for _, symbol in known), dates[0]
+    return None
+
+
+def _pair(cell: str, order: int) -> tuple[str, str] | None:
+    """Returns field and symbol of one cell; `order` is 1 where the field stands first, else -1."""
+    written = _TUPLE.fullmatch(cell.strip())
+    if written:
+        parts = (written[2], written[4])[::order]
+        return (parts[0], parts[1]) if meaning(parts[0]) in LEVEL_FIELDS else None
+    words = re.split(r"([_. |])", cell.strip())  # separators stand between
+    for cut in range(len(words) - 2, 0, -2) if order == 1 else range(1, len(words) - 1, 2):
+        parts = ("".join(words[:cut]), "".join(words[cut + 1 :]))[::order]
+        if meaning(parts[0]) in LEVEL_FIELDS and parts[1]:
+            return parts[0], parts[1]
+    return None
+
+
 def _position(column: str | int, header: Sequence[str], place: str) -> int:
     if isinstance(column, int):
         if not 0 <= column < len(header):
@@ -93,6 +133,8 @@ def _position(column: str | int, header: Sequence[str], place: str) -> int:
             )
         return column
     found = [k for k, cell in enumerate(header) if cell.strip() == column.strip()]
+    if not found and column.isdigit():  # what a command line makes of a position
+        return _position(int(column), header, place)
     if len(found) == 1:
         return found[0]
     if found:

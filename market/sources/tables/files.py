@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from market.sources.tables.column_names import meaning
+from market.sources.tables.column_names import LEVEL_FIELDS, meaning
 from market.sources.tables.values import looks_like_date
 
 PARQUET = (".parquet", ".pq")
@@ -19,6 +19,7 @@ TEXT = (".csv", ".tsv", ".txt")
 _MESSAGE = re.compile(
     r"\s*(\{|\[|<[!?]|<html)", re.IGNORECASE
 )  # JSON, HTML or XML; stooq's header starts with <TICKER>
+_NUMBER = re.compile(r"[-+]?[0-9.,]*")
 DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -147,7 +148,18 @@ def _header(lines: list[str], delimiter: str, headed: bool, path: Path) -> tuple
             if len({len(level) for level in levels}) > 1:
                 raise ValueError(f"{path}: the header lines have {[len(v) for v in levels]} cells; correct them")
             return tuple((name, *level[1:]) for level in levels), depth + 1
+    if len(lines) > 1:  # the same two levels of a frame whose index has no name
+        below = _cells(lines[1], delimiter, path)
+        if len(below) == len(top[0]) > 2 and _are_levels(top[0], below):
+            return (top[0], below), 2
     return (top[0],), 1
+
+
+def _are_levels(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Tells whether two lines are fields above tickers or tickers above fields, and no header above a row of data."""
+    prices = [all(meaning(cell) in LEVEL_FIELDS for cell in level[1:]) for level in (first, second)]
+    named = not looks_like_date(second[0]) and not any(_NUMBER.fullmatch(cell.strip()) for cell in second[1:])
+    return named and any(prices) and not all(prices)
 
 
 def _split(lines: list[str], numbers: list[int], delimiter: str, width: int, path: Path) -> tuple[Any, ...]:

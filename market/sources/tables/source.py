@@ -1,7 +1,7 @@
 """Tables of daily bars in files: a folder of per-ticker files, one long file or one wide file, CSV or Parquet."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +11,14 @@ import pandas as pd
 import pyarrow as pa
 
 from market.arrays import AnyArray, BoolArray, FloatArray
-from market.sources.tables.column_names import PRICE_FIELDS, TRADE_STATUS, assign_fields, meaning
+from market.sources.tables.column_names import (
+    LEVEL_FIELDS,
+    PRICE_FIELDS,
+    TRADE_STATUS,
+    assign_fields,
+    meaning,
+    paired_levels,
+)
 from market.sources.tables.files import PARQUET, TEXT, Sheet, read_sheet
 from market.sources.tables.values import as_text, decimal_comma, dot_is_decimal, parse_dates, parse_flags, parse_numbers
 
@@ -33,7 +40,8 @@ class Tables:
     Attributes:
         path: A CSV (``.csv``, ``.tsv``, ``.txt``) or Parquet (``.parquet``, ``.pq``) file, or a folder of them.
         layout: ``folder``: one file per symbol, named by its symbol column or else by the file name. ``long``: one
-            row per date and symbol, or a single symbol. ``wide``: a date column and one column of closes per symbol.
+            row per date and symbol, or a single symbol; files of a folder may hold many symbols, as one file a day
+            does. ``wide``: a date column and one column of closes per symbol.
             ``auto``: a folder is a folder; a file without field names above its columns is wide, any other long.
         columns: Pairs of a column (its header, or its position from 0) and our name of its field: ``date``,
             ``symbol``, ``open``, ``high``, ``low``, ``close``, ``adj_close``, ``volume``, ``trade_status`` or any
@@ -82,7 +90,10 @@ class Tables:
             raise ValueError(f"{path}: layout is 'folder' but this is a file; use layout='auto'")
         else:
             frame = self._read_file(path, self.symbol)
-        return frame.sort_values(["symbol", "date"], kind="stable", ignore_index=True)
+        codes, names = pd.factorize(frame["symbol"], sort=True)
+        order = np.lexsort((frame["date"].to_numpy(), codes))
+        frame = frame.take(order).reset_index(drop=True)
+        return frame.assign(symbol=names.to_numpy(dtype=object)[codes[order]])  # one string a symbol, not a row
 
     def _read_folder(self, folder: Path) -> pd.DataFrame:
         if self.layout not in ("auto", "folder") or self.symbol is not None:
@@ -103,12 +114,11 @@ class Tables:
                 + "; ".join(problems)
             )
         _refuse_different_fields(folder, frames)
-        _refuse_shared_symbols(folder, frames)
-        return pd.concat(frames.values(), ignore_index=True)
+        return _joined(folder, frames)
 
     def _read_file(self, path: Path, symbol: str | None) -> pd.DataFrame:
-        headed = not self.columns or any(isinstance(column, str) for column, _ in self.columns)
-        sheet = read_sheet(path, self.encoding, self.delimiter, headed)
+        headed = not self.columns or any(not str(column).isdigit() for column, _ in self.columns)
+        sheet = _with_levels(read_sheet(path, self.encoding, self.delimiter, headed))
         if len(sheet.levels) == 2:
             return self._read_levels(sheet)
         if self.layout == "wide" or (self.layout == "auto" and _is_wide(sheet, bool(self.columns))):
@@ -119,7 +129,7 @@ class Tables:
     def _read_levels(self, sheet: Sheet) -> pd.DataFrame:
         """Reads the two header lines of yfinance, fields above tickers or tickers above fields."""
         first, second = (level[1:] for level in sheet.levels)
-        if not all(meaning(cell) in PRICE_FIELDS for cell in first):
+        if not all(meaning(cell) in LEVEL_FIELDS for cell in first):
             first, second = second, first
         header = ("date", *first)
         frames = []
@@ -259,17 +269,30 @@ def _refuse_different_fields(folder: Path, frames: Mapping[str, pd.DataFrame]) -
     )
 
 
-def _refuse_shared_symbols(folder: Path, frames: Mapping[str, pd.DataFrame]) -> None:
-    """Two files may share a symbol (one file per year) but not a day of it."""
-    owner: dict[str, str] = {}
-    for name, frame in frames.items():
-        for symbol in frame["symbol"].unique():
-            other = owner.setdefault(symbol, name)
-            if other == name:
-                continue
-            here, there = (frames[n].loc[frames[n]["symbol"] == symbol, "date"] for n in (name, other))
-            days = np.intersect1d(here, there)
-            if len(days):
-                raise ValueError(
-                    f"{folder}: {other} and {name} both hold {symbol} on {str(days[0])[:10]}; remove one of them"
-                )
+def _joined(folder: Path, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Returns all rows; two files may share a symbol (one file per year, or per day) but not a day of it."""
+    joined = pd.concat(frames.values(), ignore_index=True)
+    files = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames.values()])
+    symbols, _ = pd.factorize(joined["symbol"])
+    days, _ = pd.factorize(joined["date"])
+    cell = symbols.astype(np.int64) * (int(days.max(initial=0)) + 1) + days
+    order = np.argsort(cell, kind="stable")
+    again = np.flatnonzero((np.diff(cell[order]) == 0) & (np.diff(files[order]) != 0))
+    if len(again):
+        first, second = order[again[0]], order[again[0] + 1]
+        names = list(frames)
+        raise ValueError(
+            f"{folder}: {names[files[first]]} and {names[files[second]]} both hold {joined['symbol'][first]} on "
+            f"{str(joined['date'][first])[:10]}; remove one of them"
+        )
+    return joined
+
+
+def _with_levels(sheet: Sheet) -> Sheet:
+    """Returns the sheet with the two header levels that its cells name one beside the other."""
+    paired = paired_levels(sheet.header) if len(sheet.levels) == 1 else None
+    if paired is None:
+        return sheet
+    fields, symbols, date = paired
+    columns = (sheet.columns[date], *(column for k, column in enumerate(sheet.columns) if k != date))
+    return replace(sheet, levels=(("date", *fields), ("", *symbols)), columns=columns)

@@ -1,4 +1,4 @@
-"""What is kept on disk of one Yahoo ticker, and how new days are joined to it."""
+"""The cache of one Yahoo ticker on disk, and how new days are joined to it."""
 
 from dataclasses import dataclass
 from pathlib import Path

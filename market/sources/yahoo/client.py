@@ -1,4 +1,4 @@
-"""Yahoo's daily bars of one ticker, asked for through yfinance; every way to fail told apart.
+"""Yahoo's daily bars of one ticker, asked for through yfinance; with one error per failure.
 
 yfinance answers a dead network, a server error and an unknown ticker alike: with no bars. Here the first two are
 `YahooUnavailableError`, worth another attempt, and only Yahoo's own word makes a `TickerMissingError`.

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from market.arrays import AnyFloatArray
-from market.audit import External, Scrutiny, Verdict, audit_features
+from market.audit import AuditResult, External, Scrutiny, audit_features
 from market.panel import BARS, Panel
 
 DAYS, ASSETS = 700, 12
@@ -62,7 +62,7 @@ class Columns:
         return replace(panel, fields=("HONEST", "SUSPICIOUS"), values=values)
 
 
-def verdict(maker: Maker, panel: Panel | None = None, settings: Scrutiny = LIGHT, **declared: object) -> Verdict:
+def verdict(maker: Maker, panel: Panel | None = None, settings: Scrutiny = LIGHT, **declared: object) -> AuditResult:
     return audit_features(Columns(maker, **declared), market() if panel is None else panel, settings)  # type: ignore[arg-type]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from envs import Tape
-from market.audit import AuditError, External, Scrutiny, Verdict, audit_features, audit_of, certified, shifted
+from market.audit import AuditError, AuditResult, External, Scrutiny, audit_features, audit_of, certified, shifted
 from market.features import Feature, Formulas
 from market.panel import Panel
 from tests.encoders.tiny import bars
@@ -51,7 +51,7 @@ def test_a_tape_says_what_is_seen_and_what_was_proven(panel: Panel, features: Pa
 
 def test_what_failed_cannot_be_certified(features: Panel) -> None:
     with pytest.raises(AuditError, match="cannot be called audited: future: MOVE"):
-        certified(features, Verdict(("future: MOVE moved",), {}, Scrutiny()))
+        certified(features, AuditResult(("future: MOVE moved",), {}, Scrutiny()))
 
 
 def test_an_external_column_is_moved_by_its_lag() -> None:

@@ -1,0 +1,245 @@
+"""Statements: sentences that are read from one row of one table, and say which."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evaluation.formats import display_name, number, percent, with_interval
+from evaluation.outcomes import outcome
+
+Metrics = Mapping[str, Any]
+
+RETURNS, DIFFERENCES, SEEDS = "returns, risk and trading", "against its references", "seeds"
+YEARS, COSTS, FORECAST, DATA = "calendar years", "costs", "forecast", "data"
+"""Tables of the page."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One sentence.
+
+    Attributes:
+        text: The sentence.
+        table: Table that it was read from.
+        row: Row of that table.
+    """
+
+    text: str
+    table: str
+    row: str
+
+
+def growth(metrics: Metrics, agent: str) -> Statement:
+    """Returns what the agent and its references made of the money."""
+    own = metrics["performance"][agent]
+    others = [
+        f"{display_name(name)} ended at {metrics['performance'][name]['final_wealth']:.2f}"
+        for name in metrics["comparisons"][agent]
+    ]
+    sharpe, loss = with_interval(own["sharpe"], own["sharpe_ci"]), percent(-own["max_drawdown"], 0)
+    text = (
+        f"Over {own['n_days']:,} trading days, after costs, {display_name(agent)} turned 1.00 into "
+        f"{own['final_wealth']:.2f} "
+        f"({percent(own['annual_return'])} a year, Sharpe ratio {sharpe}, deepest loss {loss})"
+        + (f"; {', '.join(others)}." if others else ".")
+    )
+    return Statement(text, RETURNS, display_name(agent))
+
+
+def against(metrics: Metrics, agent: str, name: str) -> Statement:
+    """Returns what the paired difference from a reference says, and nothing of any other reference."""
+    found, row = metrics["comparisons"][agent][name]["sharpe"], f"against {display_name(name)}"
+    if found["ci"] is None:
+        text = (
+            f"There is no interval for the difference from {display_name(name)}: too few days, or nothing to compare."
+        )
+        return Statement(text, DIFFERENCES, row)
+    measured = f"difference of Sharpe ratios {with_interval(found['difference'], found['ci'])}"
+    decided = outcome(metrics, agent, name)
+    if decided == "beats":
+        text = f"It did better than {display_name(name)} for the risk taken: {measured}, which excludes zero."
+    elif decided == "loses":
+        text = f"It did worse than {display_name(name)} for the risk taken: {measured}, which excludes zero."
+    elif found["ci"][0] > 0:
+        text = f"It did better than {display_name(name)} ({measured}), but {_unsteady(metrics, agent, name)}."
+    else:
+        text = f"It cannot be told apart from {display_name(name)}: {measured}, which includes zero."
+    return Statement(text, DIFFERENCES, row)
+
+
+def against_prices(metrics: Metrics, agent: str, name: str) -> Statement | None:
+    """Returns how the agent without its dividends compares with a price index; None where there is no such row."""
+    found = metrics["comparisons"][agent][name].get("price_return")
+    if found is None or found["ci"] is None:
+        return None
+    low, high = found["ci"]
+    stands = "better" if low > 0 else "worse" if high < 0 else "no different that could be told"
+    text = (
+        f"Without the dividends of what it held, which the price index leaves out too, it did {stands} than "
+        f"{display_name(name)}: difference of Sharpe ratios {with_interval(found['difference'], found['ci'])}."
+    ).replace("it did no different that could be told than", "it cannot be told apart from")
+    return Statement(text, DIFFERENCES, f"against {display_name(name)}, prices alone")
+
+
+def seeds(metrics: Metrics, agent: str) -> Statement:
+    """Returns how far the trainings of an agent lie apart."""
+    own = metrics["performance"][agent]
+    if own["n_seeds"] == 1:
+        text = "It was trained once, so nothing is known of how much of the result is the luck of that training."
+        return Statement(text, RETURNS, display_name(agent))
+    known = [one["sharpe"] for one in own["seeds"].values() if one["sharpe"] is not None]
+    if len(known) < own["n_seeds"]:
+        idle = own["n_seeds"] - len(known)
+        text = f"Trained {own['n_seeds']} times, it never traded in {idle}, which have no Sharpe ratio."
+        return Statement(text, SEEDS, display_name(agent))
+    mean = with_interval(own["mean"]["sharpe"], own["ci"]["sharpe"])
+    reach = f"from {number(min(known))} to {number(max(known))}"
+    return Statement(f"Trained {own['n_seeds']} times, it had Sharpe ratios {reach}, mean {mean}.", SEEDS, "mean")
+
+
+def years(metrics: Metrics, agent: str) -> Statement | None:
+    """Returns in how many calendar years the agent earned more than each reference; None for a single year."""
+    own = {row["year"]: row["return"] for row in metrics["per_year"][agent]}
+    counts = []
+    for name in metrics["comparisons"][agent]:
+        theirs = {row["year"]: row["return"] for row in metrics["per_year"][name]}
+        better = sum(own[year] > theirs[year] for year in own)
+        counts.append(f"than {display_name(name)} in {better} of {len(own)}")
+    if not counts or len(own) < 2:
+        return None
+    return Statement(f"By calendar year it earned more {', '.join(counts)}.", YEARS, display_name(agent))
+
+
+def costs(metrics: Metrics, agent: str) -> Statement | None:
+    """Returns at which costs the agent's Sharpe ratio is above that of its first reference; None where unknown."""
+    table = metrics["cost_sensitivity"]
+    references = [name for name in metrics["comparisons"][agent] if name in table]
+    if agent not in table or not references:
+        return None
+    name, rival = references[0], display_name(references[0])
+    ahead = [
+        points
+        for points, one in table[agent].items()
+        if (one["sharpe"] or 0.0) > (table[name][points]["sharpe"] or 0.0)
+    ]
+    tried = list(table[agent])
+    if not ahead:
+        text = f"Its Sharpe ratio is not above that of {rival} at any cost tried, even at {tried[0]} basis points."
+    elif len(ahead) == len(tried):
+        text = f"Its Sharpe ratio stays above that of {rival} at every cost tried, up to {tried[-1]} basis points."
+    else:
+        points = " and ".join(filter(None, (", ".join(ahead[:-1]), ahead[-1])))
+        text = f"Its Sharpe ratio is above that of {display_name(name)} only at costs of {points} basis points."
+    return Statement(text, COSTS, display_name(agent))
+
+
+def forecast(metrics: Metrics) -> Statement | None:
+    """Returns whether the encoder's forecast has skill; None where there is none or no interval."""
+    test = metrics.get("test")
+    if not test or test.get("rank_ic") is None or test.get("rank_ic_ci") is None:
+        return None
+    measured = f"mean daily rank IC {with_interval(test['rank_ic'], test['rank_ic_ci'], 3)} on the test days"
+    low, high = test["rank_ic_ci"]
+    if test.get("suspicious"):
+        text = (
+            f"The encoder's forecast is too steady to be believed ({measured}); look for a leak before anything else."
+        )
+    elif low > 0:
+        text = f"The encoder's forecast has skill: {measured}, which excludes zero."
+    elif high < 0:
+        text = f"The encoder's forecast points the wrong way: {measured}, which excludes zero."
+    else:
+        text = f"The encoder's forecast shows no skill that can be told from none: {measured}, which includes zero."
+    return Statement(text, FORECAST, "test")
+
+
+def audit(metrics: Metrics) -> Statement | None:
+    """Returns what the audit of the states has shown; None where they did not pass one or cannot be believed."""
+    if metrics.get("audit") != "passed" or (metrics.get("test") or {}).get("suspicious"):
+        return None
+    text = (
+        "The states passed the audit: rewriting the future, the labels and the other days of a batch changed none of "
+        f"them. Their encoder learnt nothing after {metrics['fit_end']}."
+    )
+    return Statement(text, "audit of the states", "all checks")
+
+
+def reach(metrics: Metrics) -> Statement | None:
+    """Returns how large a difference must be to show in so many days; None without an interval."""
+    widths = [
+        (found["sharpe"]["ci"][1] - found["sharpe"]["ci"][0]) / 2
+        for table in metrics["comparisons"].values()
+        for found in table.values()
+        if found["sharpe"]["ci"] is not None
+    ]
+    if not widths:
+        return None
+    first = next(iter(metrics["performance"].values()))
+    span = first["n_days"] / first.get("periods_per_year", 252.0)
+    least, most = number(min(widths)), number(max(widths))
+    reach = least if least == most else f"{least} to {most}, the less the more alike two policies are"
+    text = (
+        f"{first['n_days']:,} days ({span:.1f} years) of one market are one sample: they only reveal differences of "
+        f"Sharpe ratios larger than about {reach}. Smaller advantages may exist and would not show here."
+    )
+    return Statement(text, DIFFERENCES, "width of the intervals")
+
+
+def index(metrics: Metrics) -> Statement | None:
+    """Returns that a price index leaves out dividends; None for a total-return index or none at all."""
+    if metrics.get("index_return") != "price":
+        return None
+    text = (
+        "The index is a price index: it leaves out dividends, which policies on adjusted prices earn. That alone is "
+        "one to three percent a year in their favour"
+    )
+    priced = any("price_return" in found for table in metrics["comparisons"].values() for found in table.values())
+    text += (
+        "; the row 'prices alone' takes them off." if priced else ", and quoted prices to take them off are missing."
+    )
+    return Statement(text, DIFFERENCES, "index")
+
+
+def survivors(metrics: Metrics) -> Statement | None:
+    """Returns what the listing of the assets says of survivors; None where assets leave as they do in real markets."""
+    listing = metrics.get("listing") or {"assets": None, "late": 0, "left": 0 if metrics.get("always_listed") else 1}
+    if listing["left"] > 0 or listing["assets"] == 1:
+        return None
+    count = "" if listing["assets"] is None else f"{listing['assets']:,} "
+    joined = "and none joins later" if listing["late"] == 0 else f"though {listing['late']:,} join later"
+    text = (
+        f"None of the {count}assets leaves before the last day {joined}, as in a list drawn up afterwards. Such "
+        "survivors flatter all policies that hold them, the references included; comparisons suffer less than levels."
+    )
+    return Statement(text, DATA, "assets")
+
+
+def departures(metrics: Metrics) -> Statement | None:
+    """Returns where a run was traded on other terms than those that its panel or states had recorded."""
+    found = metrics.get("departures")
+    if not found:
+        return None
+    return Statement(f"Traded on other terms than recorded before: {'; '.join(found)}.", DATA, "told otherwise")
+
+
+def looks(metrics: Metrics) -> Statement | None:
+    """Returns how often the test days were looked at; None for the first look."""
+    count = metrics.get("looks", 1)
+    if count <= 1:
+        return None
+    text = f"These test days have been evaluated {count} times on this market; each look weakens them."
+    return Statement(text, DATA, "looks")
+
+
+def _unsteady(metrics: Metrics, agent: str, name: str) -> str:
+    """Why the seeds do not carry a success: some did not beat the reference, or there are too few of them."""
+    own, theirs = metrics["performance"][agent], metrics["performance"][name]["sharpe"]
+    known = [one["sharpe"] for one in own["seeds"].values()]
+    ahead = sum(one is not None and theirs is not None and one > theirs for one in known)
+    mean = with_interval(own["mean"]["sharpe"], own["ci"]["sharpe"])
+    if ahead < len(known):
+        return f"its seeds disagree too much to rely on that: {ahead} of {len(known)} did, mean Sharpe ratio {mean}"
+    return (
+        f"{len(known)} trainings are too few to rely on that, although each did: mean Sharpe ratio {mean}, "
+        f"{number(theirs)} for {display_name(name)}"
+    )

@@ -1,0 +1,61 @@
+"""FactorGym in one name: what a notebook needs, from prices to evidence.
+
+    import factorgym as fg
+
+    panel = fg.Panel.from_frame(fg.Bundled().read())
+    env = fg.make("FactorGym/Portfolio-v0", tape=fg.Tape.from_panel(panel))
+
+Every name lives in one of the packages `market`, `encoders`, `envs`, `agents`, `evaluation` and `pipeline`, which can
+be imported directly as well; nothing is loaded before it is asked for.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from factorgym.clash import refuse_clash
+
+__version__ = "0.2.0"
+
+_HOMES = {
+    "market": (
+        "Alpha158", "Alpha360", "Bundled", "CrossSectionalZScore", "FactorMarket", "Feature", "Formulas", "Label",
+        "MarketStates", "Panel", "QlibStore", "RobustZScore", "Rules", "Split", "StormFeatures", "Synthetic", "Tables",
+        "YFinance", "clean", "feature", "prepared",
+    ),
+    "encoders": (
+        "GRU", "PCA", "VAE", "Encoder", "EncoderConfig", "FactorVAE", "FactorVQVAE", "FactorVQVAEPredictor", "LightGBM",
+        "Optim", "Ridge", "Storm",
+    ),
+    "encoders.testing": ("check_encoder",),
+    "envs": (
+        "BatchMarket", "Costs", "Episodes", "LogGrowth", "LongOnly", "LongShort", "Position", "SellHoldBuy", "Tape",
+    ),
+    "agents": (
+        "A2C", "DQN", "PPO", "SAC", "TD3", "BuyAndHold", "ClassicalPolicy", "EqualWeight", "MarketVecEnv", "TopKDropN",
+        "TrainingConfig", "load_agent",
+    ),
+    "evaluation": ("Backtest", "deflated_sharpe", "prediction_metrics"),
+    "evaluation.performance": ("performance",),
+    "evaluation.rollout": ("rollout",),
+    "pipeline": ("ablate", "compare", "discover", "evaluate", "extract", "prepare", "pretrain", "sweep", "train"),
+    "gymnasium": ("make", "make_vec"),
+}  # fmt: skip
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_HOME_OF)]
+
+refuse_clash()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'factorgym' has no attribute '{name}'")
+    if _HOME_OF[name] == "gymnasium":
+        import_module("envs")  # registers the environments
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

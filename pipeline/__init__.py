@@ -1,0 +1,117 @@
+"""The stages of the main job as functions: a dataclass and a working directory in, a result out, nothing printed.
+
+    panel = pipeline.prepare(prepare_config, workdir)
+    encoder = pipeline.pretrain(pretrain_config, workdir)
+    states = pipeline.extract(encoder.folder, workdir=workdir)
+    agents = pipeline.train(trade_config, workdir)
+    evidence = pipeline.evaluate(agents.folder, workdir=workdir)
+
+Importing this package imports no stage, and so neither torch nor stable-baselines3; a stage is imported when it is
+first named.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.ablation import ablate
+    from pipeline.agent_comparison import compare_agents
+    from pipeline.comparison import compare
+    from pipeline.discovery import discover
+    from pipeline.encoder_comparison import compare_encoders
+    from pipeline.evaluation import evaluate
+    from pipeline.extraction import Extract, extract
+    from pipeline.hyperparameters import sweep
+    from pipeline.preparation import download, inspect_panel, prepare
+    from pipeline.pretraining import leave_process_group, pretrain
+    from pipeline.results import (
+        AblationResult,
+        AgentComparison,
+        ComparisonResult,
+        DiscoverResult,
+        EncoderComparison,
+        EvaluateResult,
+        ExtractResult,
+        InspectResult,
+        Observer,
+        PrepareResult,
+        PretrainResult,
+        SweepResult,
+        TrainResult,
+    )
+    from pipeline.trained_run import TrainedRun, open_run
+    from pipeline.training import train
+
+_HOMES = {
+    "ablation": ("ablate",),
+    "agent_comparison": ("compare_agents",),
+    "comparison": ("compare",),
+    "discovery": ("discover",),
+    "encoder_comparison": ("compare_encoders",),
+    "evaluation": ("evaluate",),
+    "extraction": ("Extract", "extract"),
+    "hyperparameters": ("sweep",),
+    "preparation": ("download", "inspect_panel", "prepare"),
+    "pretraining": ("leave_process_group", "pretrain"),
+    "results": (
+        "AblationResult",
+        "AgentComparison",
+        "ComparisonResult",
+        "DiscoverResult",
+        "EncoderComparison",
+        "EvaluateResult",
+        "ExtractResult",
+        "InspectResult",
+        "Observer",
+        "PrepareResult",
+        "PretrainResult",
+        "SweepResult",
+        "TrainResult",
+    ),
+    "trained_run": ("TrainedRun", "open_run"),
+    "training": ("train",),
+}
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AblationResult",
+    "AgentComparison",
+    "ComparisonResult",
+    "DiscoverResult",
+    "EncoderComparison",
+    "EvaluateResult",
+    "Extract",
+    "ExtractResult",
+    "InspectResult",
+    "Observer",
+    "PrepareResult",
+    "PretrainResult",
+    "SweepResult",
+    "TrainResult",
+    "TrainedRun",
+    "ablate",
+    "compare",
+    "compare_agents",
+    "compare_encoders",
+    "discover",
+    "download",
+    "evaluate",
+    "extract",
+    "inspect_panel",
+    "leave_process_group",
+    "open_run",
+    "prepare",
+    "pretrain",
+    "sweep",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,126 @@
+"""Trading runs side by side: each beside buy and hold on its own test days."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from configs.schema.evaluate import Evaluate
+from configs.schema.trade import Trade
+from evaluation.formats import number, percent, within
+from evaluation.policy_comparison import REFERENCES
+from market.artifacts import METRICS
+from market.storage.array_file import read_json
+from pipeline.evaluation import evaluate
+from pipeline.results import SILENT, AgentComparison, Observer
+from pipeline.run_directory import evaluate_folder
+from pipeline.trained_run import run_fingerprint
+from pipeline.training import train
+
+logger = logging.getLogger(__name__)
+
+
+def compare_agents(
+    experiments: Sequence[Trade] = (),
+    runs: Sequence[str | Path] = (),
+    seeds: Sequence[int] = (),
+    settings: Evaluate | None = None,
+    workdir: str | Path = "workdir",
+    overwrite: bool = False,
+    observer: Observer = SILENT,
+) -> AgentComparison:
+    """Sets trading runs side by side, each beside buy and hold on its own test days.
+
+    Runs that are not trained yet are trained, and runs that are not evaluated yet are evaluated.
+
+    Args:
+        experiments: Trading runs to compare.
+        runs: Directories of finished trading runs to compare with them.
+        seeds: Seeds to train every experiment with; by default those that they name.
+        settings: How to judge.
+        workdir: Where the artifacts of all stages live.
+        overwrite: Evaluate again what has been evaluated.
+        observer: Follows from outside.
+
+    Raises:
+        ValueError: A run is not finished, or was evaluated without the index that `settings` name and is not to be
+            evaluated again.
+    """
+    folders = [*train_all(experiments, seeds, workdir, observer), *(Path(one) for one in runs)]
+    found = {one.name: metrics_of(one, settings or Evaluate(), workdir, overwrite, observer) for one in folders}
+    result = AgentComparison([row for name, one in found.items() for row in trading_rows(name, one)])
+    observer.finished(result)
+    return result
+
+
+def train_all(
+    experiments: Sequence[Trade], seeds: Sequence[int], workdir: str | Path, observer: Observer = SILENT
+) -> list[Path]:
+    """Trains the agents of every run unless that is done, and returns the directories of the runs.
+
+    Raises:
+        ValueError: A directory holds a run of another configuration.
+    """
+    runs = [replace(one, seeds=tuple(seeds)) if seeds else one for one in experiments]
+    return [train(one, workdir, reuse=True, observer=observer).folder for one in runs]
+
+
+def metrics_of(
+    folder: Path, settings: Evaluate, workdir: str | Path, overwrite: bool, observer: Observer = SILENT
+) -> dict[str, Any]:
+    """Returns the metrics of a run, which is evaluated where it has not been, or has changed since.
+
+    Raises:
+        ValueError: It was evaluated without the index that `settings` name, and is not to be evaluated again.
+    """
+    target = evaluate_folder(workdir, folder.name)
+    done = (target / METRICS).exists()
+    if done and not overwrite and read_json(target / METRICS).get("fingerprint") != run_fingerprint(folder):
+        logger.warning("%s has changed since it was evaluated: its test days are looked at again, and counted", folder)
+        overwrite = True
+    if overwrite or not done:
+        silent = replace(observer, finished=SILENT.finished)  # the comparison has a table of its own
+        evaluate({folder.name: [folder]}, settings, workdir, overwrite, observer=silent)
+    found: dict[str, Any] = read_json(target / METRICS)
+    if settings.index is not None and index_of(found) is None:
+        raise ValueError(
+            f"{target / METRICS}: the test days were evaluated without the index {settings.index}; --overwrite looks "
+            "at them again and says so"
+        )
+    return found
+
+
+def index_of(metrics: Mapping[str, Any]) -> str | None:
+    """Returns the name of the published index that an evaluation was set beside, None where there was none."""
+    measured_against = next(iter(metrics["comparisons"].values()))
+    held = (*REFERENCES, metrics.get("rule"))
+    return next((name for name in measured_against if name not in held), None)
+
+
+def trading_rows(name: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns one row for each agent of an evaluation: itself, buy and hold, the index, and the differences."""
+    rows, index = [], index_of(metrics)
+    passive = metrics["performance"]["buy_and_hold"]
+    for agent, found in metrics["comparisons"].items():
+        own, gain = metrics["performance"][agent], found["buy_and_hold"]["sharpe"]
+        row = {
+            "run": name,
+            "agent": agent,
+            "return a year": percent(own["annual_return"]),
+            "Sharpe": within(own["sharpe"], own["sharpe_ci"]),
+            "Sharpe over seeds": within(own["mean"]["sharpe"], own["ci"]["sharpe"]),
+            "deepest loss": percent(own["max_drawdown"]),
+            "buy and hold": percent(passive["annual_return"]),
+            "its Sharpe": number(passive["sharpe"]),
+            "difference": within(gain["difference"], gain["ci"]),
+        }
+        if index is not None:
+            beyond = found[index]["sharpe"]
+            row |= {
+                "index": percent(metrics["performance"][index]["annual_return"]),
+                "Sharpe of the index": number(metrics["performance"][index]["sharpe"]),
+                "difference from the index": within(beyond["difference"], beyond["ci"]),
+            }
+        rows.append(row | {"verdict": metrics["verdict"][agent]["word"]})
+    return rows

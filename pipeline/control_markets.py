@@ -1,0 +1,151 @@
+"""The tapes of a trading run, real and shuffled: training, evaluation and comparison all replay these."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from configs.schema.trade import Trade
+from envs import Tape
+from envs.rules import MarketRules, recorded_rules
+from market.fills import Fill, default_fill
+from market.panel import Panel
+from market.splits import Split
+from market.states import MarketStates
+from pipeline.trial_count import Question
+
+Part = Literal["train", "valid", "test"]
+SHUFFLED = {"train": 1, "valid": 2, "test": 3}  # seeds of the negative control
+
+
+class TradeSources(NamedTuple):
+    """Bars, states and features that the tapes of a run are cut from.
+
+    Attributes:
+        panel: Bars up to the last day that may be known.
+        states: States to see, else None.
+        features: Scaled features to see, else None.
+        split: Days of each part.
+        fill: When decisions are carried out.
+        rules: All terms of trading: those of the states, else of the panel, but for what the run says itself.
+        departures: Where the run was told something else than they had recorded, in words.
+    """
+
+    panel: Panel
+    states: MarketStates | None
+    features: Panel | None
+    split: Split
+    fill: Fill
+    rules: MarketRules
+    departures: tuple[str, ...] = ()
+
+
+def read_sources(experiment: Trade, until: Part = "valid") -> TradeSources:
+    """Returns the sources of a run with no day after the part `until`.
+
+    Training never asks for more than the valid days, so nothing it makes can depend on what comes after.
+
+    Raises:
+        ValueError: A file is missing or damaged, or the encoder has learnt from days of test.
+    """
+    whole = Panel.load(experiment.panel)
+    states = None if experiment.states is None else MarketStates.load(experiment.states)
+    split = experiment.split or _split_of(states, experiment.states)
+    _check_untouched(experiment, states, split)
+    panel = whole.between(None, getattr(split, until)[1])
+    fill = experiment.fill or (states.provenance["fill"] if states is not None else default_fill(panel))
+    terms = (fill, *_rules(experiment, whole, states, fill))
+    if experiment.observe in ("states", "shuffled"):
+        return TradeSources(panel, states, None, split, *terms)
+    if experiment.observe == "none":
+        return TradeSources(panel, None, _nothing(panel), split, *terms)
+    raw = experiment.features.compute(panel)
+    features = experiment.scaling.fit(raw, raw.rows(*split.train)).overwrite(raw)
+    return TradeSources(panel, None, features, split, *terms)
+
+
+def question_of(experiment: Trade) -> Question:
+    """Returns the days and the market that a run looks at, for the ledger of its panel."""
+    states = None if experiment.states is None else MarketStates.load(experiment.states)
+    split = experiment.split or _split_of(states, experiment.states)
+    return Question.of(experiment.panel, Panel.load(experiment.panel), split, experiment.asset)
+
+
+def _rules(
+    experiment: Trade, panel: Panel, states: MarketStates | None, fill: Fill
+) -> tuple[MarketRules, tuple[str, ...]]:
+    """The terms of a run, and where they depart from what its states or its panel recorded."""
+    found = None if states is None else recorded_rules(states.provenance)
+    home = "panel" if found is None else "states"
+    found = found or recorded_rules(panel.source)
+    told = (found or MarketRules()).told(experiment.costs, experiment.price_limit, experiment.delisting_return, fill)
+    rules = replace(told, periods_per_year=panel.periods_per_year)
+    if found is None:
+        return rules, ()
+    before, now = (flattened(one.to_json()) for one in (found, rules))
+    names = rules.departures(found)
+    return rules, tuple(f"{name} {now[name]}, where the {home} had {before[name]}" for name in names)
+
+
+def flattened(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns nested JSON objects as one, with dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in data.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": found for inner, found in flattened(value).items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def tape_of(experiment: Trade, sources: TradeSources, part: Part) -> Tape:
+    """Returns the tape of one part: of all assets, or of the run's one.
+
+    Raises:
+        ValueError: The states have not passed the audit or are of another fill, or the asset is unknown.
+    """
+    start, stop = getattr(sources.split, part)
+    options: dict[str, Any] = {
+        "features": sources.features,
+        "lookback": experiment.lookback,
+        "price_limit": sources.rules.price_limit,
+        "delisting_return": sources.rules.delisting_return,
+    }
+    rows = sources.panel.rows(start, stop)  # days of a part that the panel does not cover are left out
+    dates = sources.panel.dates[rows]
+    if not len(dates):
+        raise ValueError(f"{experiment.panel}: no day of {part}, {start} to {stop}; choose another split")
+    try:
+        tape = Tape.from_panel(sources.panel, sources.states, sources.fill, str(dates[0]), str(dates[-1]), **options)
+    except ValueError as error:
+        raise ValueError(f"{experiment.states or experiment.panel}: {error}") from None
+    if experiment.observe == "shuffled":
+        tape = shuffle_states(tape, SHUFFLED[part])
+    return tape if experiment.asset is None else tape.only(experiment.asset)
+
+
+def shuffle_states(tape: Tape, seed: int) -> Tape:
+    """Returns the tape on which each day shows what another day of it showed; prices stay where they are."""
+    order = np.random.default_rng(seed).permutation(len(tape.frames))
+    return replace(tape, frames=tape.frames[order], market_frames=tape.market_frames[order])
+
+
+def _check_untouched(experiment: Trade, states: MarketStates | None, split: Split) -> None:
+    if states is not None and states.fit_end >= np.datetime64(split.test[0], "D"):
+        raise ValueError(
+            f"{experiment.states}: the encoder learnt from days until {states.fit_end}, but test starts on "
+            f"{split.test[0]}; start test later, or train the encoder on earlier days"
+        )
+
+
+def _nothing(panel: Panel) -> Panel:
+    values = np.zeros((*panel.shape[:2], 1), np.float32)
+    return replace(panel, fields=("nothing",), values=values)
+
+
+def _split_of(states: MarketStates | None, path: str | None) -> Split:
+    recorded = states.provenance["split"] if states is not None else None
+    if not isinstance(recorded, dict):
+        raise ValueError(f"{path}: its provenance holds no split; give the run one with --split")
+    return Split(**{part: (str(days[0]), str(days[1])) for part, days in recorded.items()})

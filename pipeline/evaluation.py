@@ -1,0 +1,171 @@
+"""The stage that judges trained agents: runs to evidence on their test days, and a page."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from configs.schema.evaluate import Evaluate
+from evaluation.backtest import Backtest
+from evaluation.reports.policy import PolicyReport, Section, report
+from market.artifacts import BACKTEST, CONFIG, METRICS, POLICIES, REPORT
+from market.ledger import new_command
+from market.storage.array_file import atomic_write, read_json, write_json, write_text
+from pipeline.control_markets import question_of
+from pipeline.policy_contest import hold_contest, measure_contest
+from pipeline.results import SILENT, EvaluateResult, Observer
+from pipeline.run_directory import evaluate_folder, lock
+from pipeline.trained_run import TrainedRun, open_run
+from pipeline.trial_count import looks_so_far, other_trials
+
+
+def evaluate(
+    runs: str | Path | Mapping[str, Sequence[Path]],
+    settings: Evaluate | None = None,
+    workdir: str | Path = "workdir",
+    overwrite: bool = False,
+    name: str | None = None,
+    title: str | None = None,
+    labels: Sequence[str] = (),
+    observer: Observer = SILENT,
+) -> EvaluateResult:
+    """Trades the test days of finished runs and writes the evidence into ``workdir/evaluate/<name>/``.
+
+    The folder receives ``report.html``, ``backtest.parquet``, ``policies.parquet`` and, last, ``metrics.json``.
+
+    Args:
+        runs: Directory of a trading run; or runs that share a market, by a name for it: each group becomes a chapter.
+        settings: How to judge.
+        workdir: Where the artifacts of all stages live.
+        overwrite: Look at the test days again; the report then says how often they were looked at.
+        name: Folder under ``workdir/evaluate``; the name of the run by default, of the first group where several are
+            given.
+        title: Heading of the report; the name by default.
+        labels: Names of the runs of a group in tables; by default their algorithms, or the runs where those are alike.
+        observer: Follows from outside.
+
+    Raises:
+        ValueError: There is an evaluation already, or a run cannot be evaluated; see `open_run`.
+    """
+    settings = settings or Evaluate()
+    groups = runs if isinstance(runs, Mapping) else {Path(runs).resolve().name: [Path(runs)]}  # "." has a name too
+    name = name or next(iter(groups))
+    folder = evaluate_folder(workdir, name)
+    with lock(folder):
+        looks = looks_so_far(folder)
+        if looks and not overwrite:
+            raise ValueError(
+                f"{folder / METRICS}: the test days have been evaluated; --overwrite looks at them again and says so"
+            )
+        opened = {group: [open_run(path) for path in paths] for group, paths in groups.items()}
+        looks, command = _enter_looks(opened, looks)
+        chapters = tuple(_chapter(group, found, settings, looks, labels, observer) for group, found in opened.items())
+        study = _study(title or name, [one for found in opened.values() for one in found], chapters)
+        _write(study, folder)
+        _enter_results(chapters, opened, command)
+    result = EvaluateResult(folder, study)
+    observer.finished(result)
+    return result
+
+
+def _chapter(
+    title: str,
+    runs: Sequence[TrainedRun],
+    settings: Evaluate,
+    looks: int,
+    labels: Sequence[str],
+    observer: Observer,
+) -> Section:
+    tried = other_trials(question_of(runs[0].experiment), [one.folder for one in runs], settings.other_trials)
+    forecast = runs[0].forecast()
+    prediction = {} if forecast is None else forecast.metrics(settings.seed)
+    description: dict[str, Any] = runs[0].description() | {"looks": looks} | prediction
+    description["trials"] = {
+        "seeds": sum(len(one.experiment.seeds) for one in runs),
+        "configurations": len(runs) + tried.configurations,
+        "others": tried.sharpes,
+    }
+    agents = [one.agent for one in runs]
+    names = labels or (agents if len(set(agents)) == len(agents) else [one.folder.name for one in runs])
+    candidates = [one.candidate(name) for one, name in zip(runs, names, strict=True)]
+    contest = hold_contest(runs[0].market, candidates, settings, observer.track)
+    return measure_contest(title, contest, settings, description, tried)
+
+
+def _enter_looks(groups: Mapping[str, Sequence[TrainedRun]], known: int) -> tuple[int, str]:
+    """Counts this look at the test days before it is taken; returns the number of looks with it, and its name."""
+    for runs in groups.values():
+        _refuse_other_markets(runs)
+    looks = max([known, *(question_of(runs[0].experiment).test_looks() for runs in groups.values())])
+    command = new_command()
+    for one in (one for runs in groups.values() for one in runs):
+        config, seeds = read_json(one.folder / CONFIG), one.experiment.seeds
+        question_of(one.experiment).enter("evaluate", "test", one.folder.name, config, seeds, command)
+    return looks + 1, command
+
+
+def _enter_results(chapters: Sequence[Section], groups: Mapping[str, Sequence[TrainedRun]], command: str) -> None:
+    """Notes the Sharpe ratio of each training on the test days, for the evaluations of other runs."""
+    for section, runs in zip(chapters, groups.values(), strict=True):
+        for one, name in zip(runs, section.contest.agents, strict=True):
+            found = section.metrics["performance"][name]["seeds"]
+            sharpes = {seed: found[f"seed_{seed}"]["sharpe"] for seed in one.experiment.seeds}
+            config = read_json(one.folder / CONFIG)
+            question_of(one.experiment).enter_sharpes(one.folder.name, config, sharpes, command)
+
+
+def _study(title: str, runs: Sequence[TrainedRun], chapters: tuple[Section, ...]) -> PolicyReport:
+    first = runs[0]
+    tape = first.market.tape
+    agents = " and ".join(dict.fromkeys(one.agent for one in runs))
+    markets = ", ".join(dict.fromkeys(one.title for one in runs))
+    return PolicyReport(
+        title=title,
+        lead=f"{agents} trading {markets}; test days {tape.dates[0]} to {tape.dates[-1]}, seen once training was over",
+        facts=tuple(dict.fromkeys(fact for one in runs for fact in one.facts())),
+        chapters=chapters,
+        judged=first.forecast(),
+        audit=first.audit(),
+        config="\n".join(one.config() for one in runs),
+    )
+
+
+def _refuse_other_markets(runs: Sequence[TrainedRun]) -> None:
+    first = runs[0].description()
+    for one in runs[1:]:
+        other = one.description()
+        for name in ("panel_fingerprint", "asset", "test_days", "market_rules"):
+            if other[name] != first[name]:
+                raise ValueError(
+                    f"{one.folder}: its {name} is {other[name]}, that of {runs[0].folder} is {first[name]}; "
+                    "only runs on the same market can be compared"
+                )
+
+
+def _write(study: PolicyReport, folder: Path) -> None:
+    """Writes the files of an evaluation, the metrics last.
+
+    ``backtest.parquet`` is the first agent's account in full; ``policies.parquet`` has the daily returns of everyone,
+    a column each.
+    """
+    first = study.chapters[0]
+    agents = list(first.contest.agents)
+    first.contest.everyone[agents[0]].save(folder / BACKTEST)
+    columns: dict[str, pd.Series[float]] = {}
+    for one in study.chapters:
+        prefix = f"{one.title}: " if len(study.chapters) > 1 else ""
+        columns |= {f"{prefix}{name}": _series(path) for name, path in one.contest.everyone.items()}
+        for name, seeds in one.contest.agents.items():
+            columns |= {f"{prefix}{name}/{seed.name}": _series(seed) for seed in seeds}
+    with atomic_write(folder / POLICIES) as aside:
+        pd.DataFrame(columns).rename_axis("date").to_parquet(aside)
+    write_text(folder / REPORT, report(study))
+    metrics: dict[str, Any] = dict(first.metrics)
+    if len(study.chapters) > 1:
+        metrics = {"chapters": {one.title: one.metrics for one in study.chapters}}
+    write_json(folder / METRICS, metrics)
+
+
+def _series(path: Backtest) -> "pd.Series[float]":
+    return pd.Series(path.returns, index=pd.DatetimeIndex(path.dates))

@@ -1,0 +1,101 @@
+"""A contest on the test days: trained runs, classical policies and an index trade, and what came of it is measured."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from configs.schema.evaluate import Evaluate
+from envs import Costs
+from evaluation.backtest import Backtest
+from evaluation.policy_comparison import PolicyComparison, measured
+from evaluation.reports.policy import Section
+from evaluation.verdict import reach_verdict
+from pipeline.reference_policies import (
+    EvaluationMarket,
+    classical_backtests,
+    classical_rules,
+    dividends_of,
+    forecast_rule,
+    hindsight_backtest,
+    index_backtest,
+    reference_rules,
+)
+from pipeline.results import Tracker, untracked
+from pipeline.trial_count import TrialCount
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A trained run that takes part.
+
+    Attributes:
+        name: Name in tables.
+        seeds: Rolls every seed out on the test days at some costs: one backtest each, named after its folder.
+    """
+
+    name: str
+    seeds: Callable[[Costs], tuple[Backtest, ...]]
+
+
+def hold_contest(
+    market: EvaluationMarket, candidates: Sequence[Candidate], settings: Evaluate, track: Tracker = untracked
+) -> PolicyComparison:
+    """Returns the contest of `candidates`, every classical policy that applies, and the index where one is given."""
+    rivals, simple = classical_rules(market), reference_rules(market)
+    agents: dict[str, tuple[Backtest, ...]] = {}
+    policies: list[Backtest] = []
+    by_cost: dict[float, dict[str, tuple[Backtest, ...]]] = {points: {} for points in settings.cost_points}
+
+    def work() -> Iterator[None]:
+        for one in candidates:
+            agents[one.name] = one.seeds(market.costs)
+            yield
+        for rule in rivals:
+            policies.extend(classical_backtests(market, [rule]))
+            yield
+        for points, found in by_cost.items():
+            there = market.at(points)
+            for one in candidates:
+                found[one.name] = one.seeds(there.costs)
+                yield
+            found |= {path.name: (path,) for path in classical_backtests(there, simple)}
+            yield
+
+    count = len(candidates) + len(rivals) + len(by_cost) * (len(candidates) + 1)
+    for _ in track(work(), count, "trading the test days"):
+        pass
+    index = None if settings.index is None else index_backtest(settings.index, settings.index_asset, market.tape)
+    bound = hindsight_backtest(market) if settings.hindsight else None
+    rule = forecast_rule(market)
+    return PolicyComparison(
+        agents,
+        tuple(policies),
+        index,
+        bound,
+        by_cost,
+        None if index is None else settings.index_return,
+        None if rule is None else rule.name,
+        dividends_of(market),
+    )
+
+
+def measure_contest(
+    title: str, contest: PolicyComparison, settings: Evaluate, description: dict[str, Any], tried: TrialCount
+) -> Section:
+    """Returns one market's part of the evidence.
+
+    Args:
+        title: Names the market.
+        contest: Who traded.
+        settings: How to judge.
+        description: Further entries of ``metrics.json``, such as the prediction measures.
+        tried: Training runs beside the candidates.
+    """
+    metrics = measured(contest, tried.sharpes, settings.seed) | description
+    metrics["verdict"] = {name: _told(metrics, name) for name in contest.agents}
+    return Section(title, metrics, contest)
+
+
+def _told(metrics: dict[str, Any], name: str) -> dict[str, Any]:
+    found = reach_verdict(metrics, name)
+    return {"word": found.word, "sentences": [found.summary, *found.sentences]}

@@ -1,0 +1,123 @@
+"""The stage that trains an encoder: a panel to a checkpoint, its forecasts and their measures."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+
+from configs.schema.pretrain import Pretrain
+from configs.values import to_data
+from encoders import data as encoder_pipeline
+from encoders.data import TrainingData
+from encoders.states.audit import inputs_fingerprint, inputs_record
+from encoders.training import loop as training
+from encoders.training.launch import init_distributed
+from envs.rules import MarketRules, recorded_rules
+from market.artifacts import AUDIT, FEATURES, METRICS
+from market.features.health import health_json
+from market.ledger import Part
+from market.panel import Panel
+from market.storage.array_file import read_json, write_json
+from pipeline.forecast_trading import portfolio_measures
+from pipeline.results import SILENT, Observer, PretrainResult
+from pipeline.run_directory import begin, is_finished, lock, pretrain_folder
+from pipeline.trial_count import Question
+
+
+def pretrain(
+    experiment: Pretrain,
+    workdir: str | Path = "workdir",
+    overwrite: bool = False,
+    reuse: bool = False,
+    observer: Observer = SILENT,
+    test: bool = False,
+) -> PretrainResult:
+    """Trains one encoder in ``workdir/pretrain/<name>/``; an interrupted run continues where it stopped.
+
+    Where a launcher started several processes, all of them call this function; the first one writes.
+
+    Args:
+        experiment: What decides the run.
+        workdir: Where the artifacts of all stages live.
+        overwrite: Throw away a run that is already there, finished or not.
+        reuse: Return a finished run of this very experiment instead of refusing to run it again.
+        observer: Follows from outside; told of the result in the first process only.
+        test: Judge the best checkpoint on the test days too; each such look is counted beside the panel.
+
+    Raises:
+        ValueError: Another process works on the run, it is finished and neither to be overwritten nor reused, or it
+            was started with another configuration.
+    """
+    folder = pretrain_folder(workdir, experiment.name)
+    if reuse and not overwrite and is_finished(folder, experiment, METRICS):
+        result = PretrainResult(folder, read_json(folder / METRICS), fresh=False)
+        observer.finished(result)
+        return result
+    state = init_distributed()
+    with lock(folder) if state.is_main_process else nullcontext():
+        if state.is_main_process:
+            begin(folder, experiment, METRICS, overwrite)
+        state.wait_for_everyone()
+        result = PretrainResult(folder, _learn(experiment, folder, test))
+        if state.is_main_process:
+            observer.finished(result)
+    return result
+
+
+def leave_process_group() -> None:
+    """Ends the group of processes that a launcher started, so that a program may exit; alone it does nothing."""
+    state = PartialState()
+    if state.use_distributed:
+        state.destroy_process_group()
+
+
+def rules_of(experiment: Pretrain, panel: Panel) -> MarketRules:
+    """Returns the terms on which a run trades its forecasts: those of the panel, but for what it says itself."""
+    known = recorded_rules(panel.source) or MarketRules()
+    own = known.told(experiment.costs, experiment.price_limit, experiment.delisting_return, experiment.label.fill)
+    return replace(own, periods_per_year=panel.periods_per_year)
+
+
+def enter_looks(experiment: Pretrain, run: str, stage: str, parts: Sequence[Part], command: str | None = None) -> None:
+    """Counts the looks of a pretraining run at valid or test days beside its panel; the first process does."""
+    if init_distributed().is_main_process:
+        question = Question.of(experiment.panel, Panel.load(experiment.panel), experiment.split)
+        for part in parts:
+            question.enter(stage, part, run, to_data(experiment), (experiment.seed,), command)
+
+
+def write_inputs(data: TrainingData, folder: Path) -> None:
+    """Writes the health of the features and the audit of them, unless an interrupted run has done so; one process does.
+
+    Raises:
+        AuditError: They see the future, or cannot be shown not to.
+    """
+    if init_distributed().is_main_process:
+        write_json(folder / FEATURES, health_json(data.health))
+        path, now = folder / AUDIT, inputs_fingerprint(data.store)
+        if not path.exists() or read_json(path).get("inputs_fingerprint") != now:
+            write_json(path, inputs_record(data.pipeline, data.panel, data.store))
+
+
+def _learn(experiment: Pretrain, folder: Path, test: bool) -> dict[str, Any]:
+    enter_looks(experiment, folder.name, "pretrain", ("valid", "test") if test else ("valid",))
+    data = encoder_pipeline.prepare(
+        Panel.load(experiment.panel),
+        experiment.features,
+        experiment.scaling,
+        experiment.encoder.lookback,
+        experiment.label,
+        experiment.split,
+    )
+    write_inputs(data, folder)
+    rules = rules_of(experiment, data.panel)
+    terms = (rules.costs, rules.price_limit, rules.delisting_return)
+    backtest = portfolio_measures(data.panel, experiment.label.fill, experiment.portfolio, *terms)
+    settings = to_data(experiment)
+    run = training.Experiment(
+        experiment.encoder, data, experiment.optim, experiment.seed, settings, backtest, test=test
+    )
+    return training.pretrain(run, folder)

@@ -1,0 +1,254 @@
+"""Results of the stages, and the observer that hears of them while a long pipeline runs.
+
+This module imports nothing heavy, so that programs can name results before they start a stage.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from market.artifacts import COMPARISON, CONFIG_SOURCE, MODEL, REPORT
+
+if TYPE_CHECKING:
+    from evaluation.reports.panel import Summary
+    from evaluation.reports.policy import PolicyReport
+    from market.panel import Panel
+    from market.quality import Report
+
+S = TypeVar("S")
+
+
+class Tracker(Protocol):
+    """Passes entries on while somebody watches, for a progress bar."""
+
+    def __call__(self, entries: Iterable[S], total: int, title: str) -> Iterator[S]:
+        """Yields `entries`, of which there are `total`, under a title."""
+        ...
+
+
+def untracked(entries: Iterable[S], total: int, title: str) -> Iterator[S]:
+    """Yields `entries` and shows nothing."""
+    yield from entries
+
+
+def ignore(result: Any) -> None:
+    """Does nothing with the result of a stage."""
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Follows a pipeline from outside.
+
+    Attributes:
+        track: Passes entries on under a progress bar.
+        finished: Called with the result of each stage as soon as it is there, such as each training of a comparison.
+    """
+
+    track: Tracker = untracked
+    finished: Callable[[Any], None] = ignore
+
+
+SILENT = Observer()
+
+
+@dataclass(frozen=True, eq=False)
+class PrepareResult:
+    """A prepared panel.
+
+    Attributes:
+        path: Its file.
+        panel: The panel.
+        quality: Faults of the raw prices; None where the panel was there already.
+    """
+
+    path: Path
+    panel: "Panel"
+    quality: "Report | None"
+
+
+@dataclass(frozen=True, eq=False)
+class PretrainResult:
+    """A trained encoder.
+
+    Attributes:
+        folder: Directory of the run; `extract` takes it.
+        metrics: Content of ``metrics.json``.
+        fresh: False where the run was finished before and was left alone.
+    """
+
+    folder: Path
+    metrics: Mapping[str, Any]
+    fresh: bool = True
+
+    @property
+    def model(self) -> Path:
+        """Path of the checkpoint."""
+        return self.folder / MODEL
+
+
+@dataclass(frozen=True, eq=False)
+class ExtractResult:
+    """States of a frozen encoder that passed the audit.
+
+    Attributes:
+        path: The states file; a trading configuration names it.
+        audit: Content of ``audit.json``.
+        shape: Days and assets.
+        fresh: False where the states were there already and were left alone.
+    """
+
+    path: Path
+    audit: Mapping[str, Any]
+    shape: tuple[int, int]
+    fresh: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class TrainResult:
+    """Trained agents, one a seed.
+
+    Attributes:
+        folder: Directory of the run; `evaluate` takes it.
+        records: What ``agent.json`` says of the best policy of each seed; empty where nothing was trained.
+        fresh: False where the run was finished before and was left alone.
+    """
+
+    folder: Path
+    records: Sequence[Mapping[str, Any]]
+    fresh: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluateResult:
+    """Evidence of the test days.
+
+    Attributes:
+        folder: Holds ``metrics.json``, ``backtest.parquet``, ``policies.parquet`` and ``report.html``.
+        report: The same as data: a chapter for each market.
+    """
+
+    folder: Path
+    report: "PolicyReport"
+
+    @property
+    def page(self) -> Path:
+        """Path of the report."""
+        return self.folder / REPORT
+
+
+@dataclass(frozen=True, eq=False)
+class EncoderComparison:
+    """Encoders side by side.
+
+    Attributes:
+        folder: Holds ``report.html``.
+        measures: Forecast and trading measures of each encoder, over its seeds.
+    """
+
+    folder: Path
+    measures: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class AgentComparison:
+    """Trading runs side by side.
+
+    Attributes:
+        rows: One for each agent, beside buy and hold and the index, written for a reader.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class ComparisonResult:
+    """Encoders and trading runs side by side.
+
+    Attributes:
+        folder: Holds ``comparison.json`` and, of encoders, ``report.html``.
+        encoders: None where none were compared.
+        agents: None where none were compared.
+    """
+
+    folder: Path
+    encoders: EncoderComparison | None
+    agents: AgentComparison | None
+
+    @property
+    def page(self) -> Path:
+        """Path of what a reader opens."""
+        return self.folder / (COMPARISON if self.encoders is None else REPORT)
+
+
+@dataclass(frozen=True, eq=False)
+class AblationResult:
+    """What the same agent makes of learned, PCA, shuffled and no states, and of raw features.
+
+    Attributes:
+        folder: Holds ``report.html``, ``comparison.json`` and the rest of an evaluation.
+        title: Heading.
+        rows: One for each kind of states, written for a reader.
+    """
+
+    folder: Path
+    title: str
+    rows: Sequence[Mapping[str, Any]]
+
+    @property
+    def page(self) -> Path:
+        """Path of the report."""
+        return self.folder / REPORT
+
+
+@dataclass(frozen=True, eq=False)
+class SweepResult:
+    """A finished search for hyper-parameters.
+
+    Attributes:
+        folder: Holds a folder for each trial, and ``best/`` with the winner's config.
+        summary: Content of ``sweep.json``.
+    """
+
+    folder: Path
+    summary: Mapping[str, Any]
+
+    @property
+    def best(self) -> Path:
+        """Path of the winner's config."""
+        return self.folder / "best" / CONFIG_SOURCE
+
+
+@dataclass(frozen=True, eq=False)
+class DiscoverResult:
+    """A finished study of factors.
+
+    Attributes:
+        folder: Holds ``report.html`` and ``metrics.json``.
+        metrics: Content of ``metrics.json``.
+    """
+
+    folder: Path
+    metrics: Mapping[str, Any]
+
+    @property
+    def page(self) -> Path:
+        """Path of the report."""
+        return self.folder / REPORT
+
+
+@dataclass(frozen=True, eq=False)
+class InspectResult:
+    """Contents of a panel file.
+
+    Attributes:
+        path: The file.
+        panel: The panel.
+        summary: Its days, assets, masks and largest moves.
+        quality: The quality report beside it, None where there is none.
+    """
+
+    path: Path
+    panel: "Panel"
+    summary: "Summary"
+    quality: "Report | None"

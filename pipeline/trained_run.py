@@ -1,0 +1,253 @@
+"""A finished trading run, read back as data: its market on the test days, its agents, and the forecast they saw."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from agents.checkpoint import POLICY, RECORD, load_agent
+from configs.files import load_json, source_text
+from configs.schema.pretrain import Pretrain
+from configs.schema.trade import Trade
+from envs import Costs, LongShort
+from evaluation.backtest import Backtest
+from evaluation.forecast import ForecastEvaluation
+from evaluation.rollout import rollout
+from evaluation.terms import terms
+from market.arrays import AnyArray
+from market.artifacts import AUDIT, CONFIG, TRAINING
+from market.audit import is_proven, sentence
+from market.labels import Label
+from market.ledger import config_hash
+from market.panel import Panel
+from market.storage.array_file import read_header, read_json
+from pipeline.control_markets import TradeSources, read_sources, tape_of
+from pipeline.observation import judged_observation
+from pipeline.policy_contest import Candidate
+from pipeline.reference_policies import EvaluationMarket
+from pipeline.run_directory import seed_folder
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedRun:
+    """A run that has been trained, with everything up to the end of its test days.
+
+    Attributes:
+        folder: Directory of the run.
+        experiment: What decided it; read from ``config.json``, so opening somebody else's run executes nothing.
+        sources: Bars, states and features.
+        market: The test days and the terms of trading.
+        observation: What its agents see and what is proven about it (`pipeline.observation`).
+    """
+
+    folder: Path
+    experiment: Trade
+    sources: TradeSources
+    market: EvaluationMarket
+    observation: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """Names the market."""
+        return self.experiment.asset or f"portfolio of {self.market.tape.n_assets}"
+
+    @property
+    def agent(self) -> str:
+        """Names the algorithm."""
+        return type(self.experiment.agent).__name__
+
+    def candidate(self, name: str) -> Candidate:
+        """Returns the run as one that takes part in a contest under `name`."""
+        return Candidate(name, self.backtests)
+
+    def backtests(self, costs: Costs) -> tuple[Backtest, ...]:
+        """Returns the deterministic backtest of every seed on the test days, at costs that may differ from training's.
+
+        Raises:
+            ValueError: A policy is missing, damaged, or was trained for another environment.
+        """
+        experiment = self.experiment
+        env = gymnasium.make(
+            "FactorGym/Portfolio-v0" if experiment.asset is None else "FactorGym/SingleStock-v0",
+            tape=self.market.tape,
+            costs=costs,
+            action=experiment.action,
+            observation="compact",
+        )
+        folders = [seed_folder(self.folder, seed) for seed in experiment.seeds]
+        agents = [load_agent(one, experiment.agent, env.unwrapped.market, one.name) for one in folders]  # type: ignore[attr-defined]
+        return tuple(rollout(agent, env) for agent in agents)
+
+    def forecast(self) -> ForecastEvaluation | None:
+        """Returns the states' forecast beside what came true; None where no forecast was seen."""
+        states, panel = self.sources.states, self.sources.panel
+        if states is None or not np.isfinite(states.forecast_mean).any():
+            return None
+        days, ours, theirs = np.intersect1d(panel.dates, states.dates, return_indices=True)
+        columns = [states.assets.index(name) for name in panel.assets]
+        label = Label(states.provenance["fill"], states.provenance["horizon"])
+        truth = label.compute(panel)[ours]
+
+        def on_both(grid: AnyArray) -> Any:
+            return np.asarray(grid[theirs])[:, columns]
+
+        rows = {part: _rows(days, getattr(self.sources.split, part)) for part in ("valid", "test")}
+        return ForecastEvaluation(
+            dates=days,
+            mean=on_both(states.forecast_mean),
+            label=truth,
+            mask=on_both(states.mask),
+            parts=rows,
+            horizon=label.horizon,
+            codes=None if states.codes is None else on_both(states.codes),
+            n_codes=codebook_size(self.experiment.states),
+        )
+
+    def audit(self) -> dict[str, Any] | None:
+        """Returns the content of ``audit.json`` beside the states, None where none are seen.
+
+        Raises:
+            ValueError: There are states but no audit that passed.
+        """
+        if self.experiment.states is None or self.sources.states is None:
+            return None
+        path = Path(self.experiment.states).with_name(AUDIT)
+        if not path.exists():
+            raise ValueError(
+                f"{path}: no such file, so nothing shows that the states do not see the future; extract again"
+            )
+        found: dict[str, Any] = read_json(path)
+        if found["verdict"] != "passed":
+            raise ValueError(
+                f"{path}: the verdict is '{found['verdict']}', expected 'passed'; extract the states again"
+            )
+        return found
+
+    def description(self) -> dict[str, Any]:
+        """Returns the entries of ``metrics.json`` besides performance: data, days, costs, audit."""
+        experiment, tape, split = self.experiment, self.market.tape, self.sources.split
+        states = self.sources.states
+        return {
+            "run": self.folder.name,
+            "agent": self.agent,
+            "asset": experiment.asset,
+            "observe": experiment.observe,
+            "assets": list(tape.assets),
+            "panel": experiment.panel,
+            "panel_fingerprint": self.sources.panel.fingerprint,
+            "test_days": [str(tape.dates[0]), str(tape.dates[-1])],
+            "split": {part: list(getattr(split, part)) for part in ("train", "valid", "test")},
+            "fill": tape.fill,
+            "costs": asdict(experiment.costs),
+            "market_rules": self.sources.rules.to_json(),
+            "departures": list(self.sources.departures),
+            "fingerprint": run_fingerprint(self.folder),
+            "fit_end": str(states.fit_end) if states is not None else split.valid[1],
+            "audit": None if states is None else states.provenance["audit"],
+            "observation": {"sentence": sentence(self.observation), "proven": is_proven(self.observation)},
+            "always_listed": bool(self.sources.panel.between(split.train[0], split.test[1]).listed.all()),
+            "listing": listing_of(self.sources.panel.between(split.train[0], split.test[1])),
+        }
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Returns names and texts for the page."""
+        known, states = self.description(), self.sources.states
+        split, days = known["split"], self.sources.panel
+        rows = [
+            ("run", str(self.folder)),
+            ("agent", f"{self.agent}, seeds {', '.join(map(str, self.experiment.seeds))}, sees {known['observe']}"),
+            ("panel", f"{known['panel']}: {len(days.assets)} assets, {days.dates[0]} to {days.dates[-1]}"),
+            *((f"{part} days", " to ".join(split[part])) for part in ("train", "valid", "test")),
+            ("learnt nothing after", f"{known['fit_end']} (encoder), {split['valid'][1]} (choice of the agent)"),
+            *terms(self.sources.rules),
+        ]
+        if self.sources.departures:
+            rows.append(("told otherwise", "; ".join(self.sources.departures)))
+        if states is not None:
+            made = f"{states.provenance['encoder']}, checkpoint {states.provenance['checkpoint_sha256'][:12]}"
+            rows.append(("states", f"{self.experiment.states}: {made}"))
+        return rows
+
+    def config(self) -> str:
+        """Returns the whole configuration as Python."""
+        return source_text(self.experiment)
+
+
+def open_run(folder: Path) -> TrainedRun:
+    """Returns the finished run in `folder`, ready for its test days.
+
+    Raises:
+        ValueError: It is not finished, its states have not passed the audit, or the test days start on or before the
+            last day that its encoder or its agents learnt from.
+    """
+    experiment = load_json(folder / CONFIG, Trade)
+    if not (folder / TRAINING).exists():
+        raise ValueError(f"{folder}: this run is not finished; the command of tools.train that began it continues it")
+    sources = read_sources(experiment, until="test")
+    tape = tape_of(experiment, sources, "test")
+    market = EvaluationMarket(
+        tape=tape,
+        panel=sources.panel,
+        states=sources.states
+        if sources.states is not None and np.isfinite(sources.states.forecast_mean).any()
+        else None,
+        costs=experiment.costs,
+        shorts=isinstance(experiment.action, LongShort),
+    )
+    found = TrainedRun(folder, experiment, sources, market, judged_observation(experiment, sources, folder))
+    found.audit()
+    _refuse_learnt_days(found)
+    return found
+
+
+def listing_of(panel: Panel) -> dict[str, int]:
+    """Returns how many assets are listed at all, how many of them join after the first day, and how many leave."""
+    ever = panel.listed.any(axis=0)
+    return {
+        "assets": int(ever.sum()),
+        "late": int((ever & ~panel.listed[0]).sum()),
+        "left": int((ever & ~panel.listed[-1]).sum()),
+    }
+
+
+def run_fingerprint(folder: Path) -> str:
+    """Returns a hash of everything that decides what a run does on its test days.
+
+    Of its configuration, its policies, its panel and its states; not of their names, but of what is in the files.
+    """
+    experiment = load_json(folder / CONFIG, Trade)
+    policies = [seed_folder(folder, seed) / POLICY for seed in experiment.seeds]
+    files = [*policies, Path(experiment.panel), *([] if experiment.states is None else [Path(experiment.states)])]
+    contents = [read_header(path)["fingerprint"] for path in files]
+    return config_hash([read_json(folder / CONFIG), contents])
+
+
+def codebook_size(states: str | None) -> int | None:
+    """Returns the number of codes that an encoder may choose from, None where its run is not at hand."""
+    record = Path(states or "").with_name(CONFIG)
+    if states is None or not record.exists():
+        return None
+    config = Path(read_json(record)["run"]) / CONFIG
+    if not config.exists():
+        return None
+    size: int | None = getattr(load_json(config, Pretrain).encoder, "codebook_size", None)
+    return size
+
+
+def _refuse_learnt_days(found: TrainedRun) -> None:
+    first = found.market.tape.dates[0]
+    for seed in found.experiment.seeds:
+        path = seed_folder(found.folder, seed) / RECORD
+        if not path.exists():
+            raise ValueError(f"{path}: no such file; train the run again")
+        end = np.datetime64(read_json(path)["fit_end"], "D")
+        if first <= end:
+            raise ValueError(f"{path}: fit_end is {end}, but the test days start on {first}; test on later days")
+
+
+def _rows(days: Any, part: tuple[str, str]) -> slice:
+    first, last = (np.datetime64(day, "D") for day in part)
+    return slice(int(np.searchsorted(days, first)), int(np.searchsorted(days, last, side="right")))

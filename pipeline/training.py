@@ -1,0 +1,96 @@
+"""The stage that trains agents: states, features or nothing to one policy a seed, chosen on the valid days."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from agents.training.loop import Task, train_agent
+from configs.schema.trade import Trade
+from configs.values import to_data
+from market.artifacts import TRAINING
+from market.storage.array_file import write_json
+from pipeline.control_markets import question_of, read_sources, tape_of
+from pipeline.observation import write_observation
+from pipeline.results import SILENT, Observer, TrainResult
+from pipeline.run_directory import begin, is_finished, lock, seed_folder, trade_folder
+
+
+def train(
+    experiment: Trade,
+    workdir: str | Path = "workdir",
+    overwrite: bool = False,
+    reuse: bool = False,
+    device: str = "cpu",
+    threads: int = 1,
+    observer: Observer = SILENT,
+) -> TrainResult:
+    """Trains one agent for each seed in ``workdir/trade/<name>/``; an interrupted run continues where it stopped.
+
+    Args:
+        experiment: What decides the run.
+        workdir: Where the artifacts of all stages live.
+        overwrite: Throw away a run that is already there, finished or not.
+        reuse: Return a finished run of this very experiment instead of refusing to run it again.
+        device: Device of the networks; they are small, so a graphics card seldom helps.
+        threads: Threads of torch; more than one changes the last bits of results and seldom helps.
+        observer: Follows from outside.
+
+    Raises:
+        ValueError: Another process works on the run, it is finished and neither to be overwritten nor reused, it was
+            started with another configuration, or its states have not passed the audit.
+    """
+    folder = trade_folder(workdir, experiment.name)
+    if reuse and not overwrite and is_finished(folder, experiment, TRAINING):
+        result = TrainResult(folder, (), fresh=False)
+    else:
+        with lock(folder), torch_threads(threads):
+            result = TrainResult(folder, _learn(experiment, folder, overwrite, device))
+    observer.finished(result)
+    return result
+
+
+def task_of(experiment: Trade) -> Task:
+    """Returns what is traded, from the train and valid days alone."""
+    sources = read_sources(experiment)
+    return Task(
+        train=tape_of(experiment, sources, "train"),
+        valid=tape_of(experiment, sources, "valid"),
+        action=experiment.action,
+        reward=experiment.reward,
+        costs=experiment.costs,
+        episode_days=experiment.episode_days,
+        n_envs=experiment.n_envs,
+        portfolio=experiment.asset is None,
+    )
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Lets torch use `count` threads inside the block, and as many as before after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _learn(experiment: Trade, folder: Path, overwrite: bool, device: str) -> list[dict[str, Any]]:
+    task, settings = task_of(experiment), to_data(experiment)
+    begin(folder, experiment, TRAINING, overwrite)
+    write_observation(experiment, read_sources(experiment), folder)
+    question_of(experiment).enter("train", "valid", folder.name, settings, experiment.seeds)
+    records = [
+        train_agent(experiment.agent, task, experiment.schedule, seed, seed_folder(folder, seed), settings, device)
+        for seed in experiment.seeds
+    ]
+    write_json(folder / TRAINING, {"seeds": {str(record["seed"]): _summary(record) for record in records}})
+    return records
+
+
+def _summary(record: dict[str, Any]) -> dict[str, Any]:
+    """Returns what the run's own file says of a seed."""
+    return {**record["valid"], "n_steps": record["n_steps"], "n_validations": record["n_validations"]}

@@ -1,1 +1,0 @@
-"""What `tools.compare` compares: forecasts of encoders, trading of agents, and what states add to one agent."""

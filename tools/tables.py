@@ -1,0 +1,218 @@
+"""Results of stages as tables and lines for the terminal."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from evaluation.formats import display_name, number, percent
+from pipeline import results
+from tools.cli import progress
+from tools.encoder_tables import forecast_rows, trading_rows
+
+TEXT_COLUMNS = ("run", "agent", "agent sees", "encoder", "days")
+"""Columns of text; all others are numbers."""
+FILE_WIDTH = 200
+LISTED_TRIALS = 10
+MEASURES = ("ic", "icir", "rank_ic", "rank_icir", "rank_ic_t", "n_days", "n_assets")
+PORTFOLIO_MEASURES = ("annual_return", "sharpe", "max_drawdown", "turnover")
+PARTS = ("valid", "test")
+
+
+def show_result(result: Any) -> None:
+    """Prints the result of a stage."""
+    show = PRINTERS.get(type(result))
+    if show is not None:
+        show(result)
+
+
+def show_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Prints rows with the same keys as a table."""
+    table = Table(title=title)
+    for column in rows[0]:
+        is_text = column in TEXT_COLUMNS
+        table.add_column(column, justify="left" if is_text else "right", overflow="fold" if is_text else "ellipsis")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row.values()))
+    terminal = Console()
+    console = terminal if terminal.is_terminal else Console(width=FILE_WIDTH)  # a log is read without its columns cut
+    console.print(table)
+
+
+def show_panel(result: results.PrepareResult) -> None:
+    """Prints the quality report of a panel and its size."""
+    if result.quality is None:
+        print(f"{result.path} is up to date with this config; --overwrite makes it again")
+        return
+    panel = result.panel
+    days, assets, _ = panel.shape
+    print(result.quality.table())
+    print(
+        f"{result.path}: {assets} assets x {days} days, {panel.dates[0]} to {panel.dates[-1]}, "
+        f"{panel.listed.mean():.1%} listed, {panel.tradable.sum() / max(panel.listed.sum(), 1):.1%} of that tradable, "
+        f"fields {', '.join(panel.fields)}"
+    )
+
+
+def show_encoder(result: results.PretrainResult) -> None:
+    """Prints the measures of the best checkpoint."""
+    if not result.fresh:
+        print(f"{result.folder} is finished")
+        return
+    metrics = result.metrics
+    table = Table(title=f"{result.folder} (best epoch {metrics['best_epoch']} of {metrics['n_epochs']})")
+    for column in ("measure", *(part for part in PARTS if part in metrics)):
+        table.add_column(column, justify="left" if column == "measure" else "right")
+    for name, cells in _encoder_rows(metrics):
+        table.add_row(name, *cells)
+    Console().print(table)
+
+
+def _encoder_rows(metrics: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    parts = [part for part in PARTS if part in metrics]
+    rows = [(name, [_written(metrics[part][name]) for part in parts]) for name in MEASURES]
+    rows.append(("rank_ic, 95 % interval", [_bounds(metrics[part]["rank_ic_ci"]) for part in parts]))
+    for name in PORTFOLIO_MEASURES:
+        rows.append((f"{name}, top-k drop-n", [_written(metrics[part]["portfolio"][name]) for part in parts]))
+    for codebook, health in metrics["train"]["codebooks"].items():
+        rows.append((f"codebook {codebook}: codes used in train", [f"{health['usage']:.0%}"]))
+    return rows
+
+
+def _bounds(interval: Sequence[float] | None) -> str:
+    return "-" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"
+
+
+def show_states(result: results.ExtractResult) -> None:
+    """Prints the size of a states file and the verdict of the audit."""
+    if not result.fresh:
+        print(f"{result.path.parent} is finished")
+        return
+    days, assets = result.shape
+    print(f"{result.path}: {days} days x {assets} assets, {result.path.stat().st_size / 1e6:.1f} MB; audit:")
+    for name, word in result.audit["checks"].items():
+        print(f"  {name:8} {word}")
+
+
+def show_agents(result: results.TrainResult) -> None:
+    """Prints the best policy of each seed on the valid days."""
+    if not result.fresh:
+        print(f"{result.folder} is finished")
+        return
+    table = Table(title=f"{result.folder}: the best policy of each seed on the valid days")
+    for column in ("seed", "steps", "best at", "wealth", "benchmark", "turnover a day"):
+        table.add_column(column, justify="right")
+    for record in result.records:
+        valid = record["valid"]
+        wealth, benchmark = (f"{math.exp(valid[name]):.3f}" for name in ("growth", "benchmark_growth"))
+        steps = (f"{record['n_steps']:,}", f"{valid['step']:,}")
+        table.add_row(str(record["seed"]), *steps, wealth, benchmark, f"{valid['turnover']:.2%}")
+    Console().print(table)
+
+
+def show_evidence(result: results.EvaluateResult) -> None:
+    """Prints one row a policy for each market, and the verdict on each agent."""
+    for chapter in result.report.chapters:
+        agents = [*chapter.contest.agents]
+        console = Console()
+        console.print(_policies(chapter.title, chapter.metrics["performance"], agents))
+        for name in agents:
+            verdict = chapter.metrics["verdict"][name]
+            console.print(f"{display_name(name)}: {verdict['word']}. {verdict['sentences'][0]}", highlight=False)
+
+
+def _policies(title: str, performance: Mapping[str, Any], agents: Sequence[str]) -> Table:
+    table = Table(title=title)
+    table.add_column("policy", min_width=16)
+    for column in ("a year", "Sharpe [95 %]", "drawdown", "wealth", "turnover"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, one in performance.items():
+        style = "bold" if name in agents else "dim" if one.get("cheats") else None
+        table.add_row(display_name(name).replace(": sees the future", ""), *_policy_cells(one), style=style)
+    return table
+
+
+def _policy_cells(one: Mapping[str, Any]) -> tuple[str, ...]:
+    bounds = one["sharpe_ci"]
+    interval = "" if bounds is None or one.get("cheats") else f" [{number(bounds[0])}, {number(bounds[1])}]"
+    return (
+        percent(one["annual_return"]),
+        number(one["sharpe"]) + interval,
+        percent(one["max_drawdown"]),
+        number(one["final_wealth"]),
+        percent(one["turnover"]),
+    )
+
+
+def show_encoders(result: results.EncoderComparison) -> None:
+    """Prints the forecasts of encoders on valid and test days, and what trading on them earned."""
+    for part in PARTS:
+        show_rows(f"Forecasts, {part} days", forecast_rows(result.measures, part))
+    for rule in next(iter(result.measures["encoders"].values()))["trading"]:
+        show_rows(f"Trading on them, {rule}, test days, after costs", trading_rows(result.measures, rule))
+
+
+def show_trading(result: results.AgentComparison) -> None:
+    """Prints agents beside buy and hold."""
+    show_rows("Trading, test days, after costs", result.rows)
+
+
+def show_ablation(result: results.AblationResult) -> None:
+    """Prints what each kind of states adds."""
+    show_rows(f"{result.title}, test days, after costs", result.rows)
+
+
+def show_trials(result: results.SweepResult) -> None:
+    """Prints the best trials of a search."""
+    trials = result.summary["trials"]
+    ranked = sorted(trials, key=lambda one: -math.inf if one["value"] is None else one["value"], reverse=True)
+    title = f"{result.folder}: {result.summary['metric']} on the valid days"
+    show_rows(title, [_trial_row(one) for one in ranked[:LISTED_TRIALS]])
+
+
+def _trial_row(one: Mapping[str, Any]) -> dict[str, Any]:
+    row = {"trial": one["trial"], "value": number(one["value"], 4), "state": one["state"], "epochs": one["epochs"]}
+    values = {name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in one["params"].items()}
+    return row | values
+
+
+def show_factors(result: results.DiscoverResult) -> None:
+    """Prints one row a model of a study of factors."""
+    metrics = result.metrics
+    matched = metrics["known"] is not None
+    table = Table(title=f"Discovered factors: {result.folder.name}, test days")
+    for column in ("model", *(("found", "mean |corr|") if matched else ()), "rebuilt", "kurtosis", "corr. distance"):
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for model, one in metrics["models"].items():
+        cells = [model]
+        if matched:
+            cells += [f"{one['matching']['found']} of {len(metrics['known'])}", number(one["matching"]["mean"])]
+        table.add_row(*cells, percent(one["reconstruction"]["test"]), *_simulated_cells(one["scenarios"]))
+    Console().print(table)
+
+
+def _simulated_cells(scenarios: Mapping[str, Any]) -> tuple[str, str]:
+    return number(scenarios["portfolio"]["kurtosis"]), number(scenarios["correlation_distance"]["test"], 3)
+
+
+def _written(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+PRINTERS: Mapping[type, Callable[[Any], None]] = {
+    results.PrepareResult: show_panel,
+    results.PretrainResult: show_encoder,
+    results.ExtractResult: show_states,
+    results.TrainResult: show_agents,
+    results.EvaluateResult: show_evidence,
+    results.EncoderComparison: show_encoders,
+    results.AgentComparison: show_trading,
+    results.AblationResult: show_ablation,
+    results.SweepResult: show_trials,
+    results.DiscoverResult: show_factors,
+}
+
+SHOWING = results.Observer(progress, show_result)
+"""Prints the result of every stage as it ends, with progress bars in between."""
