@@ -15,7 +15,8 @@ import numpy as np
 from encoders.data import FrozenEncoder
 from encoders.states.audit import Audit, TrainingFacts, audit
 from market.arrays import AnyArray, BoolArray, IntArray
-from market.audit import AuditError, AuditResult
+from market.audit import AuditError as AuditError
+from market.audit import AuditResult
 from market.panel import Panel
 from market.states import VERSION, MarketStates, states_header
 from market.storage.array_file import ArraySpec, arrays_in_place, read_arrays, read_header, release_pages
