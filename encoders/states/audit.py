@@ -32,8 +32,8 @@ from encoders.data import EncodedDays, FrozenEncoder, Pipeline
 from encoders.states.perturbation import noise_after, noise_in, unlisted
 from encoders.windows import WindowStore
 from market.arrays import AnyArray, AnyFloatArray, IntArray
-from market.audit import AuditResult as AuditResult
 from market.audit import AuditError, Columns, Scrutiny, audit_columns, externals_of
+from market.audit import AuditResult as AuditResult
 from market.labels import Label
 from market.panel import Panel
 from market.scaling.scalers import Scaling
