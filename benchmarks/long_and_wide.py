@@ -161,6 +161,7 @@ def experiments(options: Options, workdir: Path) -> tuple[Prepare, Pretrain, Tra
         n_envs=16,
         schedule=TrainingConfig(total_steps=options.steps, validate_every=max(1, options.steps // 2)),
         seeds=(0,),
+        in_sample="allow",
     )
     return prepare, pretrain, trade
 

@@ -110,8 +110,11 @@ class BatchMarket:
             self.clock.seed(seed)
         rows = np.arange(self.n_envs)
         self._restart(rows, first, options)
-        observation = self._observer.observe(self.clock.day, self._account.astype(np.float32))
-        return observation, self.standing(rows)
+        return self.observe(), self.standing(rows)
+
+    def observe(self) -> Observation:
+        """Returns what is shown now, as the last `reset` or `step` did, or after `restore`."""
+        return self._observer.observe(self.clock.day, self._account.astype(np.float32))
 
     def step(self, actions: AnyArray | Sequence[Any]) -> tuple[Observation, FloatArray, BoolArray, BoolArray, Info]:
         """Books one day and returns observations, rewards, terminated, truncated and info, a row for each episode.

@@ -41,7 +41,8 @@ class Tape:
         mask: ``[T, N]``, true where the asset is listed and has something to see.
         impact_scale: ``[T, N]`` volatility over the root of daily traded money; None without volumes.
         lookback: Days of `frames` in one observation.
-        fit_end: Last day that the states' encoder learnt from; None without states.
+        fit_end: ``[T] datetime64[D]``, the last day that the encoder of each row's states learnt from; None without
+            states.
         provenance: What is seen (``sees``: states, features or bars) and what was proven about it (``audit``:
             ``passed``, ``not audited``, or ``built in`` for the ratios of the bars).
         periods_per_year: Number of rows in a year.
@@ -63,9 +64,9 @@ class Tape:
     mask: BoolArray
     impact_scale: FloatArray | None
     lookback: int
-    fit_end: np.datetime64 | None
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    fit_end: DateArray | None
     periods_per_year: float = 252.0
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -98,6 +99,17 @@ class Tape:
     def market(self) -> FeatureArray:
         """``[T, M]``: what is seen of the market on each day, without look-back."""
         return self.market_frames[self.lookback - 1 :]
+
+    @property
+    def in_sample(self) -> BoolArray:
+        """``[T]``, true where the states come from an encoder that was fitted on that day or on a later one.
+
+        What such a row says may have been learnt from the very return that the decision is going to earn.
+        """
+        if self.fit_end is None:
+            return np.zeros(len(self), np.bool_)
+        fitted: BoolArray = self.fit_end >= self.dates
+        return fitted
 
     @staticmethod
     def from_panel(
@@ -170,7 +182,7 @@ class Tape:
             mask=sight.mask(rows) & panel.listed[rows],
             impact_scale=None if scale is None else np.ascontiguousarray(scale[rows]),
             lookback=lookback,
-            fit_end=None if states is None else states.fit_end,
+            fit_end=None if states is None else states.fit_end[np.searchsorted(states.dates, panel.dates[rows])],
             provenance=_provenance(states, features),
             periods_per_year=panel.periods_per_year,
         )

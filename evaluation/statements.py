@@ -157,9 +157,12 @@ def audit(metrics: Metrics) -> Statement | None:
     """Returns what the audit of the states has shown; None where they did not pass one or cannot be believed."""
     if metrics.get("audit") != "passed" or (metrics.get("test") or {}).get("suspicious"):
         return None
+    refits = metrics.get("refits", 0)
+    times = "once" if refits == 1 else f"{refits} times"
+    later = f"; it was refitted {times} on later days, each time before the days it then served" if refits else ""
     text = (
         "The states passed the audit: rewriting the future, the labels and the other days of a batch changed none of "
-        f"them. Their encoder learnt nothing after {metrics['fit_end']}."
+        f"them. Their encoder learnt nothing after {metrics['fit_end']}{later}."
     )
     return Statement(text, "audit of the states", "all checks")
 

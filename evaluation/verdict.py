@@ -163,3 +163,10 @@ def _trials(metrics: Mapping[str, Any], agent: str, held: Mapping[str, str], dou
 def listed(names: list[str]) -> str:
     """Returns names as one writes them in a sentence, the last after 'and'."""
     return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+
+
+def in_sample_warning(metrics: Mapping[str, Any]) -> str:
+    """Returns what to think of the agent's train days where it learnt on in-sample states, else nothing."""
+    if not any(metrics.get("in_sample_days", {}).values()):
+        return ""
+    return "The agent learnt on states that had seen their own labels: its train results mean nothing."

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import pairwise
+from itertools import count, pairwise
+from typing import Literal
 
 import numpy as np
 
@@ -13,7 +14,11 @@ from market.calendar import parse_day
 Days = tuple[str, str]
 """First and last day of a part, both included, as ISO dates."""
 
+Every = Literal["year", "quarter", "month"] | int
+"""Time between refits; a number counts trading days."""
+
 PARTS = ("train", "valid", "test")
+MONTHS = {"year": 12, "quarter": 3, "month": 1}
 SHORTFALL = np.timedelta64(31, "D")
 
 
@@ -121,57 +126,120 @@ class Split:
 
 
 @dataclass(frozen=True)
-class WalkForward:
-    """Successive splits over one calendar, each a step later than the one before, as a model would be refitted.
-
-    With ``step = test`` (the default) the test parts follow one another without overlap up to the end of the calendar,
-    with no day left out after the first of them; the last may be shorter.
+class Fold:
+    """One refit of a walk: the rows that it learns from and those that it then serves.
 
     Attributes:
-        train: Trading days to fit on (about 252 a year); the first split's, if `expanding`.
-        valid: Trading days to choose on.
-        test: Trading days to judge on.
-        step: Trading days from one split to the next; None means `test`.
-        expanding: Keep the first train day, so that train grows, instead of moving it along.
+        number: Its place in the walk, from 0.
+        train: Rows to fit on.
+        valid: Rows to choose on.
+        fit_end: Last row whose price anything learns from; the labels of the last valid rows reach it.
+        serves: Rows whose states come from this refit, as far as the calendar goes.
     """
 
-    train: int
-    valid: int
-    test: int
-    step: int | None = None
-    expanding: bool = False
+    number: int
+    train: slice
+    valid: slice
+    fit_end: int
+    serves: slice
+
+    def split(self, dates: DateArray) -> Split:
+        """Returns train, valid and, as test, the days that are served."""
+        return Split(*(_range(dates, part.start, part.stop) for part in (self.train, self.valid, self.serves)))
+
+
+@dataclass(frozen=True)
+class WalkForward:
+    """A calendar of refits: each is used from its first day on until the next one takes over.
+
+    A refit that serves from row ``s`` on learns from no price after row ``s - span``, with ``span`` the days that a
+    label needs: its last valid row is ``s - 2 span``, and train ends `span` days before valid begins.
+
+    Attributes:
+        first: First day that is served, YYYY-MM-DD; the first trading day on or after it is meant.
+        every: Time between refits: ``year``, ``quarter`` or ``month`` of the calendar, counted from `first`, or a
+            number of trading days.
+        valid: Trading days to choose on.
+        train: Trading days to fit on, moving along (about 252 a year); None keeps the first day, so that train grows.
+    """
+
+    first: str
+    every: Every = "year"
+    valid: int = 120
+    train: int | None = None
 
     def __post_init__(self) -> None:
-        for name in (*PARTS, "step"):
+        if parse_day(self.first) is None:
+            raise ValueError(f"walk-forward: first is {self.first!r}, expected a day as YYYY-MM-DD")
+        if isinstance(self.every, str) and self.every not in MONTHS:
+            raise ValueError(f"walk-forward: every is {self.every!r}, expected {', '.join(MONTHS)} or trading days")
+        for name in ("every", "valid", "train"):
             days = getattr(self, name)
-            if days is not None and days < 1:
+            if isinstance(days, int) and days < 1:
                 raise ValueError(f"walk-forward: {name} is {days} days, expected at least 1")
 
-    def splits(self, dates: DateArray, label_span: int) -> Iterator[Split]:
-        """Yields the splits of `dates` in order, with exactly `label_span` days between parts.
+    def folds(self, dates: DateArray, label_span: int) -> tuple[Fold, ...]:
+        """Returns the refits that serve a day of `dates`; together they serve every day from `first` on, each once.
 
         Args:
             dates: ``[T]`` trading days.
-            label_span: Days after ``t`` that a label of ``t`` uses, `Label.span`.
+            label_span: Days after ``t`` that a label of ``t`` uses, `Label.span`, at least 1.
 
         Raises:
-            ValueError: The calendar is too short for a single test day.
+            ValueError: No day is served, or the first refit has too few days to learn from, fewer than `valid` where
+                `train` is None; the message names the earliest day that it may serve.
         """
-        lead = self.train + self.valid + 2 * label_span
-        if len(dates) <= lead:
+        if label_span < 1:
+            raise ValueError(f"walk-forward: label_span is {label_span} days, expected at least 1")
+        starts = self._starts(dates)
+        if not len(starts):
+            raise ValueError(f"walk-forward: first is {self.first}, but the calendar ends on {dates[-1]}")
+        least = self.valid if self.train is None else self.train
+        lead = least + self.valid + 3 * label_span - 1
+        if starts[0] < lead:
+            earliest = f"serve from {dates[lead]} on" if lead < len(dates) else "shorten train or valid"
             raise ValueError(
-                f"walk-forward: {len(dates)} trading days, but train {self.train}, valid {self.valid} and two purges "
-                f"of {label_span} days need more than {lead}; shorten train or valid"
+                f"walk-forward: before {dates[starts[0]]} there are {starts[0]} trading days, but train of {least}, "
+                f"valid of {self.valid} and the labels between need {lead}; {earliest}"
             )
-        for offset in range(0, len(dates) - lead, self.step or self.test):
-            train = 0 if self.expanding else offset
-            valid = offset + self.train + label_span
-            test = offset + lead
-            yield Split(
-                train=_range(dates, train, offset + self.train),
-                valid=_range(dates, valid, valid + self.valid),
-                test=_range(dates, test, min(test + self.test, len(dates))),
-            )
+        return tuple(
+            self._fold(number, start, stop, label_span)
+            for number, (start, stop) in enumerate(zip(starts, [*starts[1:], len(dates)], strict=True))
+        )
+
+    def due(self, dates: DateArray) -> tuple[np.datetime64 | None, int | None]:
+        """Returns when the next refit takes over: its day, or of a calendar in trading days how many are to come."""
+        if isinstance(self.every, int):
+            served = len(dates) - int(np.searchsorted(dates, np.datetime64(self.first, "D")))
+            return (None, self.every - (served - 1) % self.every) if served else (np.datetime64(self.first, "D"), None)
+        return next(day for day in self._calendar() if day > dates[-1]), None
+
+    def _starts(self, dates: DateArray) -> list[int]:
+        if isinstance(self.every, int):
+            return list(range(int(np.searchsorted(dates, np.datetime64(self.first, "D"))), len(dates), self.every))
+        rows: list[int] = []
+        for day in self._calendar():
+            row = int(np.searchsorted(dates, day))
+            if row >= len(dates):
+                return list(dict.fromkeys(rows))  # a period without a trading day needs no refit
+            rows.append(row)
+        raise AssertionError("a calendar has no end")
+
+    def _calendar(self) -> Iterator[np.datetime64]:
+        assert isinstance(self.every, str)
+        first = np.datetime64(self.first, "D")
+        month = first.astype("datetime64[M]")
+        for k in count(0, MONTHS[self.every]):
+            later = month + k
+            last = (later + 1).astype("datetime64[D]") - 1
+            yield min(later.astype("datetime64[D]") + (first - month.astype("datetime64[D]")), last)
+
+    def _fold(self, number: int, start: int, stop: int, span: int) -> Fold:
+        fit_end = start - span
+        valid = slice(fit_end - span - self.valid + 1, fit_end - span + 1)
+        end = valid.start - span
+        train = slice(0 if self.train is None else end - self.train, end)
+        return Fold(number, train, valid, fit_end, slice(start, stop))
 
 
 def _range(dates: DateArray, start: int, stop: int) -> Days:

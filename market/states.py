@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from market.arrays import AnyArray, BoolArray, CodeArray, DateArray, FeatureArray, check_dates, check_distinct
-from market.storage.array_file import header_dates, header_day, header_names, read_arrays, write_arrays
+from market.storage.array_file import header_dates, header_day, header_names, read_arrays, read_header, write_arrays
 
-VERSION = 1
+VERSION = 2
+ONE_FIT = 1  # the version whose header has a single fit_end, that of all rows
 PROVENANCE = ("encoder", "checkpoint_sha256", "panel_fingerprint", "split", "fill", "horizon", "audit")
 RULES = "market_rules"
 """Entry of the provenance with the terms of trading that the forecasts were judged under; older states lack it."""
+OPTIONAL = ("folds", RULES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +23,10 @@ class MarketStates:
     """States of N assets and of the market on T days; row ``t`` uses nothing after the close of day ``t``.
 
     Where `mask` is false the asset's state is zero and its forecast NaN: nothing is known of it that day.
+
+    Rows may come from several fits of an encoder, one after the other (walk forward). A row is `in_sample` where its
+    encoder was fitted on that day or on a later one: what it says of that day it may have learnt from that day's label,
+    so an agent that learns on such rows learns to trust them too much.
 
     Attributes:
         dates: ``[T] datetime64[D]``.
@@ -33,8 +39,12 @@ class MarketStates:
         codes: ``[T, N, K]`` int32 codes of the quantiser, or None.
         tokens: Raw encoder tokens by name, empty unless asked for.
         provenance: What made the states: ``encoder``, ``checkpoint_sha256``, ``panel_fingerprint``, ``split``,
-            ``fill``, ``horizon``, ``audit`` (``"passed"`` once the audit has shown that they cannot see the future).
-        fit_end: Last day that the encoder learnt from.
+            ``fill``, ``horizon``, ``audit`` (``"passed"`` once the audit has shown that they cannot see the future);
+            and, of several fits, ``folds``, an object for each.
+        fit_end: ``[T] datetime64[D]``, the last day that the row's encoder learnt from, validation and labels included;
+            a single day stands for all rows.
+        fold: ``[T]`` int32 number of the row's fit; empty where there is only one. Codes of different folds have
+            nothing in common.
     """
 
     dates: DateArray
@@ -44,15 +54,19 @@ class MarketStates:
     forecast_mean: FeatureArray
     forecast_std: FeatureArray
     mask: BoolArray
-    fit_end: np.datetime64
+    fit_end: DateArray
     codes: CodeArray | None = None
     tokens: Mapping[str, FeatureArray] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    fold: CodeArray = field(default_factory=lambda: np.zeros(0, np.int32))
 
     def __post_init__(self) -> None:
         check_dates("states", self.dates)
         check_distinct("states: assets", self.assets)
         days, names = len(self.dates), len(self.assets)
+        object.__setattr__(self, "fit_end", _per_row(self.fit_end, self.dates))
+        object.__setattr__(self, "fold", self.fold if len(self.fold) else np.zeros(days, np.int32))
+        self._check("fold", self.fold, "i4", (days,))
         self._check("asset", self.asset, "f4", (days, names, "D"))
         self._check("market", self.market, "f4", (days, "M"))
         self._check("forecast_mean", self.forecast_mean, "f4", (days, names))
@@ -63,7 +77,7 @@ class MarketStates:
         for label, tokens in self.tokens.items():
             if tokens.shape[:1] != (days,):
                 raise ValueError(f"states: tokens {label} have shape {tokens.shape}, expected {days} dates first")
-        if np.isnat(self.fit_end):
+        if np.isnat(self.fit_end).any():
             raise ValueError("states: fit_end is not a day (NaT); it is the last day that the encoder learnt from")
         for label, array in (("asset", self.asset), ("market", self.market)):
             if not np.isfinite(array).all():
@@ -73,6 +87,12 @@ class MarketStates:
     def audited(self) -> bool:
         """True where the audit has shown that no row sees the future."""
         return self.provenance.get("audit") == "passed"
+
+    @property
+    def in_sample(self) -> BoolArray:
+        """``[T]``, true where the row's encoder was fitted on that day or on a later one."""
+        fitted: BoolArray = self.fit_end >= self.dates
+        return fitted
 
     @staticmethod
     def _check(label: str, array: AnyArray, code: str, shape: tuple[int | str, ...]) -> None:
@@ -100,12 +120,13 @@ class MarketStates:
 
     @staticmethod
     def load(path: str | Path, verify: bool = True) -> "MarketStates":
-        """Reads a states file, mapped into memory and read-only.
+        """Reads a states file, mapped into memory and read-only; of version 1 too, whose rows share one fit.
 
         Raises:
             ValueError: The file is missing, damaged, of another kind or version, or its parts do not fit together.
         """
-        arrays, header = read_arrays(path, "states", VERSION, verify)
+        arrays, header = read_states(path, verify)
+        single = header["version"] == ONE_FIT
         try:
             return MarketStates(
                 dates=header_dates(header),
@@ -115,10 +136,12 @@ class MarketStates:
                 forecast_mean=arrays["forecast_mean"],
                 forecast_std=arrays["forecast_std"],
                 mask=arrays["mask"],
-                fit_end=header_day(header, "fit_end"),
+                fit_end=np.asarray(header_day(header, "fit_end")) if single else header_dates(header, "fit_end"),
                 codes=arrays.get("codes"),
                 tokens={name[7:]: array for name, array in arrays.items() if name.startswith("tokens_")},
-                provenance={key: header[key] for key in (*PROVENANCE, *(key for key in (RULES,) if key in header))},
+                provenance={key: header[key] for key in PROVENANCE}
+                | {key: header[key] for key in OPTIONAL if key in header},
+                fold=np.zeros(0, np.int32) if single else _numbers(header["fold"]),
             )
         except KeyError as error:
             raise ValueError(f"{path}: {error} is missing; extract the states again") from None
@@ -126,13 +149,27 @@ class MarketStates:
             raise ValueError(f"{path}: {error}") from None
 
     def _header(self) -> dict[str, Any]:
-        return states_header(self.dates, self.assets, self.fit_end, self.provenance)
+        return states_header(self.dates, self.assets, self.fit_end, self.provenance, self.fold)
+
+
+def read_states(path: str | Path, verify: bool = True) -> tuple[dict[str, AnyArray], dict[str, Any]]:
+    """Returns the arrays, mapped read-only, and the header of a states file of any version that can be read.
+
+    Raises:
+        ValueError: The file is missing, damaged, of another kind or of a version that is not known.
+    """
+    older = read_header(path).get("version") == ONE_FIT
+    return read_arrays(path, "states", ONE_FIT if older else VERSION, verify)
 
 
 def states_header(
-    dates: DateArray, assets: Sequence[str], fit_end: np.datetime64, provenance: Mapping[str, Any]
+    dates: DateArray,
+    assets: Sequence[str],
+    fit_end: DateArray,
+    provenance: Mapping[str, Any],
+    fold: CodeArray | None = None,
 ) -> dict[str, Any]:
-    """Returns the JSON header of a states file.
+    """Returns the JSON header of a states file; a single `fit_end` stands for all rows, no `fold` for one fit.
 
     Raises:
         ValueError: The provenance lacks something.
@@ -145,6 +182,22 @@ def states_header(
         "version": VERSION,
         "dates": dates.astype(str).tolist(),
         "assets": list(assets),
-        "fit_end": str(fit_end),
-        **{key: provenance[key] for key in (*PROVENANCE, *(key for key in (RULES,) if key in provenance))},
+        "fit_end": _per_row(fit_end, dates).astype(str).tolist(),
+        "fold": [0] * len(dates) if fold is None else fold.tolist(),
+        **{key: provenance[key] for key in PROVENANCE},
+        **{key: provenance[key] for key in OPTIONAL if key in provenance},
     }
+
+
+def _per_row(days: DateArray, dates: DateArray) -> DateArray:
+    """Returns one day for each of `dates`, where `days` may be a single one."""
+    given = np.asarray(days, dtype="datetime64[D]")
+    if given.ndim and given.shape != dates.shape:
+        raise ValueError(f"states: fit_end has shape {given.shape}, expected a day for each of the {len(dates)} dates")
+    return np.broadcast_to(given, dates.shape)
+
+
+def _numbers(entries: object) -> CodeArray:
+    if not isinstance(entries, list) or not all(type(entry) is int for entry in entries):
+        raise ValueError("fold is not a list of whole numbers; write the file again")
+    return np.array(entries, dtype=np.int32)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline.ablation import ablate
     from pipeline.agent_comparison import compare_agents
     from pipeline.comparison import compare
+    from pipeline.decision import Decide, decide
     from pipeline.discovery import discover
     from pipeline.encoder_comparison import compare_encoders
     from pipeline.evaluation import evaluate
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from pipeline.hyperparameters import sweep
     from pipeline.preparation import download, inspect_panel, prepare
     from pipeline.pretraining import leave_process_group, pretrain
+    from pipeline.refitting import walk
     from pipeline.results import (
         AblationResult,
         AgentComparison,
         ComparisonResult,
+        DecideResult,
         DiscoverResult,
         EncoderComparison,
         EvaluateResult,
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
         PretrainResult,
         SweepResult,
         TrainResult,
+        WalkProgress,
+        WalkResult,
     )
     from pipeline.trained_run import TrainedRun, open_run
     from pipeline.training import train
@@ -46,6 +51,7 @@ _HOMES = {
     "ablation": ("ablate",),
     "agent_comparison": ("compare_agents",),
     "comparison": ("compare",),
+    "decision": ("Decide", "decide"),
     "discovery": ("discover",),
     "encoder_comparison": ("compare_encoders",),
     "evaluation": ("evaluate",),
@@ -57,6 +63,7 @@ _HOMES = {
         "AblationResult",
         "AgentComparison",
         "ComparisonResult",
+        "DecideResult",
         "DiscoverResult",
         "EncoderComparison",
         "EvaluateResult",
@@ -67,9 +74,12 @@ _HOMES = {
         "PretrainResult",
         "SweepResult",
         "TrainResult",
+        "WalkProgress",
+        "WalkResult",
     ),
     "trained_run": ("TrainedRun", "open_run"),
     "training": ("train",),
+    "refitting": ("walk",),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -77,6 +87,8 @@ __all__ = [
     "AblationResult",
     "AgentComparison",
     "ComparisonResult",
+    "Decide",
+    "DecideResult",
     "DiscoverResult",
     "EncoderComparison",
     "EvaluateResult",
@@ -89,10 +101,13 @@ __all__ = [
     "SweepResult",
     "TrainResult",
     "TrainedRun",
+    "WalkProgress",
+    "WalkResult",
     "ablate",
     "compare",
     "compare_agents",
     "compare_encoders",
+    "decide",
     "discover",
     "download",
     "evaluate",
@@ -104,6 +119,7 @@ __all__ = [
     "pretrain",
     "sweep",
     "train",
+    "walk",
 ]
 
 

@@ -114,6 +114,7 @@ def trading_rows(name: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
             "buy and hold": percent(passive["annual_return"]),
             "its Sharpe": number(passive["sharpe"]),
             "difference": within(gain["difference"], gain["ci"]),
+            "learnt in-sample": "yes" if any(metrics.get("in_sample_days", {}).values()) else "no",
         }
         if index is not None:
             beyond = found[index]["sharpe"]

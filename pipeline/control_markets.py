@@ -51,7 +51,7 @@ def read_sources(experiment: Trade, until: Part = "valid") -> TradeSources:
     """
     whole = Panel.load(experiment.panel)
     states = None if experiment.states is None else MarketStates.load(experiment.states)
-    split = experiment.split or _split_of(states, experiment.states)
+    split = split_of(experiment, states)
     _check_untouched(experiment, states, split)
     panel = whole.between(None, getattr(split, until)[1])
     fill = experiment.fill or (states.provenance["fill"] if states is not None else default_fill(panel))
@@ -68,7 +68,7 @@ def read_sources(experiment: Trade, until: Part = "valid") -> TradeSources:
 def question_of(experiment: Trade) -> Question:
     """Returns the days and the market that a run looks at, for the ledger of its panel."""
     states = None if experiment.states is None else MarketStates.load(experiment.states)
-    split = experiment.split or _split_of(states, experiment.states)
+    split = split_of(experiment, states)
     return Question.of(experiment.panel, Panel.load(experiment.panel), split, experiment.asset)
 
 
@@ -132,10 +132,16 @@ def shuffle_states(tape: Tape, seed: int) -> Tape:
 
 
 def _check_untouched(experiment: Trade, states: MarketStates | None, split: Split) -> None:
-    if states is not None and states.fit_end >= np.datetime64(split.test[0], "D"):
+    """Refuses states that had seen a day of test; every row is judged by the fit that it comes from."""
+    if states is None:
+        return
+    first, last = (np.datetime64(day, "D") for day in split.test)
+    seen = np.flatnonzero(states.in_sample & (states.dates >= first) & (states.dates <= last))
+    if len(seen):
         raise ValueError(
-            f"{experiment.states}: the encoder learnt from days until {states.fit_end}, but test starts on "
-            f"{split.test[0]}; start test later, or train the encoder on earlier days"
+            f"{experiment.states}: the encoder of {states.dates[seen[0]]} learnt from days until "
+            f"{states.fit_end[seen[0]]}, but test starts on {first}; start test later, or train the encoder on earlier "
+            "days"
         )
 
 
@@ -144,7 +150,15 @@ def _nothing(panel: Panel) -> Panel:
     return replace(panel, fields=("nothing",), values=values)
 
 
-def _split_of(states: MarketStates | None, path: str | None) -> Split:
+def split_of(experiment: Trade, states: MarketStates | None) -> Split:
+    """Returns the days of a run: its own, or those that its states were made with.
+
+    Raises:
+        ValueError: It has none, and its states do not say.
+    """
+    if experiment.split is not None:
+        return experiment.split
+    path = experiment.states
     recorded = states.provenance["split"] if states is not None else None
     if not isinstance(recorded, dict):
         raise ValueError(f"{path}: its provenance holds no split; give the run one with --split")

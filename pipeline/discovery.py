@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from configs.files import source_text
+from configs.paths import located
 from configs.schema import discover as schema
 from configs.schema.discover import Discover
 from configs.schema.pretrain import Pretrain
@@ -51,6 +52,7 @@ def discover(
         ValueError: Another process works on the folder, the study is finished or was started with another
             configuration, a file is bad, or an encoder is no factor model.
     """
+    experiment = located(experiment, workdir)
     folder = discover_folder(workdir, experiment.name)
     with lock(folder):
         begin(folder, experiment, METRICS, overwrite)

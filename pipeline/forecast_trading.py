@@ -89,5 +89,5 @@ def forecast_only(panel: Panel, mean: FloatArray) -> MarketStates:
         forecast_mean=forecast,
         forecast_std=np.full_like(forecast, np.nan),
         mask=np.isfinite(forecast),
-        fit_end=panel.dates[-1],
+        fit_end=panel.dates - np.timedelta64(1, "D"),
     )

@@ -22,9 +22,10 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from configs import files
+from configs.paths import located
 from configs.schema.pretrain import Pretrain
 from configs.schema.sweep import Choice, Integer, LogUniform, Sweep, Uniform
-from configs.values import to_data, with_fields
+from configs.values import to_data, upgraded, with_fields
 from encoders.data import TrainingData, prepare
 from encoders.training.loop import Experiment, pretrain, score
 from market.artifacts import HISTORY, METRICS, SWEEP, TRIALS
@@ -69,6 +70,7 @@ def sweep(
         ValueError: Another process works on the folder, the search is finished or was started with another
             configuration, or no trial had a metric.
     """
+    experiment = located(experiment, workdir)
     folder = sweep_folder(workdir, experiment.name)
     with lock(folder):
         begin(folder, experiment, SWEEP, overwrite)
@@ -195,6 +197,7 @@ def learn(experiment: Pretrain, folder: Path, panel: Panel, trial: Trial) -> Non
             experiment.seed,
             settings,
             listed=params,
+            upgraded=upgraded,
             should_stop=should_stop,
         ),
         folder,

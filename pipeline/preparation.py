@@ -8,7 +8,7 @@ import pandas as pd
 
 from configs import files
 from configs.schema.prepare import Prepare
-from configs.values import to_data
+from configs.values import to_data, upgraded
 from envs.rules import RECORDED
 from evaluation.reports.panel import page, summarise
 from market.artifacts import PANEL, QUALITY
@@ -105,8 +105,11 @@ def inspect_panel(path: str | Path, moves: int = 10, html: str | Path | None = N
 
 def made_by(experiment: Prepare, target: Path) -> bool:
     """Tells whether the panel at `target` names `experiment` as the config that made it."""
-    known = read_header(target)["source"].get("config")
-    return known is not None and {"market": None, **known} == to_data(experiment)  # older panels name no rules
+    config = read_header(target)["source"].get("config")
+    try:
+        return isinstance(config, dict) and upgraded(config) == to_data(experiment)
+    except ValueError:  # of a class or field that is unknown, so it is none of this config
+        return False
 
 
 def _prepare(experiment: Prepare, folder: Path, overwrite: bool, read: Callable[[], pd.DataFrame]) -> PrepareResult:

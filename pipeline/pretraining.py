@@ -6,20 +6,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from accelerate import PartialState
 
+from configs.paths import located
 from configs.schema.pretrain import Pretrain
-from configs.values import to_data
+from configs.values import to_data, upgraded
 from encoders import data as encoder_pipeline
+from encoders.checkpoint import Checkpoint
 from encoders.data import TrainingData
 from encoders.states.audit import inputs_fingerprint, inputs_record
 from encoders.training import loop as training
 from encoders.training.launch import init_distributed
 from envs.rules import MarketRules, recorded_rules
-from market.artifacts import AUDIT, FEATURES, METRICS
+from market.artifacts import AUDIT, FEATURES, METRICS, MODEL
 from market.features.health import health_json
 from market.ledger import Part
 from market.panel import Panel
+from market.splits import PARTS
 from market.storage.array_file import read_json, write_json
 from pipeline.forecast_trading import portfolio_measures
 from pipeline.results import SILENT, Observer, PretrainResult
@@ -34,6 +38,7 @@ def pretrain(
     reuse: bool = False,
     observer: Observer = SILENT,
     test: bool = False,
+    until: np.datetime64 | None = None,
 ) -> PretrainResult:
     """Trains one encoder in ``workdir/pretrain/<name>/``; an interrupted run continues where it stopped.
 
@@ -46,11 +51,14 @@ def pretrain(
         reuse: Return a finished run of this very experiment instead of refusing to run it again.
         observer: Follows from outside; told of the result in the first process only.
         test: Judge the best checkpoint on the test days too; each such look is counted beside the panel.
+        until: Last day that may be known. The panel is cut after it, so the run is the same whenever it is made, and
+            the test days of the split are not judged. None knows the whole panel.
 
     Raises:
         ValueError: Another process works on the run, it is finished and neither to be overwritten nor reused, or it
             was started with another configuration.
     """
+    experiment = located(experiment, workdir)
     folder = pretrain_folder(workdir, experiment.name)
     if reuse and not overwrite and is_finished(folder, experiment, METRICS):
         result = PretrainResult(folder, read_json(folder / METRICS), fresh=False)
@@ -61,7 +69,7 @@ def pretrain(
         if state.is_main_process:
             begin(folder, experiment, METRICS, overwrite)
         state.wait_for_everyone()
-        result = PretrainResult(folder, _learn(experiment, folder, test))
+        result = PretrainResult(folder, _learn(experiment, folder, test, until))
         if state.is_main_process:
             observer.finished(result)
     return result
@@ -102,15 +110,17 @@ def write_inputs(data: TrainingData, folder: Path) -> None:
             write_json(path, inputs_record(data.pipeline, data.panel, data.store))
 
 
-def _learn(experiment: Pretrain, folder: Path, test: bool) -> dict[str, Any]:
+def _learn(experiment: Pretrain, folder: Path, test: bool, until: np.datetime64 | None) -> dict[str, Any]:
     enter_looks(experiment, folder.name, "pretrain", ("valid", "test") if test else ("valid",))
+    panel = Panel.load(experiment.panel)
     data = encoder_pipeline.prepare(
-        Panel.load(experiment.panel),
+        panel if until is None else panel.between(None, str(until)),
         experiment.features,
         experiment.scaling,
         experiment.encoder.lookback,
         experiment.label,
         experiment.split,
+        PARTS if until is None else PARTS[:2],
     )
     write_inputs(data, folder)
     rules = rules_of(experiment, data.panel)
@@ -118,6 +128,32 @@ def _learn(experiment: Pretrain, folder: Path, test: bool) -> dict[str, Any]:
     backtest = portfolio_measures(data.panel, experiment.label.fill, experiment.portfolio, *terms)
     settings = to_data(experiment)
     run = training.Experiment(
-        experiment.encoder, data, experiment.optim, experiment.seed, settings, backtest, test=test
+        experiment.encoder,
+        data,
+        experiment.optim,
+        experiment.seed,
+        settings,
+        backtest,
+        first_weights=_first_weights(experiment, data),
+        test=test and until is None,
+        upgraded=upgraded,
     )
     return training.pretrain(run, folder)
+
+
+def _first_weights(experiment: Pretrain, data: encoder_pipeline.TrainingData) -> Checkpoint | None:
+    """Returns the checkpoint that training starts from.
+
+    Raises:
+        ValueError: There is none, or it learnt from days that this run must not know.
+    """
+    if experiment.warm_start is None:
+        return None
+    path = Path(experiment.warm_start) / MODEL
+    checkpoint = Checkpoint.load(path)
+    if np.datetime64(checkpoint.about["fit_end"], "D") > data.fit_end:
+        raise ValueError(
+            f"{path}: it learnt from days until {checkpoint.about['fit_end']}, this run until {data.fit_end}; "
+            "start from an earlier fit"
+        )
+    return checkpoint

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from market.artifacts import COMPARISON, CONFIG_SOURCE, MODEL, REPORT
 
 if TYPE_CHECKING:
+    from envs.paper import PaperAccount
+    from evaluation.decision import Decision
     from evaluation.reports.panel import Summary
     from evaluation.reports.policy import PolicyReport
     from market.panel import Panel
     from market.quality import Report
+    from market.splits import Split
 
 S = TypeVar("S")
 
@@ -104,6 +107,54 @@ class ExtractResult:
     fresh: bool = True
 
 
+@dataclass(frozen=True)
+class FoldProgress:
+    """Where one run of a walk stands.
+
+    Attributes:
+        fold: Number of the refit.
+        run: Name of the run.
+        split: Its train and valid days and, as test, those that it serves.
+        state: ``finished``, ``running`` or ``to do``.
+    """
+
+    fold: int
+    run: str
+    split: "Split"
+    state: str
+
+
+@dataclass(frozen=True)
+class WalkProgress:
+    """A walk under way: told before a run of it starts.
+
+    Attributes:
+        runs: All runs, in the order in which they are trained.
+    """
+
+    runs: tuple[FoldProgress, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class WalkResult:
+    """A finished walk.
+
+    Attributes:
+        folder: Holds ``report.html``, ``metrics.json`` and ``walk.json``.
+        states: The stitched states file; a trading configuration names it.
+        metrics: Content of ``metrics.json``.
+    """
+
+    folder: Path
+    states: Path
+    metrics: Mapping[str, Any]
+
+    @property
+    def page(self) -> Path:
+        """Path of the report."""
+        return self.folder / REPORT
+
+
 @dataclass(frozen=True, eq=False)
 class TrainResult:
     """Trained agents, one a seed.
@@ -135,6 +186,23 @@ class EvaluateResult:
     def page(self) -> Path:
         """Path of the report."""
         return self.folder / REPORT
+
+
+@dataclass(frozen=True, eq=False)
+class DecideResult:
+    """What to hold tomorrow.
+
+    Attributes:
+        folder: Holds ``decision.csv`` and ``decision.json``.
+        decision: Weights and trades.
+        about: Content of ``decision.json``.
+        paper: The paper account, None where there is none.
+    """
+
+    folder: Path
+    decision: "Decision"
+    about: Mapping[str, Any]
+    paper: "PaperAccount | None"
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,10 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from configs import files
-from configs.values import to_data
 from market.artifacts import CONFIG
-from market.storage.array_file import read_json
-from market.storage.json_diff import first_difference
 
 
 def data_folder(workdir: str | Path, name: str) -> Path:
@@ -50,6 +47,16 @@ def evaluate_folder(workdir: str | Path, name: str) -> Path:
 def discover_folder(workdir: str | Path, name: str) -> Path:
     """Returns the folder of a study of factors."""
     return Path(workdir) / "discover" / name
+
+
+def walk_folder(workdir: str | Path, name: str) -> Path:
+    """Returns the folder of a walk."""
+    return Path(workdir) / "walk" / name
+
+
+def decide_folder(workdir: str | Path, name: str) -> Path:
+    """Returns the folder of the decisions of a trading run."""
+    return Path(workdir) / "decide" / name
 
 
 def sweep_folder(workdir: str | Path, name: str) -> Path:
@@ -101,18 +108,24 @@ def begin(folder: Path, experiment: Any, result: str, overwrite: bool) -> None:
     Raises:
         ValueError: The run is finished, or was started with another configuration, and is not to be overwritten.
     """
-    if overwrite and folder.exists():
-        aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.old")
-        folder.rename(aside)  # whatever happens next, no half of the old run stays under its name
-        shutil.rmtree(aside)
+    if overwrite:
+        remove_folder(folder)
     if (folder / result).exists():
         raise ValueError(f"{folder}: this run is finished; choose another --name, or --overwrite to run it again")
     record = folder / CONFIG
     if record.exists():
-        differing = first_difference(read_json(record), to_data(experiment))
+        differing = files.difference(record, experiment)
         if differing:
             raise ValueError(f"{folder}: started with {differing}; use the same, or --overwrite to start again")
     files.write(experiment, folder)
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes a folder with all that is in it; killed meanwhile, no half of it stays under its name."""
+    if folder.exists():
+        aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.old")
+        folder.rename(aside)
+        shutil.rmtree(aside)
 
 
 def is_finished(folder: Path, experiment: Any, result: str) -> bool:
@@ -123,7 +136,7 @@ def is_finished(folder: Path, experiment: Any, result: str) -> bool:
     """
     if not (folder / result).exists():
         return False
-    differing = first_difference(read_json(folder / CONFIG), to_data(experiment))
+    differing = files.difference(folder / CONFIG, experiment)
     if differing:
         raise ValueError(f"{folder}: this run is finished, with {differing}; remove it or choose another name")
     return True

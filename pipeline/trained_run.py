@@ -145,12 +145,21 @@ class TrainedRun:
             "market_rules": self.sources.rules.to_json(),
             "departures": list(self.sources.departures),
             "fingerprint": run_fingerprint(self.folder),
-            "fit_end": str(states.fit_end) if states is not None else split.valid[1],
+            "fit_end": split.valid[1] if tape.fit_end is None else str(tape.fit_end[0]),
+            "refits": 0 if tape.fit_end is None else len(np.unique(tape.fit_end)) - 1,
+            "in_sample_days": self.in_sample_days(),
             "audit": None if states is None else states.provenance["audit"],
             "observation": {"sentence": sentence(self.observation), "proven": is_proven(self.observation)},
             "always_listed": bool(self.sources.panel.between(split.train[0], split.test[1]).listed.all()),
             "listing": listing_of(self.sources.panel.between(split.train[0], split.test[1])),
         }
+
+    def in_sample_days(self) -> dict[str, int]:
+        """Returns how many train and valid days showed the agent what an encoder had learnt from them."""
+        known: dict[str, int] = read_json(seed_folder(self.folder, self.experiment.seeds[0]) / RECORD).get(
+            "in_sample_days", {}
+        )
+        return known
 
     def facts(self) -> list[tuple[str, str]]:
         """Returns names and texts for the page."""
@@ -162,6 +171,11 @@ class TrainedRun:
             ("panel", f"{known['panel']}: {len(days.assets)} assets, {days.dates[0]} to {days.dates[-1]}"),
             *((f"{part} days", " to ".join(split[part])) for part in ("train", "valid", "test")),
             ("learnt nothing after", f"{known['fit_end']} (encoder), {split['valid'][1]} (choice of the agent)"),
+            ("refits of the encoder in test", f"{known['refits']}, each before the days that it serves"),
+            (
+                "days learnt in-sample",
+                ", ".join(f"{count} of {part}" for part, count in known["in_sample_days"].items()),
+            ),
             *terms(self.sources.rules),
         ]
         if self.sources.departures:
@@ -233,7 +247,8 @@ def codebook_size(states: str | None) -> int | None:
     config = Path(read_json(record)["run"]) / CONFIG
     if not config.exists():
         return None
-    size: int | None = getattr(load_json(config, Pretrain).encoder, "codebook_size", None)
+    encoder = load_json(config, Pretrain).encoder
+    size: int | None = getattr(getattr(encoder, "quantizer", None), "codebook_size", None)
     return size
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from agents.training.loop import Task, train_agent
+from configs.paths import located
 from configs.schema.trade import Trade
-from configs.values import to_data
+from configs.values import to_data, upgraded
 from market.artifacts import TRAINING
 from market.storage.array_file import write_json
 from pipeline.control_markets import question_of, read_sources, tape_of
@@ -42,6 +43,7 @@ def train(
         ValueError: Another process works on the run, it is finished and neither to be overwritten nor reused, it was
             started with another configuration, or its states have not passed the audit.
     """
+    experiment = located(experiment, workdir)
     folder = trade_folder(workdir, experiment.name)
     if reuse and not overwrite and is_finished(folder, experiment, TRAINING):
         result = TrainResult(folder, (), fresh=False)
@@ -64,6 +66,7 @@ def task_of(experiment: Trade) -> Task:
         episode_days=experiment.episode_days,
         n_envs=experiment.n_envs,
         portfolio=experiment.asset is None,
+        in_sample=experiment.in_sample,
     )
 
 
@@ -83,8 +86,9 @@ def _learn(experiment: Trade, folder: Path, overwrite: bool, device: str) -> lis
     begin(folder, experiment, TRAINING, overwrite)
     write_observation(experiment, read_sources(experiment), folder)
     question_of(experiment).enter("train", "valid", folder.name, settings, experiment.seeds)
+    how = (settings, device, upgraded)
     records = [
-        train_agent(experiment.agent, task, experiment.schedule, seed, seed_folder(folder, seed), settings, device)
+        train_agent(experiment.agent, task, experiment.schedule, seed, seed_folder(folder, seed), *how)
         for seed in experiment.seeds
     ]
     write_json(folder / TRAINING, {"seeds": {str(record["seed"]): _summary(record) for record in records}})

@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 
 import pipeline
 from configs.files import load_python
+from configs.paths import located
 from configs.schema.evaluate import Evaluate
 from configs.schema.names import check_folder_name
+from configs.variation import parsed, varied
 from tools.cli import plain, run
 from tools.tables import SHOWING
 
@@ -22,6 +24,8 @@ class Options:
 
     configs: tuple[str, ...] = ()
     """Pretraining or trading configs to run and compare."""
+    vary: tuple[str, ...] = ()
+    """Runs every config once for each combination of values, such as asset=AAPL,IBM."""
     runs: tuple[str, ...] = ()
     """Directories of pretraining or trading runs to compare."""
     seeds: tuple[int, ...] = ()
@@ -60,8 +64,10 @@ def evaluation_settings(options: Options) -> Evaluate:
     """Returns how trading runs are judged."""
     settings = Evaluate() if options.evaluate is None else load_python(options.evaluate, Evaluate)
     if options.index is not None:
-        return replace(settings, index=options.index, index_asset=options.index_asset)
-    return settings if options.index_asset is None else replace(settings, index_asset=options.index_asset)
+        settings = replace(settings, index=options.index, index_asset=options.index_asset)
+    elif options.index_asset is not None:
+        settings = replace(settings, index_asset=options.index_asset)
+    return located(settings, options.workdir)
 
 
 def _compare(options: Options) -> object:
@@ -69,8 +75,11 @@ def _compare(options: Options) -> object:
     from configs.schema.trade import Trade
 
     schemas: tuple[type[Pretrain | Trade], ...] = (Pretrain, Trade)
+    values = parsed(options.vary)
+    bases = [load_python(path, *schemas) for path in options.configs]
+    every = [one for base in bases for one in (varied(base, values) if values else [base])]
     return pipeline.compare(
-        [load_python(path, *schemas) for path in options.configs],
+        [located(one, options.workdir) for one in every],
         options.runs,
         options.seeds,
         options.reference,
@@ -87,7 +96,7 @@ def _ablate(options: Options) -> object:
 
     if options.config is None:
         raise ValueError("--ablation varies one run: name it with --config configs/trade/...")
-    experiment = load_python(options.config, Trade)
+    experiment = located(load_python(options.config, Trade), options.workdir)
     if options.seeds:
         experiment = replace(experiment, seeds=options.seeds)
     settings = evaluation_settings(options)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pipeline
 from configs.schema.pretrain import Pretrain
-from tools.cli import configured, run
+from tools.cli import configurations, run
 from tools.tables import SHOWING
 
 
@@ -23,9 +23,11 @@ class Options:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Pretrains one encoder; an interrupted run continues."""
-    experiment, options = configured(Pretrain, Options, argv, "configs/pretrain")
-    pipeline.pretrain(experiment, Path(options.workdir), options.overwrite, observer=SHOWING, test=options.test)
+    """Pretrains the encoder of each experiment; an interrupted run continues."""
+    experiments, options = configurations(Pretrain, Options, argv, "configs/pretrain")
+    many = len(experiments) > 1
+    for one in experiments:
+        pipeline.pretrain(one, Path(options.workdir), options.overwrite, many, SHOWING, options.test)
     pipeline.leave_process_group()
 
 

@@ -8,14 +8,17 @@ from rich.console import Console
 from rich.table import Table
 
 from evaluation.formats import display_name, number, percent
+from evaluation.walk_forward import walk_sentences
 from pipeline import results
 from tools.cli import progress
 from tools.encoder_tables import forecast_rows, trading_rows
 
-TEXT_COLUMNS = ("run", "agent", "agent sees", "encoder", "days")
+TEXT_COLUMNS = ("ticker", "blocked", "served", "serves", "state", "run", "agent", "agent sees", "encoder", "days")
 """Columns of text; all others are numbers."""
 FILE_WIDTH = 200
 LISTED_TRIALS = 10
+NOTHING = 1e-9
+"""Changes of weights that are not shown."""
 MEASURES = ("ic", "icir", "rank_ic", "rank_icir", "rank_ic_t", "n_days", "n_assets")
 PORTFOLIO_MEASURES = ("annual_return", "sharpe", "max_drawdown", "turnover")
 PARTS = ("valid", "test")
@@ -178,6 +181,85 @@ def _trial_row(one: Mapping[str, Any]) -> dict[str, Any]:
     return row | values
 
 
+def show_progress(result: results.WalkProgress) -> None:
+    """Prints the runs of a walk: what is finished, what is running, what is left."""
+    left = sum(one.state == "to do" for one in result.runs)
+    running = next(one.run for one in result.runs if one.state == "running")
+    rows = [
+        {
+            "fold": one.fold,
+            "run": one.run,
+            "train": " to ".join(one.split.train),
+            "valid": " to ".join(one.split.valid),
+            "serves": " to ".join(one.split.test),
+            "state": one.state,
+        }
+        for one in result.runs
+    ]
+    show_rows(f"{running} is running, {left} left after it", rows)
+
+
+def show_walk(result: results.WalkResult) -> None:
+    """Prints the rank IC of each fold, and what refitting was worth."""
+    rows = [
+        {
+            "fold": one["fold"],
+            "learnt until": one["fit_end"],
+            "served": " to ".join(one["serves"]),
+            "rank IC, valid": number(one["valid"], 4),
+            "rank IC, served": number(one["served"], 4),
+        }
+        for one in result.metrics["folds"]
+    ]
+    show_rows(str(result.folder), rows)
+    for words in walk_sentences(result.metrics):
+        print(words)
+    print(f"wrote {result.states}")
+    print(f"wrote {result.page}")
+
+
+def show_decision(result: results.DecideResult) -> None:
+    """Prints the trades of tomorrow, what they cost, and how old the encoder's fit is."""
+    found, about = result.decision, result.about
+    rows = _orders(found.orders)
+    if rows:
+        show_rows(f"{found.day}: {len(rows)} trades, fill {about['fill']}", rows)
+    else:
+        print(f"{found.day}: nothing to trade")
+    print(
+        f"account {number(found.money)}, cash afterwards {percent(found.target[0])}, expected cost "
+        f"{number(found.cost)}, turnover {percent(found.turnover)}"
+    )
+    if about["fit_end"] is not None:
+        print(f"the encoder learnt until {about['fit_end']}, {about['fit_age_days']} days before")
+    for row in about["largest_changes"]:
+        print(f"  {row['ticker']}: {', '.join([percent(row['change'], 2), *_reasons(row)])}")
+    if result.paper is not None:
+        print(f"paper account: {number(result.paper.money)} after {len(result.paper.history)} days")
+    print(f"wrote {result.folder / 'decision.csv'}")
+
+
+def _orders(orders: Any) -> list[dict[str, Any]]:
+    traded = orders[(orders["change"].abs() > NOTHING) | (orders["blocked"] != "")]
+    return [
+        {
+            "ticker": row.ticker,
+            "held": percent(row.weight, 2),
+            "target": percent(row.target, 2),
+            "shares": number(row.shares),
+            "money": number(row.money),
+            "close": number(row.close),
+            "blocked": row.blocked or "–",
+        }
+        for row in traded.itertuples()
+    ]
+
+
+def _reasons(row: Mapping[str, Any]) -> list[str]:
+    reasons = [f"{name} {row[name]:.4g}" for name in ("forecast", "rank") if row.get(name) is not None]
+    return [*reasons, f"codes {row['codes']}"] if row.get("codes") else reasons
+
+
 def show_factors(result: results.DiscoverResult) -> None:
     """Prints one row a model of a study of factors."""
     metrics = result.metrics
@@ -210,7 +292,10 @@ PRINTERS: Mapping[type, Callable[[Any], None]] = {
     results.EncoderComparison: show_encoders,
     results.AgentComparison: show_trading,
     results.AblationResult: show_ablation,
+    results.DecideResult: show_decision,
     results.SweepResult: show_trials,
+    results.WalkProgress: show_progress,
+    results.WalkResult: show_walk,
     results.DiscoverResult: show_factors,
 }
 

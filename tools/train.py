@@ -1,4 +1,4 @@
-"""`python -m tools.train --config configs/trade/dj30_AAPL_storm_dual_ppo.py`: states to trained agents."""
+"""`python -m tools.train --config configs/trade/ppo_single.py --vary asset=AAPL,IBM`: states to trained agents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pipeline
 from configs.schema.trade import Trade
-from tools.cli import configured, run
+from tools.cli import configurations, run
 from tools.tables import SHOWING
 
 
@@ -25,16 +25,12 @@ class Options:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Trains one agent for each seed; an interrupted run continues."""
-    experiment, options = configured(Trade, Options, argv, "configs/trade")
-    pipeline.train(
-        experiment,
-        Path(options.workdir),
-        options.overwrite,
-        device=options.device,
-        threads=options.threads,
-        observer=SHOWING,
-    )
+    """Trains one agent for each seed of each experiment; an interrupted run continues."""
+    experiments, options = configurations(Trade, Options, argv, "configs/trade")
+    many = len(experiments) > 1
+    for one in experiments:
+        workdir, how = Path(options.workdir), (options.device, options.threads)
+        pipeline.train(one, workdir, options.overwrite, many, *how, SHOWING)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
 """Training of one agent with one seed: learn on the train tape, choose on the valid tape, continue when killed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize
 
 from agents.algorithms.base import AgentConfig
-from agents.checkpoint import RECORD, describe, last_day
+from agents.checkpoint import RECORD, completed, describe, last_day
 from agents.networks.extractors import StateTable
 from agents.training.callbacks import STATE, TrainingConfig, ValidationCallback, ValidationHistory
 from agents.training.resume import load_state
@@ -21,6 +22,7 @@ from envs.actions.portfolio import Action
 from envs.rewards import Reward
 from market.storage.array_file import read_json, write_json
 
+InSample = Literal["refuse", "allow"]
 LARGEST_REWARD = 10.0  # of scaled rewards, in standard deviations of the discounted return
 
 
@@ -37,6 +39,7 @@ class Task:
         episode_days: Days of an episode in training, from a random start; None replays the whole train tape.
         n_envs: Episodes at once.
         portfolio: Whether this is the portfolio environment, in which assets share one scorer.
+        in_sample: Whether the agent may learn, and be chosen, on days whose states had seen their own labels.
     """
 
     train: Tape
@@ -47,6 +50,30 @@ class Task:
     episode_days: int | None
     n_envs: int
     portfolio: bool
+    in_sample: InSample = "refuse"
+
+    @property
+    def in_sample_days(self) -> dict[str, int]:
+        """Days of each tape on which the agent sees what an encoder had learnt from them."""
+        return {name: int(tape.in_sample.sum()) for name, tape in (("train", self.train), ("valid", self.valid))}
+
+    def refuse_in_sample(self) -> None:
+        """Refuses to learn on in-sample rows unless that was asked for.
+
+        Raises:
+            ValueError: A train or valid row has states of an encoder that was fitted on that day or later.
+        """
+        if self.in_sample == "allow":
+            return
+        for name, tape in (("train", self.train), ("valid", self.valid)):
+            rows = tape.in_sample.nonzero()[0]
+            if len(rows) and tape.fit_end is not None:
+                day = rows[0]
+                raise ValueError(
+                    f"{len(rows)} of {len(tape)} {name} days are in-sample: the states of {tape.dates[day]} come from "
+                    f"an encoder fitted until {tape.fit_end[day]}, so the agent would learn from answers; use states "
+                    "of a walk (tools.walk), or --in-sample allow"
+                )
 
     def learning(self) -> BatchMarket:
         """Returns the episodes to learn from."""
@@ -79,6 +106,7 @@ def train_agent(
     folder: Path,
     settings: Mapping[str, Any],
     device: str = "cpu",
+    upgraded: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
 ) -> dict[str, Any]:
     """Trains one agent in `folder` and returns what ``agent.json`` says of the best policy on the valid days.
 
@@ -94,13 +122,16 @@ def train_agent(
         folder: Folder of the seed.
         settings: What decides the run, as JSON; a continuation must have the same.
         device: Device of the networks.
+        upgraded: Returns settings that an earlier version wrote as today's version writes them.
 
     Raises:
-        ValueError: The agent cannot act so, or the folder holds a run with other settings.
+        ValueError: The agent cannot act so, the folder holds a run with other settings, or the tapes hold in-sample
+            rows and the task does not allow them.
     """
     record = _finished(folder)
     if record is not None:
         return record
+    task.refuse_in_sample()
     validator = Validator(config, task.judging(), task.portfolio)
     market = task.learning()
     model = config.build(
@@ -109,10 +140,15 @@ def train_agent(
     about = describe(config, market, task.portfolio) | {
         "seed": seed,
         "fit_end": last_day(task.train, task.valid),
+        "in_sample_days": task.in_sample_days,
         "settings": dict(settings),
     }
     state = folder / STATE
-    progress = ValidationHistory(**load_state(state, model, about)) if state.exists() else ValidationHistory()
+    progress = ValidationHistory()
+    if state.exists():
+        progress = ValidationHistory(
+            **load_state(state, model, about, partial(_of_today, action=task.action, upgraded=upgraded))
+        )
     done = model.num_timesteps
     with AgentLogger(folder / "tensorboard", f"seed {seed}", schedule.total_steps, done) as monitor:
         supervisor = ValidationCallback(folder, schedule, validator, about, progress, monitor)
@@ -126,6 +162,13 @@ def train_agent(
         assert progress.best is not None
         monitor.finish(settings, {name: value for name, value in progress.best.items() if name != "step"})
     return _finish(folder, progress)
+
+
+def _of_today(
+    recipe: Mapping[str, Any], action: Action, upgraded: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> dict[str, Any]:
+    settings = upgraded(recipe["settings"]) if recipe["settings"] else {}
+    return {**recipe, "settings": settings, "action": completed(recipe["action"], action)}
 
 
 def with_scaled_rewards(market: BatchMarket, gamma: float) -> VecNormalize:

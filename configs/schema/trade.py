@@ -1,10 +1,12 @@
 """What decides a trading run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from agents.algorithms.base import AgentConfig
 from agents.training.callbacks import TrainingConfig
+from agents.training.loop import InSample
+from configs.paths import IN_WORKDIR
 from configs.schema.names import check_folder_name
 from envs.actions.portfolio import Action
 from envs.costs import Costs
@@ -24,14 +26,14 @@ class Trade:
 
     name: str
     """Folder under workdir/trade that receives the run."""
-    panel: str
-    """Panel file to trade, as tools.prepare or tools.download wrote it."""
+    panel: str = field(metadata={IN_WORKDIR: "data/{}/panel.safetensors"})
+    """Panel file to trade, in the workdir, or the name of a prepared panel."""
     agent: AgentConfig
     """The agent; --agent.learning-rate, --agent.gamma, ... override its hyperparameters."""
     action: Action
     """What its actions mean."""
-    states: str | None = None
-    """States file of a frozen encoder, as tools.extract_state wrote it; None where nothing of it is seen."""
+    states: str | None = field(default=None, metadata={IN_WORKDIR: "states/{}/states.safetensors"})
+    """States file of a frozen encoder, in the workdir, or the name of its run; None where nothing of it is seen."""
     asset: str | None = None
     """Ticker of the single-stock environment; None trades all assets as a portfolio."""
     observe: Observed = "states"
@@ -62,6 +64,9 @@ class Trade:
     """Episodes at once in training."""
     schedule: TrainingConfig = TrainingConfig()
     """How long the agent learns and how often it is judged on the valid days."""
+    in_sample: InSample = "refuse"
+    """Whether agents may learn on days whose states had seen their own labels, as those of a single split have on its
+    train and valid days; results on such days mean nothing, and the report says so."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """One agent is trained for each; results are reported over all."""
 

@@ -24,11 +24,9 @@ Differs from the reference, because:
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
@@ -36,7 +34,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from encoders.base import Encoder, Encoding, Inference, State, evaluating
-from encoders.checkpoint import Checkpoint
 from encoders.data import TrainingData
 from encoders.factor_vqvae.frozen_cache import FrozenCache
 from encoders.factor_vqvae.gpt import CodeGPT, MarketMemory, next_token_targets
@@ -44,8 +41,8 @@ from encoders.factor_vqvae.networks import ReturnDistribution, market_of
 from encoders.factor_vqvae.tokenizer import FactorVQVAE
 from encoders.layers import masked_mean, unpack
 from encoders.losses import gaussian_nll, pairwise_rank_loss, rank_loss
+from encoders.training.hooks import checkpoint_of_same_data
 from encoders.windows import InputShape, Window, WindowStore
-from market.artifacts import MODEL
 
 LIKELIEST = 8  # codes whose spread is measured; the rest of a sharp distribution adds nothing
 
@@ -55,7 +52,7 @@ class FactorVQVAEPredictor:
     """Everything that decides the second stage.
 
     Attributes:
-        run: Directory of the first stage's run; read when training begins and never again.
+        run: Directory of the first stage's run, in the workdir; read when training begins and never again.
         tokens: The first stage, as that run was configured.
         width: Width of the transformer.
         depth: Layers of it.
@@ -69,7 +66,7 @@ class FactorVQVAEPredictor:
         rank: Weight of one minus the correlation of the forecast with the label's ranks.
     """
 
-    run: str
+    run: str = field(metadata={"in_workdir": "pretrain/{}"})
     tokens: FactorVQVAE = FactorVQVAE()
     width: int = 64
     depth: int = 4
@@ -116,29 +113,9 @@ class FactorVQVAEPredictor:
             ValueError: There is no such run, it is another architecture, or its data were others; with what differs.
         """
         assert isinstance(encoder, FactorVQVAEPredictorEncoder)
-        path = Path(self.run) / MODEL
-        if not path.exists():
-            raise ValueError(f"{path}: no such file; train the first stage and name its directory in encoder.run")
-        checkpoint, scaler = Checkpoint.load(path), data.pipeline.scaler
-        differing = None
-        if tuple(checkpoint.about["features"]) != scaler.fields:
-            differing = f"{len(checkpoint.about['features'])} features, this one {len(scaler.fields)} or others"
-        elif checkpoint.about["label"] != asdict(data.label):
-            differing = f"label {checkpoint.about['label']}, this one {asdict(data.label)}"
-        elif np.datetime64(checkpoint.about["fit_end"], "D") > data.fit_end:
-            differing = f"days until {checkpoint.about['fit_end']}, this one until {data.fit_end}"
-        elif not _same(checkpoint.scaler, scaler.arrays()):
-            differing = "another scaling of the features, or fitted it on other days"
-        if differing:
-            raise ValueError(f"{path}: the first stage learnt from {differing}; train both on the same data")
+        checkpoint = checkpoint_of_same_data(self.run, data, "train the first stage and name it in encoder.run")
         self.tokens.begin(encoder.stage, data)
         checkpoint.load_into(encoder.stage)
-
-
-def _same(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
-    return set(one) == set(other) and all(
-        np.array_equal(np.asarray(value), np.asarray(other[name]), equal_nan=True) for name, value in one.items()
-    )
 
 
 class FirstStageOutput(NamedTuple):
@@ -190,7 +167,7 @@ class FactorVQVAEPredictorEncoder(Encoder):
         self.stage.requires_grad_(False)
         self.stage.decoder.requires_grad_(True)
         self.market = MarketMemory(first.market_features, config.width)
-        size = (first.dim, first.codebook_size, first.lookback, config.width, config.depth, config.heads)
+        size = (first.dim, first.quantizer.codebook_size, first.lookback, config.width, config.depth, config.heads)
         self.gpt = CodeGPT(*size, config.dropout, config.market_layers)
         self.asset = nn.Linear(first.hidden, config.width)
         self._remembered: FrozenCache | None = None
@@ -281,7 +258,7 @@ class FactorVQVAEPredictorEncoder(Encoder):
 
     def vectors(self) -> Float[Tensor, "C d"]:
         """Returns the vector of every code; they do not learn."""
-        codes = torch.arange(self.config.tokens.codebook_size, device=self.gpt.start.device)
+        codes = torch.arange(self.config.tokens.quantizer.codebook_size, device=self.gpt.start.device)
         with torch.no_grad():
             vectors: Tensor = self.stage.quantizer.lookup(codes)
         return vectors

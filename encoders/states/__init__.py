@@ -1,1 +1,1 @@
-"""From a frozen encoder to states on disk: extraction, and the audit that has to pass before anything is written."""
+"""From a frozen encoder to states on disk: extraction, the audit that has to pass first, and several fits stitched."""

@@ -18,8 +18,8 @@ from market.arrays import AnyArray, BoolArray, IntArray
 from market.audit import AuditError as AuditError
 from market.audit import AuditResult
 from market.panel import Panel
-from market.states import VERSION, MarketStates, states_header
-from market.storage.array_file import ArraySpec, arrays_in_place, read_arrays, read_header, release_pages
+from market.states import MarketStates, read_states, states_header
+from market.storage.array_file import ArraySpec, arrays_in_place, release_pages
 
 Batch = tuple[IntArray, BoolArray]
 """Days, and which of them are wanted."""
@@ -81,7 +81,8 @@ def extract(
     start = max(first, n_known)
     example = frozen.rows(store, np.array([len(panel) - 1]), how.tokens).arrays()
     specs = {name: ArraySpec((len(panel), *array.shape[1:]), array.dtype) for name, array in example.items()}
-    header = states_header(panel.dates, panel.assets, how.fit_end, {**how.provenance, "audit": "passed"})
+    fit_end = np.asarray(how.fit_end)
+    header = states_header(panel.dates, panel.assets, fit_end, {**how.provenance, "audit": "passed"})
     with arrays_in_place(path, specs, header) as written:
         for name, array in written.items():
             if known is not None:
@@ -125,8 +126,7 @@ def known_rows(path: str | Path, panel: Panel, checkpoint: str, tokens: bool) ->
     Raises:
         ValueError: They came from another checkpoint or of other days or assets, or hold other arrays.
     """
-    header = read_header(path)
-    arrays, _ = read_arrays(path, "states", VERSION)
+    arrays, header = read_states(path)
     before = MarketStates.load(path, verify=False)
     differing = None
     if header["checkpoint_sha256"] != checkpoint:

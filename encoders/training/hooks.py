@@ -1,10 +1,17 @@
 """Hooks of an encoder before its first step: check that the data fit, load an earlier stage."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from encoders.base import Encoder, EncoderConfig
+from encoders.checkpoint import Checkpoint
 from encoders.data import TrainingData
 from encoders.windows import WindowStore
+from market.artifacts import MODEL
 
 
 @runtime_checkable
@@ -36,6 +43,41 @@ class FrozenCacheHook(Protocol):
     def use_windows(self, windows: WindowStore) -> None:
         """Takes notice of what training is on, when all weights are those that it starts or goes on from."""
         ...
+
+
+def checkpoint_of_same_data(run: str | Path, data: TrainingData, remedy: str) -> Checkpoint:
+    """Returns the best checkpoint of a run that learnt from the same data as `data` and from no later day.
+
+    Args:
+        run: Directory of the run.
+        data: What is being trained on, or put together from finished runs.
+        remedy: What to do where there is no such run.
+
+    Raises:
+        ValueError: There is none, or its features, label, scaling or last day are others; with what differs.
+    """
+    path = Path(run) / MODEL
+    if not path.exists():
+        raise ValueError(f"{path}: no such file; {remedy}")
+    checkpoint, scaler = Checkpoint.load(path), data.pipeline.scaler
+    differing = None
+    if tuple(checkpoint.about["features"]) != scaler.fields:
+        differing = f"{len(checkpoint.about['features'])} features, this one {len(scaler.fields)} or others"
+    elif checkpoint.about["label"] != asdict(data.label):
+        differing = f"label {checkpoint.about['label']}, this one {asdict(data.label)}"
+    elif np.datetime64(checkpoint.about["fit_end"], "D") > data.fit_end:
+        differing = f"days until {checkpoint.about['fit_end']}, this one until {data.fit_end}"
+    elif not _same(checkpoint.scaler, scaler.arrays()):
+        differing = "another scaling of the features, or fitted it on other days"
+    if differing:
+        raise ValueError(f"{path}: that run learnt from {differing}; train both on the same data")
+    return checkpoint
+
+
+def _same(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    return set(one) == set(other) and all(
+        np.array_equal(np.asarray(value), np.asarray(other[name]), equal_nan=True) for name, value in one.items()
+    )
 
 
 def refuse_misaligned(data: TrainingData, column: int, span: int) -> None:

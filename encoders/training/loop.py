@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from encoders.base import Encoder, EncoderConfig
 from encoders.baselines.closed_form import ClosedForm
-from encoders.checkpoint import describe
+from encoders.checkpoint import Checkpoint, describe
 from encoders.data import TrainingData
 from encoders.training.hooks import FitStartHook, FrozenCacheHook
 from encoders.training.launch import make_accelerator, precision_of
@@ -55,6 +55,8 @@ class Experiment:
         should_stop: Asked before each epoch, with the validation metric of all finished ones, whether those were
             enough; None goes on to the end. A continued run asks again.
         test: Whether the best checkpoint is judged on the test days too. Its forecasts of them are kept in any case.
+        upgraded: Returns settings that an earlier version wrote as today's version writes them.
+        first_weights: A checkpoint of the same encoder to start from; None draws the weights anew.
     """
 
     encoder: EncoderConfig
@@ -66,6 +68,8 @@ class Experiment:
     listed: Mapping[str, Any] | None = None
     should_stop: Callable[[Sequence[float | None]], bool] | None = None
     test: bool = True
+    upgraded: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
+    first_weights: Checkpoint | None = None
 
 
 def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
@@ -85,6 +89,8 @@ def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
             or the loss became NaN or infinite; then the best checkpoint and the last good state remain.
     """
     if isinstance(experiment.encoder, ClosedForm):
+        if experiment.first_weights is not None:
+            raise ValueError(f"{type(experiment.encoder).__name__} is fitted at once; it starts from no weights")
         return _fit(experiment, experiment.encoder, Path(directory))
     run = _Run(experiment, Path(directory))
     progress, optim = run.resume(), experiment.optim
@@ -136,6 +142,8 @@ class _Run:
         self.encoder = experiment.encoder.build(self.store.shape).to(self.accelerator.device)
         if isinstance(experiment.encoder, FitStartHook):
             experiment.encoder.begin(self.encoder, learnable)
+        if experiment.first_weights is not None:
+            experiment.first_weights.load_into(self.encoder)
         self.encoder.refuse_small_data(len(self.data.train_days))
         self.n_batches = len(epoch_batches(self.data.train_days, self.optim.batch_size, experiment.seed, 0))
         decay = self.optim.ema_decay
@@ -176,7 +184,7 @@ class _Run:
     def resume(self) -> TrainingProgress:
         if not self.state_path.exists():
             return TrainingProgress()
-        progress = load_state(self.state_path, self.learner, self.recipe)
+        progress = load_state(self.state_path, self.learner, self.recipe, self.experiment.upgraded)
         logger.info("continuing in epoch %d, batch %d of %d", progress.epoch, progress.batch, self.n_batches)
         return progress
 

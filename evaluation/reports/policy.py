@@ -19,7 +19,7 @@ from evaluation.reports.figures import (
     weights_figure,
 )
 from evaluation.reports.html import Page
-from evaluation.verdict import limits, reach_verdict
+from evaluation.verdict import in_sample_warning, limits, reach_verdict
 from market.audit import sentence
 
 
@@ -67,6 +67,8 @@ def report(study: PolicyReport) -> str:
     Its statements come from `evaluation.verdict` alone.
     """
     page = Page(study.title, study.lead)
+    for words in dict.fromkeys(filter(None, (in_sample_warning(chapter.metrics) for chapter in study.chapters))):
+        page.markup(f'<p class="bad"><b>{html.escape(words)}</b></p>')
     for chapter in study.chapters:
         if len(study.chapters) > 1:
             page.heading(chapter.title)

@@ -221,11 +221,11 @@ def header_names(header: Mapping[str, Any], key: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def header_dates(header: Mapping[str, Any]) -> DateArray:
-    """Returns the ``dates`` of a header that was read, ``[T] datetime64[D]``; anything but ISO days is an error."""
-    names = header_names(header, "dates")
+def header_dates(header: Mapping[str, Any], key: str = "dates") -> DateArray:
+    """Returns the days under `key` of a header that was read, ``[T] datetime64[D]``; all but ISO days is an error."""
+    names = header_names(header, key)
     for name in names:
-        _check_day("dates", name)
+        _check_day(key, name)
     return np.array(names, dtype="datetime64[D]")
 
 

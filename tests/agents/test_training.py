@@ -204,6 +204,26 @@ def test_fit_end_is_the_last_valid_day(tmp_path: Path) -> None:
     assert record["fit_end"] == str(max(task.train.dates[-1], task.valid.dates[-1]))
 
 
+@pytest.mark.parametrize("part", ["train", "valid"])
+def test_an_agent_does_not_learn_on_days_that_its_states_have_learnt(part: str, tmp_path: Path) -> None:
+    task = task_for(SMALL[0])
+    tape = getattr(task, part)
+    fit_end = np.repeat(tape.dates[0] - np.timedelta64(1, "D"), len(tape))
+    fit_end[7] = tape.dates[7]
+    seen = replace(task, **{part: replace(tape, fit_end=fit_end)})
+    other = "valid" if part == "train" else "train"
+    with pytest.raises(ValueError, match=f"^1 of {len(tape)} {part} days are in-sample: the states of {tape.dates[7]}"):
+        train_agent(SMALL[0], seen, SHORT, 0, tmp_path, SETTINGS)
+    assert not list(tmp_path.iterdir())
+    allowed = train_agent(SMALL[0], replace(seen, in_sample="allow"), SHORT, 0, tmp_path, SETTINGS)
+    assert allowed["in_sample_days"] == {part: 1, other: 0}
+    assert json.loads((tmp_path / RECORD).read_text())["in_sample_days"] == {part: 1, other: 0}
+
+
+def test_honest_states_need_no_permission(tmp_path: Path) -> None:
+    assert trained(tmp_path)["in_sample_days"] == {"train": 0, "valid": 0}
+
+
 def test_a_ruined_account_stays_as_it_is() -> None:
     from envs import LongShort, Tape
     from tests.envs.markets import panel_of

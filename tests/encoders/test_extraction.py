@@ -31,7 +31,7 @@ def test_states_say_of_each_day_what_the_encoder_says_of_it_alone(tmp_path: Path
     states = MarketStates.load(tmp_path / "states.safetensors")
     assert states.assets == panel.assets
     np.testing.assert_array_equal(states.dates, panel.dates)
-    assert states.fit_end == FIT_END
+    assert (states.fit_end == FIT_END).all()
     assert states.provenance == PROVENANCE | {"audit": "passed"}
     store = made.store(panel)
     for day in range(LOOKBACK - 1, DAYS):

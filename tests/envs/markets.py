@@ -57,7 +57,10 @@ def messy_panel(days: int, assets: int, seed: int, halts: float, absent: float, 
 
 
 def states_of(panel: Panel, width: int = 4, seed: int = 0, **provenance: object) -> MarketStates:
-    """Returns random states of a panel, audited and made for the fill ``next_open`` unless told otherwise."""
+    """Returns random states of a panel, audited and made for the fill ``next_open`` unless told otherwise.
+
+    Their encoder was fitted before the panel begins, so an agent may learn on any of its days.
+    """
     generator = np.random.default_rng(seed)
     days, names, _ = panel.shape
     facts: dict[str, object] = dict.fromkeys(PROVENANCE, "made up")
@@ -70,6 +73,6 @@ def states_of(panel: Panel, width: int = 4, seed: int = 0, **provenance: object)
         forecast_mean=np.zeros((days, names), np.float32),
         forecast_std=np.ones((days, names), np.float32),
         mask=panel.listed.copy(),
-        fit_end=panel.dates[days // 2],
+        fit_end=panel.dates[0] - np.timedelta64(1, "D"),
         provenance=facts,
     )

@@ -1,5 +1,7 @@
 """What a tape holds, refuses and hides."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -44,7 +46,7 @@ def test_a_halted_day_is_marked_at_the_last_price_and_the_next_one_catches_up():
     assert np.isnan(tape.price[0, 0])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.sampled_from(FILLS), st.integers(1, 4), st.booleans())
 def test_rewriting_the_future_leaves_the_past_unchanged(seed, fill, lookback, changes):
     """Observations up to day t, and rewards and infos of the steps up to it, know nothing of the rows after t."""
@@ -100,13 +102,24 @@ def test_states_are_matched_by_date_and_asset():
     tape = Tape.from_panel(PANEL, states)
     assert np.array_equal(tape.asset, states.asset)
     assert np.array_equal(tape.market, states.market)
-    assert tape.fit_end == states.fit_end
+    assert np.array_equal(tape.fit_end, states.fit_end)
     assert np.shares_memory(tape.asset, states.asset)
     turned = Tape.from_panel(PANEL.select(["A2", "A0"]), states)
     assert np.array_equal(turned.asset, states.asset[:, [2, 0]])
     part = Tape.from_panel(PANEL, states_of(PANEL[10:30]))
     assert (part.dates[0], part.dates[-1]) == (PANEL.dates[10], PANEL.dates[29])
     assert part.before == pytest.approx(Tape.from_panel(PANEL).before[10:30])
+
+
+def test_every_day_knows_whether_its_states_had_seen_its_label():
+    days = PANEL.dates
+    states = replace(states_of(PANEL), fit_end=np.where(np.arange(40) < 20, days[12], days - 1))
+    tape = Tape.from_panel(PANEL, states, start=str(days[10]), stop=str(days[25]))
+    assert np.array_equal(tape.fit_end, states.fit_end[10:26])
+    assert np.flatnonzero(tape.in_sample).tolist() == [0, 1, 2]
+    assert np.array_equal(tape.only("A1").in_sample, tape.in_sample)
+    assert not Tape.from_panel(PANEL).in_sample.any()
+    assert Tape.from_panel(PANEL).fit_end is None
 
 
 def test_states_of_something_else_are_refused():

@@ -28,6 +28,7 @@ from configs.files import source_text
 from configs.schema.prepare import Prepare
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
+from encoders.quantizers import Learnable
 from encoders.storm.branches import StormSizes
 from encoders.storm.model import Storm
 from encoders.training.optim import Optim
@@ -52,7 +53,7 @@ PRETRAIN = Pretrain(
     panel="inputs/data/tiny/panel.safetensors",
     encoder=Storm(
         lookback=8,
-        codebook_size=8,
+        quantizer=Learnable(codebook_size=8),
         sizes=StormSizes(dim=8, depth=1, decoder_depth=1, heads=2, asset_state=4, market_state=4),
     ),
     features=Formulas((Feature("move", "close / delay(close, 1) - 1"), Feature("range", "high / low - 1"))),
@@ -72,6 +73,7 @@ TRADE = Trade(
     n_envs=4,
     schedule=TrainingConfig(total_steps=256, validate_every=64),
     seeds=(0, 1),
+    in_sample="allow",
 )
 
 

@@ -1,8 +1,9 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.labels import Label
@@ -109,30 +110,87 @@ def test_wrong_dates_are_refused_with_their_values(change, message):
 
 
 @given(
-    st.integers(1, 40), st.integers(1, 20), st.integers(1, 30), st.integers(0, 6), st.booleans(), st.integers(40, 200)
+    train=st.one_of(st.none(), st.integers(1, 60)),
+    valid=st.integers(1, 20),
+    span=st.integers(1, 6),
+    every=st.one_of(st.sampled_from(["year", "quarter", "month"]), st.integers(1, 40)),
+    first=st.integers(0, 400),
 )
-def test_walk_forward_tests_tile_the_rest_of_the_calendar(train, valid, test, span, expanding, length):
-    dates = WEEKDAYS[:length]
-    walk = WalkForward(train, valid, test, expanding=expanding)
-    if length <= train + valid + 2 * span:
-        with pytest.raises(ValueError, match=f"{length} trading days, but train {train}, valid {valid}"):
-            list(walk.splits(dates, span))
+@settings(deadline=None)
+def test_every_day_of_a_walk_is_served_once_by_a_fit_that_ended_before_it(train, valid, span, every, first):
+    walk = WalkForward(str(WEEKDAYS[0] + first), every, valid, train)
+    start = int(np.searchsorted(WEEKDAYS, WEEKDAYS[0] + first))
+    least = (valid if train is None else train) + valid + 3 * span - 1
+    if start < least or start == len(WEEKDAYS):
+        with pytest.raises(ValueError, match=r"^walk-forward: (before|first)"):
+            walk.folds(WEEKDAYS, span)
         return
-    parts = [split.days(dates, span) for split in walk.splits(dates, span)]  # each is purged, or days() refuses
-    tested = np.concatenate([np.arange(days.test.start, days.test.stop) for days in parts])
-    np.testing.assert_array_equal(tested, np.arange(train + valid + 2 * span, length))
-    for k, days in enumerate(parts):
-        assert days.valid.start - days.train.stop == days.test.start - days.valid.stop == span
-        assert days.valid.stop - days.valid.start == valid
-        assert days.train.start == (0 if expanding else k * test)
-        assert days.train.stop == train + k * test
+    folds = walk.folds(WEEKDAYS, span)
+    served = np.concatenate([np.arange(fold.serves.start, fold.serves.stop) for fold in folds])
+    np.testing.assert_array_equal(served, np.arange(start, len(WEEKDAYS)))
+    for number, fold in enumerate(folds):
+        assert fold.number == number
+        rows = fold.split(WEEKDAYS).days(WEEKDAYS, span)  # refuses parts whose labels overlap
+        assert (rows.train, rows.valid, rows.test) == (fold.train, fold.valid, fold.serves)
+        assert fold.valid.stop - 1 + span == fold.fit_end  # the last price that a valid label needs
+        assert fold.fit_end + span == fold.serves.start
+        assert fold.valid.stop - fold.valid.start == valid
+        assert fold.train.start == (0 if train is None else fold.train.stop - train)
+        assert fold.train.stop - fold.train.start >= (train or valid)
 
 
-def test_walk_forward_steps():
-    parts = [split.days(WEEKDAYS, 1) for split in WalkForward(100, 20, 60, step=30).splits(WEEKDAYS, 1)]
-    assert [days.test.start for days in parts] == list(range(122, len(WEEKDAYS), 30))
-    with pytest.raises(ValueError, match="step is 0 days"):
-        WalkForward(100, 20, 60, step=0)
+def test_refits_follow_the_calendar():
+    days = WEEKDAYS
+    month = WalkForward(str(days[100]), "month", 20)
+    starts = [days[fold.serves.start] for fold in month.folds(days, 1)]
+    assert starts[0] == days[100]
+    for earlier, later in pairwise(starts):
+        assert 25 <= (later - earlier).astype(int) <= 34
+    quarter = WalkForward(str(days[100]), "quarter", 20).folds(days, 1)
+    assert [days[fold.serves.start] for fold in quarter] == starts[::3]
+    counted = WalkForward(str(days[100]), 30, 20).folds(days, 1)
+    assert [fold.serves.start for fold in counted] == list(range(100, len(days), 30))
+
+
+def test_a_refit_on_the_last_day_of_a_long_month_comes_on_the_last_day_of_a_short_one():
+    every = np.arange(np.datetime64("2019-01-01"), np.datetime64("2020-04-02"))
+    folds = WalkForward("2019-12-31", "month", 20).folds(every, 1)
+    assert [str(every[fold.serves.start]) for fold in folds] == ["2019-12-31", "2020-01-31", "2020-02-29", "2020-03-31"]
+
+
+def test_a_walk_says_when_the_next_refit_is_due():
+    every = np.arange(np.datetime64("2019-01-01"), np.datetime64("2020-04-02"))
+    assert WalkForward("2019-12-31", "month").due(every) == (np.datetime64("2020-04-30"), None)
+    assert WalkForward("2020-01-01", "year").due(every) == (np.datetime64("2021-01-01"), None)
+    for served in range(1, 12):
+        day, left = WalkForward(str(every[-served]), 5, 20).due(every)
+        assert day is None
+        longer = np.arange(every[0], every[-1] + left + 1)
+        folds = WalkForward(str(every[-served]), 5, 20)
+        assert len(folds.folds(longer[:-1], 1)) + 1 == len(folds.folds(longer, 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"first": "soon"}, "first is 'soon', expected a day"),
+        ({"every": "week"}, "every is 'week', expected year, quarter, month or trading days"),
+        ({"every": 0}, "every is 0 days, expected at least 1"),
+        ({"valid": 0}, "valid is 0 days"),
+        ({"train": 0}, "train is 0 days"),
+    ],
+)
+def test_a_calendar_that_makes_no_sense_is_refused(change, message):
+    with pytest.raises(ValueError, match=f"walk-forward: {message}"):
+        replace(WalkForward("2020-06-01"), **change)
+
+
+def test_a_first_refit_with_too_few_days_names_the_earliest_day_it_may_serve():
+    words = r"before \S+ there are 30 trading days, but train of 100, valid of 20"
+    with pytest.raises(ValueError, match=words) as told:
+        WalkForward(str(WEEKDAYS[30]), valid=20, train=100).folds(WEEKDAYS, 2)
+    earliest = str(told.value).split("serve from ")[1].split()[0]
+    assert WalkForward(earliest, valid=20, train=100).folds(WEEKDAYS, 2)[0].train.start == 0
 
 
 def test_a_split_of_another_panel_says_what_is_left_of_its_parts():

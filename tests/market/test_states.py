@@ -5,7 +5,7 @@ import pytest
 
 from market.panel import Panel
 from market.sources.synthetic.source import Synthetic
-from market.states import PROVENANCE, MarketStates
+from market.states import PROVENANCE, VERSION, MarketStates
 from market.storage.array_file import read_arrays, write_arrays
 
 T, N, D, M, K = 12, 4, 6, 3, 2
@@ -39,7 +39,8 @@ def test_a_file_gives_the_states_back(states, tmp_path):
     np.testing.assert_array_equal(loaded.tokens["series"], states.tokens["series"])
     assert loaded.assets == states.assets
     assert loaded.provenance == states.provenance
-    assert loaded.fit_end == states.fit_end
+    np.testing.assert_array_equal(loaded.fit_end, states.fit_end)
+    np.testing.assert_array_equal(loaded.fold, states.fold)
     assert loaded.audited
     assert len(digest) == 64
 
@@ -95,10 +96,13 @@ def test_states_of_unknown_origin_are_not_saved(states, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": 2}, "version is 2, expected 1"),
+        ({"version": 3}, "version is 3, expected 2"),
         ({"fit_end": None}, "'fit_end' is missing; extract the states again"),
-        ({"fit_end": 5.5}, "fit_end holds '5.5', expected a day"),
-        ({"fit_end": "soon"}, "fit_end holds 'soon', expected a day"),
+        ({"fit_end": "2019-12-31"}, "fit_end are not a list of names"),
+        ({"fit_end": ["soon"] * T}, "fit_end holds 'soon', expected a day"),
+        ({"fit_end": ["2019-12-31"] * (T - 1)}, r"fit_end has shape \(11,\), expected a day for each of the 12 dates"),
+        ({"fold": ["0"] * T}, "fold is not a list of whole numbers"),
+        ({"fold": [0] * (T + 1)}, r"fold is int32 \(13,\), expected int32 \(12\)"),
         ({"audit": None}, "'audit' is missing"),
         ({"assets": {"A": 1}}, "assets are not a list of names"),
         ({"dates": ["2020-01-01"] * T}, "dates must increase"),
@@ -106,7 +110,7 @@ def test_states_of_unknown_origin_are_not_saved(states, tmp_path):
 )
 def test_hostile_files_are_refused_with_their_name(states, tmp_path, changes, message):
     states.save(tmp_path / "s")
-    arrays, header = read_arrays(tmp_path / "s", "states", 1)
+    arrays, header = read_arrays(tmp_path / "s", "states", VERSION)
     header = {key: value for key, value in (header | changes).items() if value is not None}
     write_arrays(tmp_path / "forged", {name: np.array(array) for name, array in arrays.items()}, header)
     with pytest.raises(ValueError, match=f"^{tmp_path}/forged: .*{message}"):
@@ -125,4 +129,50 @@ def test_a_panel_is_not_states_and_damage_is_seen(states, tmp_path):
         MarketStates.load(tmp_path / "s")
     (tmp_path / "s").write_bytes(content[:-10])
     with pytest.raises(ValueError, match="s: not a readable safetensors file"):
+        MarketStates.load(tmp_path / "s")
+
+
+def test_a_row_is_in_sample_where_its_encoder_was_fitted_on_that_day_or_a_later_one(states):
+    assert not states.in_sample.any()
+    fitted = replace(states, fit_end=states.dates[4])
+    np.testing.assert_array_equal(fitted.in_sample, np.arange(T) <= 4)
+    walked = replace(states, fit_end=states.dates - np.timedelta64(2, "D"), fold=np.arange(T, dtype=np.int32) // 5)
+    assert not walked.in_sample.any()
+    late = walked.fit_end.copy()
+    late[7] = states.dates[7]
+    assert np.flatnonzero(replace(walked, fit_end=late).in_sample).tolist() == [7]
+
+
+def test_every_row_keeps_its_own_fit_and_fold(states, tmp_path):
+    folds = [{"fit_end": "2019-12-28"}, {"fit_end": "2020-01-05"}]
+    fit_end = np.repeat(np.array(["2019-12-28", "2020-01-05"], "datetime64[D]"), T // 2)
+    fold = np.repeat(np.arange(2, dtype=np.int32), T // 2)
+    replace(states, fit_end=fit_end, fold=fold, provenance={**states.provenance, "folds": folds}).save(tmp_path / "s")
+    loaded = MarketStates.load(tmp_path / "s")
+    np.testing.assert_array_equal(loaded.fit_end, fit_end)
+    np.testing.assert_array_equal(loaded.fold, fold)
+    assert loaded.provenance["folds"] == folds
+    assert loaded.fold.dtype == np.int32
+
+
+def test_a_file_of_version_one_still_loads_and_its_rows_share_the_one_fit(states, tmp_path):
+    states.save(tmp_path / "s")
+    arrays, header = read_arrays(tmp_path / "s", "states", VERSION)
+    older = {key: value for key, value in header.items() if key not in ("fold", "fingerprint")}
+    older |= {"version": 1, "fit_end": "2020-01-03"}
+    write_arrays(tmp_path / "v1", {name: np.array(array) for name, array in arrays.items()}, older)
+    loaded = MarketStates.load(tmp_path / "v1")
+    assert (loaded.fit_end == np.datetime64("2020-01-03")).all()
+    np.testing.assert_array_equal(loaded.in_sample, np.arange(T) <= 2)
+    np.testing.assert_array_equal(loaded.fold, np.zeros(T))
+    np.testing.assert_array_equal(loaded.asset, states.asset)
+
+
+def test_an_edited_fit_end_is_refused_by_the_fingerprint(states, tmp_path):
+    replace(states, fit_end=states.dates[5]).save(tmp_path / "s")
+    content = (tmp_path / "s").read_bytes()
+    edited = content.replace(str(states.dates[5]).encode(), b"2019-12-31")
+    assert edited != content
+    (tmp_path / "s").write_bytes(edited)
+    with pytest.raises(ValueError, match="s: fingerprint does not match"):
         MarketStates.load(tmp_path / "s")

@@ -59,6 +59,7 @@ def trade(panel: Path, states: Path) -> Trade:
         n_envs=4,
         schedule=TrainingConfig(total_steps=64, validate_every=64),
         seeds=(0,),
+        in_sample="allow",
     )
 
 

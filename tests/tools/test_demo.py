@@ -22,6 +22,7 @@ from configs.schema.prepare import Prepare
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
 from encoders.training.optim import Optim
+from encoders.quantizers import Learnable
 from encoders.storm.model import Storm
 from encoders.storm.branches import StormSizes
 from envs import LongOnly, Position, SellHoldBuy
@@ -35,7 +36,7 @@ sizes = StormSizes(dim=8, depth=1, decoder_depth=1, heads=2, asset_state=4, mark
 encoder = Pretrain(
     name="tiny",
     panel={workdir!r} + "/data/tiny/panel.safetensors",
-    encoder=Storm(lookback=8, codebook_size=8, sizes=sizes),
+    encoder=Storm(lookback=8, quantizer=Learnable(codebook_size=8), sizes=sizes),
     features=Formulas((Feature("move", "close / delay(close, 1) - 1"), Feature("range", "high / low - 1"))),
     label=Label(fill="next_open"),
     split=Split(
@@ -54,6 +55,7 @@ whole = Trade(
     n_envs=4,
     schedule=TrainingConfig(total_steps=128, validate_every=64),
     seeds=(0,),
+    in_sample="allow",
 )
 one = replace(whole, name="one_ppo", asset="S1", action=SellHoldBuy())
 sac = replace(one, name="one_sac", agent=SAC(net_arch=(4,)), action=Position(), n_envs=2)

@@ -25,6 +25,7 @@ CONFIG = """
 from agents.baselines.simple import TopKDropN
 from configs.schema.pretrain import Pretrain
 from encoders.training.optim import Optim
+from encoders.quantizers import Learnable
 from encoders.storm.model import Storm
 from encoders.storm.branches import StormSizes
 from market.features import Formulas
@@ -36,7 +37,7 @@ experiment = Pretrain(
     panel={panel!r},
     encoder=Storm(
         lookback=8,
-        codebook_size=8,
+        quantizer=Learnable(codebook_size=8),
         sizes=StormSizes(dim=8, depth=1, decoder_depth=1, heads=2, asset_state=4, market_state=4),
     ),
     features=Formulas((Feature("move", "close / delay(close, 1) - 1"), Feature("range", "high / low - 1"))),
@@ -168,7 +169,7 @@ def test_it_runs_as_a_file_too_and_a_mistake_is_one_line(config: Path) -> None:
     tool = [sys.executable, str(ROOT / "tools" / "pretrain.py"), *command(config, "work", "--panel", "nowhere")]
     done = subprocess.run(tool, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1].startswith("error: nowhere: no such file")
+    assert done.stderr.strip().splitlines()[-1].endswith("write it first or correct the path")
     assert "Traceback" not in done.stderr
 
 

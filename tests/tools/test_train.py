@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,7 +28,8 @@ from pipeline.control_markets import read_sources, tape_of
 from pipeline.run_directory import seed_folder
 from pipeline.training import task_of
 from tests.envs.markets import plain_panel, states_of
-from tools.train import main
+from tools.cli import configurations
+from tools.train import Options, main
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIGS = sorted((ROOT / "configs" / "trade").glob("*.py"))
@@ -41,7 +43,8 @@ def market(folder: Path, audit: str = "passed") -> tuple[Panel, Trade]:
     panel = plain_panel(days=180, assets=3)
     panel.save(folder / "panel.safetensors")
     split = {part: list(getattr(SPLIT, part)) for part in ("train", "valid", "test")}
-    states_of(panel, audit=audit, split=split).save(folder / "states.safetensors")
+    states = replace(states_of(panel, audit=audit, split=split), fit_end=np.datetime64("2020-03-31"))
+    states.save(folder / "states.safetensors")
     experiment = Trade(
         name="small",
         panel=str(folder / "panel.safetensors"),
@@ -52,6 +55,7 @@ def market(folder: Path, audit: str = "passed") -> tuple[Panel, Trade]:
         n_envs=4,
         schedule=TrainingConfig(total_steps=96, validate_every=32),
         seeds=(0, 1),
+        in_sample="allow",
     )
     return panel, experiment
 
@@ -151,7 +155,14 @@ def test_a_single_stock_is_a_market_of_its_own(tmp_path: Path) -> None:
         ({"panel": "nowhere.safetensors"}, "nowhere.safetensors: no such file"),
         ({"fill": "close"}, "states.safetensors: tape: fill is 'close' but the states were made for 'next_open'"),
         ({"split": replace(SPLIT, valid=("2030-01-01", "2030-02-01"), test=("2031-01-01", "2031-02-01"))}, "no day of"),
-        ({"split": EARLY}, "the encoder learnt from days until 2020-03-31, but test starts on 2020-03-05"),
+        (
+            {"split": EARLY},
+            "the encoder of 2020-03-05 learnt from days until 2020-03-31, but test starts on 2020-03-05",
+        ),
+        (
+            {"in_sample": "refuse"},
+            "train days are in-sample: the states of 2020-01-01 come from an encoder fitted until",
+        ),
         ({"action": SellHoldBuy()}, "SellHoldBuy: it trades one asset but the tape has 3"),
     ],
 )
@@ -211,23 +222,36 @@ def test_what_is_observed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_config_is_what_its_name_says(path: Path, tmp_path: Path) -> None:
     experiment = files.load_python(path, Trade)
+    words, data = path.stem.split("_"), "bundled" if path.stem.startswith("bundled") else "dj30"
     assert experiment.name == path.stem
-    data, *_, algorithm = path.stem.split("_")
-    assert type(experiment.agent).__name__ == algorithm.upper()
-    assert experiment.panel == f"workdir/data/{data}/panel.safetensors"
-    asset = path.stem.split("_")[1]
-    assert experiment.asset == (None if asset == "portfolio" else asset)
-    encoder = "storm_dual" if data == "bundled" else "_".join(path.stem.split("_")[2:-1])
-    assert experiment.states == f"workdir/states/{data}_{encoder}/states.safetensors"
-    files.write(experiment, tmp_path)
-    assert files.load_json(tmp_path / "config.json", Trade) == experiment
-    assert files.load_python(tmp_path / "config.py", Trade) == experiment
+    assert type(experiment.agent).__name__.lower() in words
+    assert (experiment.asset is None) == ("portfolio" in words)
+    assert experiment.panel == f"data/{data}/panel.safetensors"
+    assert experiment.states == f"states/{data}_storm_dual/states.safetensors"
     experiment.action.space(1 if experiment.asset else 29)
 
 
-def test_there_are_all_runs_of_the_dow_jones_30() -> None:
-    names = {path.stem for path in CONFIGS}
-    for algorithm in ("ppo", "sac"):
-        for asset in ("AAPL", "IBM", "INTC", "JPM", "MSFT", "portfolio"):
-            for encoder in ("dual", "single_ts", "single_cs"):
-                assert f"dj30_{asset}_storm_{encoder}_{algorithm}" in names
+def test_four_bases_make_all_runs_of_the_dow_jones_30() -> None:
+    stems = {path.stem for path in CONFIGS}
+    assert {"ppo_single", "ppo_portfolio", "sac_single", "sac_portfolio"} <= stems
+    base = ["--config", str(ROOT / "configs" / "trade" / "sac_single.py"), "--name", "dj30_{asset}_{states}_sac"]
+    vary = ["--vary", "asset=AAPL,IBM,INTC,JPM,MSFT", "states=storm_dual,storm_single_ts,storm_single_cs"]
+    runs, _ = configurations(Trade, Options, [*base, *vary], "configs/trade")
+    assert len({run.name for run in runs}) == len(runs) == 15
+    assert runs[1].name == "dj30_AAPL_storm_single_ts_sac"
+    assert runs[1].states == "workdir/states/storm_single_ts/states.safetensors"
+    assert len({(run.asset, run.states) for run in runs}) == 15
+
+
+def test_one_command_trains_every_variation_and_continues_with_what_is_missing(tmp_path: Path, capsys) -> None:
+    _, experiment = market(tmp_path)
+    experiment = replace(experiment, seeds=(0,), action=SellHoldBuy())
+    names = [f"small_{asset}" for asset in market(tmp_path)[0].assets[:2]]
+    vary = ["--vary", f"asset={','.join(market(tmp_path)[0].assets[:2])}"]
+    train(experiment, tmp_path, *vary)
+    assert sorted(path.name for path in (tmp_path / "trade").iterdir() if path.is_dir()) == sorted(names)
+    shutil.rmtree(tmp_path / "trade" / names[1])
+    capsys.readouterr()
+    train(experiment, tmp_path, *vary)
+    assert f"{names[0]} is finished" in capsys.readouterr().out
+    assert (tmp_path / "trade" / names[1] / TRAINING).exists()

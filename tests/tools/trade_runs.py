@@ -81,6 +81,7 @@ def trade(workdir, name="tiny_ppo", asset=None, **changes):
         n_envs=4,
         schedule=TrainingConfig(total_steps=128, validate_every=64),
         seeds=(0, 1),
+        in_sample="allow",
     )
     return replace(tiny, **changes)
 

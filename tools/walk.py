@@ -1,0 +1,30 @@
+"""`python -m tools.walk --config configs/walk/csi300_ridge_walk.py`: an encoder refitted on a calendar."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pipeline
+from configs.schema.walk import Walk
+from tools.cli import configured, run
+from tools.tables import SHOWING
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options beside the walk."""
+
+    workdir: str = "workdir"
+    """Where the artifacts of all stages live."""
+    overwrite: bool = False
+    """Throw away the walk and all its refits, and begin again."""
+
+
+def main(argv: Sequence[str]) -> None:
+    """Refits an encoder and stitches its states; an interrupted walk, or one with new days, continues."""
+    experiment, options = configured(Walk, Options, argv, "configs/walk")
+    pipeline.walk(experiment, options.workdir, options.overwrite, observer=SHOWING)
+    pipeline.leave_process_group()
+
+
+if __name__ == "__main__":
+    run(main)
