@@ -51,8 +51,10 @@ def describe(config: AgentConfig, market: BatchMarket, portfolio: bool) -> dict[
         "agent": type(config).__name__,
         "portfolio": portfolio,
         "action": _named(market.action),
-        "asset_width": tape.frames.shape[-1] * tape.lookback,
-        "market_width": tape.market_frames.shape[-1] * tape.lookback,
+        "asset_width": tape.asset_width,
+        "market_width": tape.market_width,
+        "channels": list(tape.channels),
+        "market_channels": list(tape.market_channels),
         "assets": list(tape.assets),
         "fill": tape.fill,
     }

@@ -44,8 +44,9 @@ class StateTable:
     """The states of a tape as tensors, one row a day; look-back days stand side by side as in full observations."""
 
     def __init__(self, tape: Tape) -> None:
-        self.assets = torch.from_numpy(_stacked(tape.frames, tape.lookback, len(tape)))  # [T, N, D]
-        self.market = torch.from_numpy(_stacked(tape.market_frames, tape.lookback, len(tape)))  # [T, M]
+        everything = slice(None)
+        self.assets = torch.from_numpy(tape.seen_assets(everything))  # [T, N, D]
+        self.market = torch.from_numpy(tape.seen_market(everything))  # [T, M]
         self.mask = torch.from_numpy(tape.mask.astype(np.float32))  # [T, N]
         self._flat: Tensor | None = None
 
@@ -122,6 +123,3 @@ class FlatLookup(StateLookup):
         seen = super().forward(observations)
         return torch.cat([seen.assets.flatten(1), seen.market, seen.account], dim=1)
 
-
-def _stacked(frames: Any, lookback: int, days: int) -> Any:
-    return np.concatenate([frames[lag : lag + days] for lag in range(lookback)], axis=-1, dtype=np.float32)

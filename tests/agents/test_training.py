@@ -238,5 +238,5 @@ def test_a_record_names_agent_and_environment(tmp_path: Path) -> None:
     trained(tmp_path, PPO(n_steps=8, batch_size=16))
     record = json.loads((tmp_path / RECORD).read_text())
     assert (record["agent"], record["portfolio"], record["seed"]) == ("PPO", True, 0)
-    assert record["asset_width"] == 4
+    assert record["asset_width"] == 8
     assert record["settings"] == SETTINGS

@@ -81,7 +81,8 @@ def tape_of(experiment: Trade, sources: Sources, part: Part) -> Tape:
 def shuffled(tape: Tape, seed: int) -> Tape:
     """Returns the tape on which each day shows what another day of it showed; prices stay where they are."""
     order = np.random.default_rng(seed).permutation(len(tape.frames))
-    return replace(tape, frames=tape.frames[order], market_frames=tape.market_frames[order])
+    shown = ("frames", "market_frames", "forecast_frames", "age_frames")
+    return replace(tape, **{name: getattr(tape, name)[order] for name in shown})
 
 
 def _check_untouched(experiment: Trade, states: MarketStates | None, split: Split) -> None:
