@@ -34,6 +34,10 @@ class RelativeAction(Action, Protocol):
         ...
 
 
+class FractionBox(spaces.Box):
+    """A box whose first number is a fraction of the way, so that policies can tell."""
+
+
 class _FromCash:
     """What a relative action means to an account that is all in cash."""
 
@@ -135,13 +139,13 @@ class Step(_FromCash):
         """That of the target."""
         return self.target.max_stretch
 
-    def space(self, n_assets: int) -> spaces.Box:
+    def space(self, n_assets: int) -> FractionBox:
         """Returns the box of the fraction and the target's numbers; an error where the target is no box."""
         inner: spaces.Space[Any] = self.target.space(n_assets)
         if not isinstance(inner, spaces.Box):
             raise ValueError(f"Step: {type(self.target).__name__} acts in {inner}; use LongOnly, LongShort or Position")
         low, high = (np.concatenate([[edge], ends]) for edge, ends in ((-1.0, inner.low), (1.0, inner.high)))
-        return spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
+        return FractionBox(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
 
     def weigh_held(
         self,
