@@ -134,9 +134,7 @@ class DifferentiableMarket:
         cash = torch.where(untouched, held.weights[:, 0], cash)
         return self._close(rows, held, cash, after, left, kept + own)
 
-    def _close(
-        self, rows: IntArray, held: Held, cash: Tensor, after: Tensor, left: Tensor, before: Tensor
-    ) -> Traded:
+    def _close(self, rows: IntArray, held: Held, cash: Tensor, after: Tensor, left: Tensor, before: Tensor) -> Traded:
         terms, day = self.terms, torch.from_numpy(rows)
         solvent = left.detach() > RUIN_WEALTH
         safe = torch.where(solvent, left, 1.0)
@@ -175,17 +173,13 @@ class DifferentiableMarket:
             return None
         return self.terms.impact * self.impact_scale[torch.from_numpy(rows)] * wealth.clamp(min=0).sqrt()[:, None]
 
-    def _solve(
-        self, rows: IntArray, held: Held, targets: Tensor, wealth: Tensor, hold: BoolArray | None
-    ) -> Solution:
+    def _solve(self, rows: IntArray, held: Held, targets: Tensor, wealth: Tensor, hold: BoolArray | None) -> Solution:
         n_envs, width = targets.shape
         scale, flags = np.empty(n_envs), np.zeros((2, n_envs), np.bool_)
         kept, weighed = np.zeros((2, n_envs, width - 1), np.bool_)
         hold = np.zeros(n_envs, np.bool_) if hold is None else hold
         weights, asked, money = (one.detach().numpy() for one in (held.weights, targets, wealth * held.growth))
-        solve_trades(
-            rows, weights, money, asked, hold, self.legs, self.terms, scale, flags[0], flags[1], kept, weighed
-        )
+        solve_trades(rows, weights, money, asked, hold, self.legs, self.terms, scale, flags[0], flags[1], kept, weighed)
         rest, whole = torch.from_numpy(flags)
         return Solution(torch.from_numpy(scale), rest, whole, torch.from_numpy(kept), torch.from_numpy(weighed))
 

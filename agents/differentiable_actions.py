@@ -15,9 +15,7 @@ from market.arrays import BoolArray
 Weights = Float[Tensor, "B 1+N"]
 
 
-def target_weights(
-    action: Action, raw: Float[Tensor, "B A"], held: Weights, available: Bool[Tensor, "B N"]
-) -> Weights:
+def target_weights(action: Action, raw: Float[Tensor, "B A"], held: Weights, available: Bool[Tensor, "B N"]) -> Weights:
     """Returns the weights that raw actions ask for, cash first.
 
     Args:

@@ -78,8 +78,6 @@ class PortfolioEnv(SingleEnv):
     ) -> None:
         episodes = Episodes.of(episode_days, initial_weights)
         super().__init__(
-            BatchMarket(
-                tape, 1, costs, action, reward, observation, episodes, autoreset=False, rebalance=rebalance
-            ),
+            BatchMarket(tape, 1, costs, action, reward, observation, episodes, autoreset=False, rebalance=rebalance),
             render_mode,
         )

@@ -125,7 +125,7 @@ class Step(_FromCash):
         largest: The greatest fraction of the way taken in a day.
     """
 
-    target: Action = LongOnly(bound=1.0, scale=5.0)  # noqa: RUF009 - frozen
+    target: Action = LongOnly(bound=1.0, scale=5.0)
     largest: float = 1.0
 
     def __post_init__(self) -> None:

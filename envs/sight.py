@@ -10,7 +10,6 @@ from market.fills import fill_prices
 from market.panel import PRICES, Panel
 from market.states import MarketStates
 
-
 Observed = Literal["states", "forecast", "states+forecast"]
 """What of a states file is seen."""
 
@@ -100,9 +99,7 @@ def _relative_bars(panel: Panel) -> tuple[FloatArray, tuple[str, ...]]:
     return np.stack([*columns, moves], axis=2), (*names, "return")
 
 
-def _with_mean_market(
-    name: str, values: AnyArray, seen: BoolArray, rows: slice, channels: tuple[str, ...]
-) -> Sight:
+def _with_mean_market(name: str, values: AnyArray, seen: BoolArray, rows: slice, channels: tuple[str, ...]) -> Sight:
     asset = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     count = np.maximum(seen.sum(axis=1), 1)[:, None]
     market = (asset * seen[:, :, None]).sum(axis=1, dtype=np.float64) / count

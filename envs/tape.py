@@ -7,9 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from envs.forecast_channels import forecast_channels
 from envs.legs import FREE, StatusArray, compute_legs, impact_scale
 from envs.legs import Legs as PanelLegs
-from envs.forecast_channels import forecast_channels
 from envs.sight import Observed, Sight, see
 from market.arrays import BoolArray, DateArray, FeatureArray, FloatArray, IntArray
 from market.fills import Fill, check_fill, default_fill
@@ -325,9 +325,7 @@ def _last_fit(states: MarketStates, last: np.datetime64) -> np.datetime64:
     return newest
 
 
-def _side_by_side(
-    parts: tuple[FeatureArray, ...], lookback: int, days: int, rows: IntArray | slice
-) -> FeatureArray:
+def _side_by_side(parts: tuple[FeatureArray, ...], lookback: int, days: int, rows: IntArray | slice) -> FeatureArray:
     wanted = np.arange(days)[rows] if isinstance(rows, slice) else rows
     pieces = [part[wanted + lag] for lag in range(lookback) for part in parts if part.shape[-1]]
     if not pieces:

@@ -257,9 +257,7 @@ class AnalyticPolicyGradient(BaseAlgorithm):
         held = self.money.drift(rows, account)
         available = torch.from_numpy((market.tape.status[rows] & AVAILABLE) > 0)
         hold = rests(market.action, raw) | ~market.due[rows]
-        found = self.money.trade(
-            rows, held, target_weights(market.action, raw, held.weights, available), wealth, hold
-        )
+        found = self.money.trade(rows, held, target_weights(market.action, raw, held.weights, available), wealth, hold)
         return found.account, found.growth, found.turnover
 
     def _starts(self) -> IntArray:

@@ -70,7 +70,7 @@ class ScoreNetwork(nn.Module):
         assets, listed = seen.assets, seen.mask[..., None]
         if self.training and self.dropout > 0 and self.is_state is not None:
             kept = torch.rand(assets.shape[0], 1, assets.shape[2]) >= self.dropout
-            assets = torch.where(kept | ~self.is_state, assets, 0.0)
+            assets = assets.mul_(kept | ~self.is_state)  # in place: it was made for this call, and is large
         market = self.market(seen.market)
         hidden = torch.relu(self.asset(assets) + market[:, None])
         scores = (self.score(hidden) + nn.functional.pad(self.linear(assets), (0, 1))) * listed
@@ -124,7 +124,7 @@ class GradientPolicy(BasePolicy):
         self, scores: Float[Tensor, "B N"], lead: Float[Tensor, "B L"], account: Float[Tensor, "B 1+N"]
     ) -> Float[Tensor, "B A"]:
         """Returns the actions of accounts, given the scores of the day that each stands on."""
-        held = torch.asinh(account[:, 1:] * (account.shape[1] - 1))
+        held = nn.functional.softsign(account[:, 1:] * (account.shape[1] - 1))
         assets = self._squashed(scores + self.memory * held)
         if not self.first:
             return assets
