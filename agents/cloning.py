@@ -140,8 +140,8 @@ def _check(model: BaseAlgorithm, market: BatchMarket) -> None:
     box = isinstance(market.action_space, spaces.Box) and not isinstance(model.policy, DQNPolicy)
     if not box or not has_gradient(market.action):
         raise ValueError(
-            f"start_from: {type(market.action).__name__} has no gradient by which a rule could be learnt; use LongOnly, "
-            "LongShort, Position, Tilt or Step"
+            f"start_from: {type(market.action).__name__} has no gradient by which a rule could be learnt; use "
+            "LongOnly, LongShort, Position, Tilt or Step"
         )
     if hasattr(model, "_last_lstm_states"):
         raise ValueError("start_from: a recurrent policy has no action for a single day; use PPO, SAC, TD3, TQC or APG")

@@ -4,8 +4,8 @@ Market states do not depend on what an agent does. Training observations therefo
 and the table of states lies once on the policy's device; a rollout or replay buffer costs tens of bytes a step. Public
 environments show the whole states. Both give the same actions from the same weights (tested).
 
-What is seen is standardised with the mean and the deviation of each channel over the train days. They are buffers of the
-policy, so they are saved with it and go wherever it goes.
+What is seen is standardised with the mean and the deviation of each channel over the train days. They are buffers of
+the policy, so they are saved with it and go wherever it goes.
 """
 
 from collections.abc import Mapping

@@ -42,7 +42,7 @@ class Course:
     turnover: FloatArray
 
     def objective(self, log_benchmark: FloatArray, risk_aversion: float) -> float:
-        """Returns the mean daily log growth in excess of a benchmark ``[T]`` less half the risk aversion times its variance."""
+        """Returns mean daily log growth over a benchmark ``[T]`` less half the risk aversion times its variance."""
         excess = np.diff(np.log(self.wealth)) - log_benchmark[:-1]
         return float(excess.mean() - 0.5 * risk_aversion * excess.var())
 
@@ -91,8 +91,8 @@ class Validator:
     """Judges the weights that a policy has at the moment, by another policy of the same networks on the valid tape.
 
     It draws no random numbers, so how often one looks does not change what is learnt. Policies are chosen by their log
-    growth or, where the agent or the reward has a risk aversion, by what they then maximise: mean excess log growth over
-    the market's benchmark less half the risk aversion times its variance.
+    growth or, where the agent or the reward has a risk aversion, by what they then maximise: mean excess log growth
+    over the market's benchmark less half the risk aversion times its variance.
 
     Args:
         config: Configuration of the agent.

@@ -5,7 +5,7 @@
               account [2])``
 ``flat``      the parts of ``full`` in one row, for policies that take a plain vector
 ``compact``   ``Dict(day [1], account [1+N])``: the row of the tape, to be looked up by the policy with
-              ``tape.seen_assets`` and ``tape.seen_market``. They do not depend on what an agent does, so nothing is lost.
+              ``tape.seen_assets`` and ``tape.seen_market``, which do not depend on what an agent does.
 ============  ========================================================================================================
 
 `Tape.channels` names what is seen of an asset on one day, `Tape.market_channels` what is seen of the market. With a

@@ -80,8 +80,8 @@ class Excess(_Forgetful):
     it away changes no ranking of policies; it takes noise out of what they learn from.
 
     Attributes:
-        benchmark: A name among `Tape.benchmarks`: ``equal_weight``, which every tape has; ``index`` where one was given;
-            ``rule``, which `Tape.with_benchmark` adds.
+        benchmark: A name among `Tape.benchmarks`: ``equal_weight``, which every tape has; ``index`` where one was
+            given; ``rule``, which `Tape.with_benchmark` adds.
         risk_aversion: Price of a unit of variance.
 
     Reference: Mao et al. (2018), Variance Reduction for Reinforcement Learning in Input-Driven Environments.

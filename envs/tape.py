@@ -48,7 +48,7 @@ class Tape:
         impact_scale: ``[T, N]`` volatility over the root of daily traded money; None without volumes.
         lookback: Days of `frames` in one observation.
         fit_end: Last day that the states' encoder learnt from; None without states.
-        benchmarks: ``[T]`` simple returns close to close by name, what an `envs.rewards.Excess` may be measured against.
+        benchmarks: ``[T]`` simple returns close to close by name, what `envs.rewards.Excess` may be measured against.
     """
 
     dates: DateArray

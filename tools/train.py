@@ -83,7 +83,7 @@ def task_of(experiment: Trade) -> Task:
 
 
 def reward_of(experiment: Trade) -> Reward:
-    """Returns the reward: of an agent that begins at a rule the excess over that rule, unless another excess is named."""
+    """Returns the reward: of an agent that begins at a rule, the excess over it unless another excess is named."""
     if experiment.start_from is None or isinstance(experiment.reward, Excess):
         return experiment.reward
     return Excess(RULE)

@@ -57,8 +57,8 @@ class APG(ContinuousAgent):
         segment_days: Days of a segment; a longer one sees more of what a position earns later.
         accounts_per_path: Accounts that start a segment on the same day, from different positions.
         risk_aversion: Price of a unit of the variance of daily excess log growth, in training and in validation.
-        trade_penalty: Price of a unit of turnover in training, on top of what trades cost: less trading than pays on the
-            train days, because signals weaken.
+        trade_penalty: Price of a unit of turnover in training, on top of what trades cost: less trading than pays on
+            the train days, because signals weaken.
         terminal_value: Weight of the learnt value of the position at a segment's end; 0 ends the world there.
         gamma: Discount a day of that value.
         state_dropout: Share of the channels of states that training hides from one day to another.
