@@ -116,7 +116,8 @@ class StateLookup(BaseFeaturesExtractor):
     def standardised(self, channels: Tensor, kind: str, copies: int = 1) -> Tensor:
         """Returns channels in standard units of the train days; `kind` is ``asset`` or ``market``."""
         mean, scale = (getattr(self, f"{kind}_{name}").repeat(copies) for name in ("mean", "scale"))
-        return (channels - mean).mul_(scale).clamp_(-LARGEST, LARGEST)  # in place: it is large
+        centred: Tensor = channels - mean
+        return centred.mul_(scale).clamp_(-LARGEST, LARGEST)  # in place: it is large
 
     def forward(self, observations: Mapping[str, Tensor]) -> Seen:
         """Returns what is seen; each distinct day of a batch of compact observations is looked up once."""

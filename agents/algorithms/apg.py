@@ -12,7 +12,7 @@ https://arxiv.org/abs/1807.02264 and https://arxiv.org/abs/2207.06272.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from agents.lookup import StateLookup, StateTable
 from agents.vec_env import MarketVecEnv
 from envs import BatchMarket
 from envs.legs import AVAILABLE
-from market.arrays import IntArray
+from market.arrays import AnyArray, IntArray
 
 APPROACH = 20
 """Actions of one day, repeated, that carry an account towards the policy's own position of that day."""
@@ -79,9 +79,7 @@ class APG(ContinuousAgent):
     max_grad_norm: float = 1.0
     width: int = 32
 
-    algorithm: ClassVar[Any]
-    plain: ClassVar[Any] = GradientPolicy
-    equivariant: ClassVar[Any] = GradientPolicy
+    plain, equivariant = GradientPolicy, GradientPolicy
 
     def __post_init__(self) -> None:
         if self.segment_days < 1 or self.accounts_per_path < 1:
@@ -146,7 +144,8 @@ class AnalyticPolicyGradient(BaseAlgorithm):
     def _setup_model(self) -> None:
         self._setup_lr_schedule()
         self.set_random_seed(self.seed)
-        policy = self.policy_class(self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs)
+        kind: Any = self.policy_class
+        policy = kind(self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs)
         self.policy = policy.to(self.device)
         self.money = None if self.env is None else DifferentiableMarket(market_of(self.env))
         if self.money is not None:
@@ -201,7 +200,8 @@ class AnalyticPolicyGradient(BaseAlgorithm):
         objective = excess.mean() - 0.5 * self.risk_aversion * excess.var(correction=0)
         loss = -objective + self.trade_penalty * segment.turnover.mean() + value_loss
         self.policy.optimizer.zero_grad()
-        (loss / excess.detach().std().clamp(min=1e-6)).backward()  # gradients of the same size whatever the benchmark
+        scaled: Tensor = loss / excess.detach().std().clamp(min=1e-6)  # of the same size whatever the benchmark
+        torch.autograd.backward(scaled)
         torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         self.policy.optimizer.step()
         self.policy.set_training_mode(False)
@@ -264,12 +264,13 @@ class AnalyticPolicyGradient(BaseAlgorithm):
         assert self.money is not None
         n_paths = max(1, self.n_envs // self.accounts_per_path)
         last = len(self.money.market.tape) - 1 - self.segment_days
-        return torch.randint(0, last + 1, (n_paths,)).numpy()
+        starts: IntArray = torch.randint(0, last + 1, (n_paths,)).numpy()
+        return starts
 
     def _scores(self, days: IntArray) -> DayScores:
         """Returns the scores of the days in `days`, each looked up once."""
         lookup = self.policy.features_extractor
-        observation = {"day": days[:, None], "account": np.zeros((len(days), 1), np.float32)}
+        observation: dict[str, AnyArray] = {"day": days[:, None], "account": np.zeros((len(days), 1), np.float32)}
         found: DayScores = self.policy.network(lookup(obs_as_tensor(observation, self.device)))
         return DayScores(*(one.cpu() for one in found))
 

@@ -14,7 +14,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
-from agents.lookup import Seen, StateLookup
+from agents.lookup import Seen, StateLookup, StateTable
 from agents.policies import leading, widths
 from envs.relative import FractionBox
 
@@ -59,7 +59,7 @@ class ScoreNetwork(nn.Module):
         self.market = nn.Linear(market_width, width, bias=False)
         self.score = nn.Linear(width, 2, bias=False)
         self.linear = nn.Linear(asset_width, 1, bias=False)
-        self.whole = nn.Linear(width, first, bias=False)
+        self.whole = nn.Linear(width, max(first, 1), bias=False)
         self.dropout, self.is_state = dropout, is_state
         for small in (self.score, self.whole):
             nn.init.normal_(small.weight, std=1e-2)
@@ -75,7 +75,8 @@ class ScoreNetwork(nn.Module):
         hidden = torch.relu(self.asset(assets) + market[:, None])
         scores = (self.score(hidden) + nn.functional.pad(self.linear(assets), (0, 1))) * listed
         mean = (hidden * listed).sum(1) / seen.mask.sum(1, keepdim=True).clamp(min=1.0)
-        return DayScores(scores[..., 0], self.whole(mean + torch.tanh(market)), scores[..., 1])
+        lead = self.whole(mean + torch.tanh(market))[:, : self.first]
+        return DayScores(scores[..., 0], lead, scores[..., 1])
 
 
 class GradientPolicy(BasePolicy):
@@ -106,7 +107,8 @@ class GradientPolicy(BasePolicy):
         kwargs = {"features_extractor_class": StateLookup, **kwargs}
         super().__init__(observation_space, action_space, normalize_images=False, **kwargs)
         self.features_extractor = self.make_features_extractor()
-        table = self.features_extractor.table
+        lookup: Any = self.features_extractor
+        table: StateTable | None = lookup.table
         self.first = leading(observation_space, action_space)
         seen = widths(observation_space, self.features_extractor)
         is_state = None if table is None else table.is_state
@@ -136,7 +138,8 @@ class GradientPolicy(BasePolicy):
 
     def forward(self, obs: PyTorchObs, deterministic: bool = True) -> Tensor:
         """Returns the actions for observations."""
-        seen: Seen = self.extract_features(obs, self.features_extractor)
+        lookup: Any = self.features_extractor
+        seen: Seen = self.extract_features(obs, lookup)  # type: ignore[assignment]
         scores = self.network(seen)
         return self.act(seen.spread(scores.assets), seen.spread(scores.lead), seen.account)
 
