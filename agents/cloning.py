@@ -1,7 +1,8 @@
 """Behaviour cloning: an agent begins at a classical rule, and leaves it where learning finds that leaving pays.
 
-The rule trades the train days once. The policy is then shown the rule's accounts, mixed with accounts that are somewhat
-elsewhere, and learns to ask for the weights that the rule holds after its trade.
+The rule trades the train days once. Accounts that stand somewhere between the rule's position of a day and its position
+of another day are then led by the policy for some days, and the policy learns to hold what the rule holds after each of
+its trades. Shown single days alone it would learn to copy yesterday's position, which is nearly today's.
 
 Reference: Pomerleau (1989), ALVINN: An autonomous land vehicle in a neural network, for the method.
 """
@@ -15,23 +16,27 @@ from gymnasium import spaces
 from jaxtyping import Float
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.dqn.policies import DQNPolicy
 from torch import Tensor
 
 from agents.classical import ClassicalPolicy, Rule
-from agents.differentiable import DifferentiableMarket
-from agents.differentiable_actions import has_gradient, target_weights
+from agents.differentiable import DifferentiableMarket, Traded
+from agents.differentiable_actions import has_gradient, rests, target_weights
 from agents.history import History
-from envs import BatchMarket, Costs, Episodes, Tape
+from envs import BatchMarket, Costs, Episodes, Step, Tape
 from envs.legs import AVAILABLE
 from market.arrays import FloatArray, IntArray
 from market.panel import Panel
 from market.states import MarketStates
 
-BATCH = 64
-BETWEEN = 0.5
-"""Largest share of another day's account that is mixed into the account of a day."""
+ACCOUNTS = 16
+"""Accounts of one step of the fit."""
+
+SMALLEST = 0.02
+"""Fractions of the way are drawn up to this one: those below 0 trade nothing and have no gradient."""
+
+DAYS = 10
+"""Days that each of them is led along the rule's path."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,17 +77,17 @@ def demonstrate(rule: Rule, tape: Tape, panel: Panel, states: MarketStates | Non
 
 
 def clone(
-    model: BaseAlgorithm, market: BatchMarket, shown: Demonstration, n_steps: int, learning_rate: float = 3e-3
+    model: BaseAlgorithm, market: BatchMarket, shown: Demonstration, n_steps: int, learning_rate: float = 1e-2
 ) -> float:
     """Fits the deterministic actions of a model's policy to a demonstration; returns the last mean distance.
 
-    The distance of a day is the one-way turnover between the weights that are asked for and the rule's.
+    The distance of a day is the one-way turnover between the weights after the policy's trade and the rule's.
 
     Args:
         model: What is to learn; its environment has compact observations.
         market: The market of that environment.
         shown: What the rule did on the market's tape.
-        n_steps: Steps of Adam, each on a batch of days.
+        n_steps: Steps of Adam.
         learning_rate: Learning rate of Adam; it falls to zero linearly.
 
     Raises:
@@ -91,39 +96,50 @@ def clone(
     _check(model, market)
     money = DifferentiableMarket(market)
     optimiser = torch.optim.Adam(model.policy.parameters(), lr=learning_rate)
+    length = min(DAYS, len(shown.accounts))
     model.policy.set_training_mode(True)
     distance = torch.zeros(())
     for step in range(n_steps):
         optimiser.param_groups[0]["lr"] = learning_rate * (1 - step / n_steps)
-        rows = torch.randint(0, len(shown.accounts), (BATCH,)).numpy()
-        asked = _asked(model, money, rows, _accounts(shown, rows))
-        distance = 0.5 * (asked - torch.from_numpy(shown.weights[rows])).abs().sum(1).mean()
+        first = torch.randint(0, len(shown.accounts) - length + 1, (ACCOUNTS,)).numpy()
+        distance = _distance(model, money, shown, first, length)
         optimiser.zero_grad()
-        distance.backward()
+        torch.autograd.backward(distance)
+        torch.nn.utils.clip_grad_norm_(model.policy.parameters(), 1.0)
         optimiser.step()
     model.policy.set_training_mode(False)
     return float(distance.detach())
 
 
-def _accounts(shown: Demonstration, rows: IntArray) -> FloatArray:
-    """Returns the rule's accounts of some days; half of them drawn towards its account of another day."""
-    others = torch.randint(0, len(shown.accounts), (len(rows),)).numpy()
-    share = BETWEEN * torch.rand(len(rows), 1, dtype=torch.float64).numpy()
-    share[::2] = 0.0
-    mixed: FloatArray = shown.accounts[rows] + share * (shown.accounts[others] - shown.accounts[rows])
-    return mixed
+def _distance(
+    model: BaseAlgorithm, money: DifferentiableMarket, shown: Demonstration, first: IntArray, length: int
+) -> Float[Tensor, ""]:
+    """Returns the mean distance from the rule over some days, for accounts that begin on or beside its path."""
+    others = torch.randint(0, len(shown.accounts), (len(first),)).numpy()
+    share = torch.rand(len(first), 1, dtype=torch.float64).numpy()
+    account = torch.from_numpy(shown.accounts[first] + share * (shown.accounts[others] - shown.accounts[first]))
+    distances = []
+    for day in range(length):
+        rows = first + day
+        found, stuck = _traded(model, money, rows, account)
+        distances.append(0.5 * (found.weights - torch.from_numpy(shown.weights[rows])).abs().sum(1).mean() + stuck)
+        account = found.account
+    return torch.stack(distances).mean()
 
 
-def _asked(
-    model: BaseAlgorithm, money: DifferentiableMarket, rows: IntArray, accounts: FloatArray
-) -> Float[Tensor, "B 1+N"]:
-    """Returns the weights after the trade that the policy asks for."""
+def _traded(
+    model: BaseAlgorithm, money: DifferentiableMarket, rows: IntArray, account: Tensor
+) -> tuple[Traded, Float[Tensor, ""]]:
+    """Returns a day of accounts that do what the policy says, and how far fractions are below `SMALLEST`."""
     market = money.market
-    observation = obs_as_tensor({"day": rows[:, None], "account": accounts.astype(np.float32)}, model.device)
-    raw = deterministic_action(model.policy, observation).double().cpu()
-    held = money.drift(rows, torch.from_numpy(accounts))
+    observation = {"day": torch.from_numpy(rows[:, None]), "account": account.float()}
+    on_device = {name: part.to(model.device) for name, part in observation.items()}
+    raw = deterministic_action(model.policy, on_device).double().cpu()
+    held = money.drift(rows, account)
     available = torch.from_numpy((market.tape.status[rows] & AVAILABLE) > 0)
-    return money.trade(rows, held, target_weights(market.action, raw, held.weights, available)).weights
+    targets = target_weights(market.action, raw, held.weights, available)
+    stuck = (SMALLEST - raw[:, 0]).clamp(min=0).mean() if isinstance(market.action, Step) else torch.zeros(())
+    return money.trade(rows, held, targets, hold=rests(market.action, raw)), stuck
 
 
 def deterministic_action(policy: BasePolicy, observation: dict[str, Tensor]) -> Float[Tensor, "B A"]:

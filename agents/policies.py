@@ -24,7 +24,8 @@ def widths(observation_space: spaces.Space[Any], extractor: Any) -> tuple[int, i
     if extractor.table is not None:
         return extractor.table.assets.shape[-1], extractor.table.market.shape[-1]
     assert isinstance(observation_space, spaces.Dict)
-    assets, market = observation_space["assets"].shape, observation_space["market"].shape
+    shown = observation_space["assets" if "assets" in observation_space.spaces else "asset"]
+    assets, market = shown.shape, observation_space["market"].shape
     assert assets is not None
     assert market is not None
     return assets[-1], market[-1]

@@ -55,7 +55,7 @@ class Task:
     portfolio: bool
     rebalance: Rebalance = 1
     start_from: Demonstration | None = None
-    clone_steps: int = 1000
+    clone_steps: int = 300
 
     def learning(self) -> BatchMarket:
         """Returns the episodes to learn from."""

@@ -60,7 +60,7 @@ class ScoreNetwork(nn.Module):
         self.score = nn.Linear(width, 2, bias=False)
         self.linear = nn.Linear(asset_width, 1, bias=False)
         self.whole = nn.Linear(width, max(first, 1), bias=False)
-        self.dropout, self.is_state = dropout, is_state
+        self.dropout, self.is_state, self.first = dropout, is_state, first
         for small in (self.score, self.whole):
             nn.init.normal_(small.weight, std=1e-2)
         nn.init.zeros_(self.linear.weight)
@@ -75,7 +75,8 @@ class ScoreNetwork(nn.Module):
         hidden = torch.relu(self.asset(assets) + market[:, None])
         scores = (self.score(hidden) + nn.functional.pad(self.linear(assets), (0, 1))) * listed
         mean = (hidden * listed).sum(1) / seen.mask.sum(1, keepdim=True).clamp(min=1.0)
-        lead = self.whole(mean + torch.tanh(market))[:, : self.first]
+        summed = (mean + torch.tanh(market))[:, None] * self.whole.weight  # a product that is alike for any number of days
+        lead = summed.sum(-1)[:, : self.first]
         return DayScores(scores[..., 0], lead, scores[..., 1])
 
 

@@ -60,7 +60,7 @@ class Trade:
     start_from: TopKDropN | None = None
     """Rule on the encoder's forecast that the agent begins at, by behaviour cloning; its reward is then the excess over
     that rule on the same days. None begins at random weights."""
-    clone_steps: int = 1000
+    clone_steps: int = 300
     """Steps of that cloning."""
     index: str | None = None
     """Panel file of a published index, which the reward Excess(benchmark="index") is measured against."""
