@@ -192,6 +192,8 @@ class BatchMarket:
     def _weigh(self, actions: AnyArray) -> None:
         """Writes the targets of checked actions; on a day that may not trade everything is held."""
         day, status = self.clock.day, self.tape.status
+        if self.rebalance != 1:
+            self._hold[:] = False  # what an earlier day that may not trade has left there
         if isinstance(self.action, RelativeAction):
             held, terms = np.empty_like(self._targets), self.terms
             fill_weights(day, self._account, self.tape.before, status, terms.cash_before, terms.borrow_before, held)

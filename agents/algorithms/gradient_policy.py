@@ -75,7 +75,9 @@ class ScoreNetwork(nn.Module):
         hidden = torch.relu(self.asset(assets) + market[:, None])
         scores = (self.score(hidden) + nn.functional.pad(self.linear(assets), (0, 1))) * listed
         mean = (hidden * listed).sum(1) / seen.mask.sum(1, keepdim=True).clamp(min=1.0)
-        summed = (mean + torch.tanh(market))[:, None] * self.whole.weight  # a product that is alike for any number of days
+        summed = (mean + torch.tanh(market))[
+            :, None
+        ] * self.whole.weight  # a product that is alike for any number of days
         lead = summed.sum(-1)[:, : self.first]
         return DayScores(scores[..., 0], lead, scores[..., 1])
 
