@@ -18,7 +18,8 @@ from evaluation.report import Chapter, Study, report
 from evaluation.verdict import finding
 from market.storage import write_json, write_text, written_aside
 from tools.cli import progress
-from tools.runs.rollouts import Market, classical, hindsight, index_backtest, references, rules
+from tools.runs.ensembles import mean_of_seeds
+from tools.runs.rollouts import Market, classical, hindsight, index_backtest, references, rule_on, rules
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,10 @@ def held(market: Market, entrants: Sequence[Entrant], settings: Evaluate) -> Con
         pass
     index = None if settings.index is None else index_backtest(settings.index, settings.index_asset, market.tape)
     bound = hindsight(market) if settings.hindsight else None
-    return Contest(agents, tuple(policies), index, bound, by_cost)
+    means = [mean_of_seeds(market, name, seeds) for name, seeds in agents.items() if len(seeds) > 1]
+    has_rule = market.states is not None and market.tape.n_assets > 1
+    rule = rule_on(market).name if has_rule else None
+    return Contest(agents, (*means, *policies), index, bound, by_cost, rule)
 
 
 def chapter(
@@ -128,8 +132,24 @@ def show(chapter: Chapter) -> None:
     console = Console()
     console.print(table)
     for name in chapter.contest.agents:
+        console.print(differences(chapter, name))
         found = finding(chapter.metrics, name)
         console.print(f"{called(name)}: {found.word}. {found.summary}", highlight=False)
+
+
+def differences(chapter: Chapter, name: str) -> Table:
+    """Returns what an agent earned beyond each reference on the same days, with the intervals of the difference."""
+    table = Table("reference", title=f"{called(name)} less each reference, the same days")
+    for column in ("a year [95 %]", "Sharpe [95 %]"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for other, found in chapter.metrics["comparisons"][name].items():
+        cells = []
+        for measure, form in (("annual_return", percent), ("sharpe", number)):
+            one = found[measure]
+            within = "" if one["ci"] is None else f" [{form(one['ci'][0])}, {form(one['ci'][1])}]"
+            cells.append(form(one["difference"]) + within)
+        table.add_row(called(other), *cells)
+    return table
 
 
 def _told(metrics: dict[str, Any], name: str) -> dict[str, Any]:
