@@ -169,7 +169,7 @@ def test_states_without_an_audit_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"states": None}, "observe is 'states' but states is None"),
+        ({"states": None}, r"observe is 'states\+forecast' but states is None"),
         ({"states": None, "observe": "none"}, "split is None and there are no states"),
         ({"seeds": ()}, "give at least one"),
         ({"seeds": (1, 1)}, "each once"),
