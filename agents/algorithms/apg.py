@@ -288,7 +288,7 @@ class AnalyticPolicyGradient(BaseAlgorithm):
             own = torch.cat([own[:, :1], own[:, 1:] * listed], dim=1)
             own[:, 0] += 1.0 - own.sum(1)
         share, cash = torch.rand(2, len(rows), 1, dtype=torch.float64)
-        account = equal + share * (own - equal)
+        account: Tensor = equal + share * (own - equal)
         account[cash[:, 0] < CASH_SHARE] = 0.0
         account[:, 0] = 1.0 - account[:, 1:].sum(1)
         return account

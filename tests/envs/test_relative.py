@@ -114,7 +114,7 @@ def test_a_batch_equals_single_episodes_to_the_bit(action):
 
 
 def test_relative_actions_that_mean_nothing_are_refused():
-    with pytest.raises(ValueError, match="Tilt: kappa is 2.0"):
+    with pytest.raises(ValueError, match=r"Tilt: kappa is 2\.0"):
         Tilt(kappa=2.0)
     with pytest.raises(ValueError, match="Step: largest is 0"):
         Step(largest=0.0)
