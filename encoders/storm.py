@@ -22,7 +22,7 @@ Differs from the reference, because:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -30,12 +30,15 @@ from einops import rearrange, repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from encoders.bars import BarHistory, bar_columns
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
 from encoders.layers import masked_mean, pack, unpack
 from encoders.losses import LabelScale, gaussian_kl, gaussian_nll, info_nce, price_inconsistency, rank_loss
-from encoders.quantizers import EMA, FSQ, Affine, Continuous, Learnable, VQTorch
+from encoders.pipeline import TrainingData
+from encoders.quantizers import EMA, FSQ, Affine, Continuous, Learnable, Residual, SimVQ, VQTorch
 from encoders.storm_branches import Sizes
 from encoders.storm_factors import Day, FactorModel, Factors
+from encoders.storm_head import GatedHead, GatedResidual
 from encoders.storm_trunk import Tokens, Trunk, Trunked
 from encoders.windows import InputShape, Window
 
@@ -74,21 +77,25 @@ class Storm:
             transformer and one codebook.
         attention: ``"per_asset"``, linear in the number of assets, or ``"joint"`` over all tokens of a day.
         codebook_size: Codes of each codebook.
-        quantizer: `EMA`, `Learnable`, `Affine`, `FSQ` or `VQTorch`; `Continuous`, with a codebook size of 0, for the
-            twin without codes.
+        quantizer: `EMA`, `Learnable`, `Affine`, `FSQ`, `Residual`, `SimVQ` or `VQTorch`; `Continuous`, with a codebook
+            size of 0, for the twin without codes.
         sizes: Widths and depths.
         factors: The factor model.
         weights: Weights of the loss.
+        head: What an asset's window adds to its state past the tokens; None leaves it to the last day's features.
+        bars: Reads the last columns of the features as 60 days of bars, in the head alone; tokens do not see them.
     """
 
     lookback: int = 64
     branches: tuple[str, ...] = ("time_series", "cross_section")
     attention: str = "per_asset"
     codebook_size: int = 512
-    quantizer: EMA | Learnable | Affine | FSQ | VQTorch | Continuous = Learnable()
+    quantizer: EMA | Learnable | Affine | FSQ | Residual | SimVQ | VQTorch | Continuous = Learnable()
     sizes: Sizes = Sizes()
     factors: Factors = Factors()
     weights: Weights = Weights()
+    head: GatedHead | None = None
+    bars: BarHistory | None = None
 
     def build(self, shape: InputShape) -> "StormEncoder":
         """Returns a new encoder for data of this shape.
@@ -107,7 +114,14 @@ class Storm:
             raise ValueError(f"branches {self.branches} unknown; use one of {BRANCHES}")
         if self.attention not in ATTENTIONS:
             raise ValueError(f"attention {self.attention!r} unknown; use one of {ATTENTIONS}")
+        if self.bars is not None and self.head is None:
+            raise ValueError("bars are read by the head, and there is none; give the encoder a GatedHead or no bars")
         return StormEncoder(self, shape)
+
+    def begin(self, encoder: Encoder, data: TrainingData) -> None:
+        """Refuses features that do not end in the bars that are to be read."""
+        if self.bars is not None:
+            self.bars.refuse_other_columns(data.pipeline.scaler.fields)
 
 
 class Encoded(NamedTuple):
@@ -132,13 +146,18 @@ class StormEncoder(Encoder):
         sizes = config.sizes
         self.config, self.shape = config, shape
         joint = config.attention == "joint"
-        self.trunk = Trunk(config.branches, joint, sizes, config.quantizer, config.codebook_size, shape)
+        self.n_own = shape.n_features - bar_columns(config.bars)  # features that tokens are made of
+        seen = replace(shape, n_features=self.n_own)
+        self.trunk = Trunk(config.branches, joint, sizes, config.quantizer, config.codebook_size, seen)
         self.asset_tokens = nn.Linear(self.trunk.own_width, sizes.asset_state)
         self.asset_features = nn.Linear(shape.n_features, sizes.asset_state, bias=False)
         self.market_tokens = nn.Linear(2 * sizes.dim, sizes.market_state)
         self.market_factors = nn.Linear(sizes.market_state, sizes.asset_state)
         self.factors = FactorModel(sizes.asset_state, config.factors)
         self.label_scale = LabelScale()
+        self.head = None
+        if config.head is not None:
+            self.head = GatedResidual(config.head, shape.n_features, sizes.asset_state, config.bars)
         if config.branches not in (("time_series",), ("cross_section",)):
             self.alignment_scale = nn.Parameter(torch.tensor(2.0))  # logarithm of the inverse temperature
 
@@ -203,11 +222,14 @@ class StormEncoder(Encoder):
         self, features: Float[Tensor, "B L N F"], mask: Bool[Tensor, "B N"], calendar: Float[Tensor, "B L c"]
     ) -> Encoded:
         features = features.where(rearrange(mask, "b n -> b 1 n 1"), 0.0)
-        trunk: Trunked = self.trunk(features, mask, calendar)
+        trunk: Trunked = self.trunk(features[..., : self.n_own], mask, calendar)
         views = trunk.views
         market = self.market_tokens(views["cross_section" if "cross_section" in views else "time_series"]).float()
+        own = None if self.head is None else self.head.read(features, mask)
         with torch.autocast(features.device.type, enabled=False):
             packed = self.asset_tokens(trunk.own.float()) + self.asset_features(pack(features[:, -1], mask))
+            if self.head is not None:
+                packed = self.head(packed, own)
             asset = unpack(packed, mask)
             day = self.factors(asset, mask, self.market_factors(market)[:, None])
         return Encoded(trunk, asset, market, day)
