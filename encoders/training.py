@@ -259,9 +259,10 @@ class _Run:
             self.outcome.keep(self.judged, progress.best_epoch, self.optim.metric, progress.best_value)
         monitor.epoch(step, entry, losses, self.judged)
         progress.finish_epoch(entry)
+        if self.first:
+            _write_history(self.directory, progress.history)
         if self.first and self.optim.average_best > 1:
             self.best.keep(self.scores(progress), self.judged.state_dict())
-            _write_history(self.directory, progress.history)
         self.save(progress)
 
     def scores(self, progress: Progress) -> list[float | None]:
