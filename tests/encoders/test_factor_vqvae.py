@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from encoders.audit import Audit, Training
+from encoders.bars import BarHistory
 from encoders.extraction import AuditError, Extraction, extract
 from encoders.factor_vqvae import FactorVQVAE, FactorVQVAEEncoder
 from encoders.factor_vqvae_networks import ReturnTokens, market_of, rows_of
+from encoders.factor_vqvae_predictor import FactorVQVAEPredictor
 from encoders.pipeline import FrozenEncoder, TrainingData, prepare
-from encoders.quantizers import Affine
+from encoders.quantizers import Affine, Continuous, Residual
 from encoders.schedule import Optim
 from encoders.training import Experiment, pretrain
 from market.column_scaling import ByName, Named, Unscaled
@@ -36,6 +38,36 @@ class TestFactorVQVAE(SetConformance):
     config = SMALL
     shape = replace(SetConformance.shape, n_features=8)
     overfit_steps = 200
+
+
+class TestContinuousTwin(SetConformance):
+    config = replace(SMALL, codebook_size=0, quantizer=Continuous())
+    shape = replace(SetConformance.shape, n_features=8)
+    overfit_steps = 200
+
+
+class TestOfBars(SetConformance):
+    config = replace(SMALL, norm=False, bars=BarHistory(hidden=8, patch=20), quantizer=Residual(levels=2, size=4))
+    shape = replace(SetConformance.shape, n_features=8 + 360)
+    overfit_steps = 200
+
+
+def test_the_twin_without_codes_has_no_second_stage() -> None:
+    twin = trained(TestContinuousTwin.config, TestContinuousTwin.shape)
+    assert twin.codebook_sizes == {}
+    assert twin.tokens_per_day == {}
+    with pytest.raises(ValueError, match="no codes to foretell; the twin without codes ends with the first stage"):
+        FactorVQVAEPredictor(run="none", tokens=TestContinuousTwin.config).build(TestContinuousTwin.shape)
+
+
+def test_features_are_normed_of_each_asset_only_where_wanted() -> None:
+    window = make_window(SMALL, TestFactorVQVAE.shape)
+    scaled = window._replace(features=window.features.clone())
+    scaled.features[..., :5] = 2.0 * scaled.features[..., :5] + 1.0
+    for norm in (True, False):
+        encoder = trained(replace(SMALL, norm=norm), TestFactorVQVAE.shape)
+        one, other = (encoder.infer(*inputs(each)).forecast.mean[each.mask] for each in (window, scaled))
+        assert torch.allclose(one, other, rtol=1e-3, atol=1e-5) is norm
 
 
 @pytest.fixture(scope="module")
