@@ -25,6 +25,7 @@ from encoders.launch import (
     refuse_lost_processes,
     refuse_other_accumulation,
 )
+from encoders.recurrent import GRU
 from encoders.resume import Progress
 from encoders.schedule import Optim, epoch_batches
 from encoders.training import Experiment, averaged, pretrain
