@@ -194,9 +194,10 @@ def test_parts_with_fewer_assets_weigh_less(tmp_path: Path) -> None:
     """The gradient of unequal parts is that of the mean over all listed assets, which one batch takes."""
     data = tiny_data()
     listed = torch.ones_like(data.store.listed)
+    listed[:, -1] = False  # has no labels yet
     listed[20:40, 2:] = False
     data = replace(data, store=replace(data.store, listed=listed))
-    days, gradients = np.r_[10:18, 30:38], []  # eight days of six assets, eight of two
+    days, gradients = np.r_[10:18, 30:38], []  # eight days of five assets, eight of two
     for parts in (1, 2, 4):
         encoder = GRU(lookback=data.store.lookback, hidden=4, layers=1, rank=0.0)
         optim = replace(OPTIM, accumulation=parts, learning_rate=1e-9, clip_norm=1e9)
