@@ -95,7 +95,7 @@ class WithColumns:
 
     def _placed(self, frame: pd.DataFrame, names: tuple[str, ...], panel: Panel) -> FeatureArray:
         """Returns the columns where they are known, ``[T, N, columns]``."""
-        asset = pd.Index(panel.assets).get_indexer(frame["symbol"])
+        asset = pd.Index(panel.assets).get_indexer(pd.Index(frame["symbol"]))
         if not (asset >= 0).any():
             raise ValueError(
                 f"{self.path}: none of its symbols ({', '.join(frame['symbol'].unique()[:3])}) is in the panel "
