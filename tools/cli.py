@@ -13,8 +13,13 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from configs.classes import trust
 from configs.files import load_python
 
+_TRUST = (
+    "--trust PACKAGE (once for each) lets files of runs name classes of a package outside the library; reading them runs "
+    "its code."
+)
 S = TypeVar("S")
 R = TypeVar("R")
 
@@ -42,7 +47,7 @@ def configured(schema: type[S], options: type[R], argv: Sequence[str], configs: 
         argv: Command line without the program.
         configs: Folder of example configs, for messages and ``--help``.
     """
-    given, rest = _take_config(list(argv))
+    given, rest = _take_config(_trusting(list(argv)))
     if given is None:
         if "-h" in rest or "--help" in rest:
             given = next(iter(_examples(configs)), None)
@@ -52,7 +57,7 @@ def configured(schema: type[S], options: type[R], argv: Sequence[str], configs: 
     fields, choices = _shadow_fields(value), _option_fields(options)
     command = dataclasses.make_dataclass("Command", [*fields, *choices], frozen=True)
     summary = (schema.__doc__ or "").split("\n")[0]
-    about = f"{summary}\n\n--config PATH names the experiment (here {given}); the rest overrides it."
+    about = f"{summary}\n\n--config PATH names the experiment (here {given}); the rest overrides it.\n\n{_TRUST}"
     defaults = {**_parts(value, command), **dataclasses.asdict(options())}
     chosen = tyro.cli(command, prog=_program(), default=command(**defaults), args=rest, description=about)
     return _restored(value, chosen), options(**{name: getattr(chosen, name) for name, _ in choices})
@@ -60,7 +65,8 @@ def configured(schema: type[S], options: type[R], argv: Sequence[str], configs: 
 
 def plain(options: type[R], argv: Sequence[str]) -> R:
     """Returns the options of a command that takes no config."""
-    return tyro.cli(options, prog=_program(), args=list(argv), description=options.__doc__)
+    about = f"{options.__doc__}\n\n{_TRUST}"
+    return tyro.cli(options, prog=_program(), args=_trusting(list(argv)), description=about)
 
 
 def progress(entries: Iterable[S], total: int, title: str) -> Iterator[S]:
@@ -75,6 +81,21 @@ def _program() -> str | None:
     """Returns how this program was started, for messages that say what to type; None where it is not a module."""
     module = getattr(sys.modules["__main__"], "__spec__", None)
     return None if module is None else f"python -m {module.name.removesuffix('.__main__')}"
+
+
+def _trusting(argv: list[str]) -> list[str]:
+    """Trusts the packages that ``--trust`` names, and returns the rest of the command line."""
+    rest = []
+    while argv:
+        argument = argv.pop(0)
+        name, _, package = argument.partition("=")
+        if name != "--trust":
+            rest.append(argument)
+        elif not (package := package or (argv.pop(0) if argv else "")).isidentifier():
+            raise ValueError(f"--trust is {package!r}, expected the name of a package, such as mypackage")
+        else:
+            trust(package)
+    return rest
 
 
 def _take_config(argv: list[str]) -> tuple[str | None, list[str]]:

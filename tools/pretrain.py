@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from configs.schema.pretrain import Pretrain
-from configs.values import to_data
+from configs.values import to_data, upgraded
 from encoders.launch import meet
 from encoders.pipeline import prepare
 from encoders.training import Experiment, pretrain
@@ -65,7 +65,7 @@ def learn(experiment: Pretrain, folder: Path) -> dict[str, Any]:
         data.panel, experiment.label.fill, experiment.portfolio, experiment.costs, experiment.price_limit
     )
     settings = to_data(experiment)
-    run = Experiment(experiment.encoder, data, experiment.optim, experiment.seed, settings, backtest)
+    run = Experiment(experiment.encoder, data, experiment.optim, experiment.seed, settings, backtest, upgraded=upgraded)
     return pretrain(run, folder)
 
 

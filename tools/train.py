@@ -12,7 +12,7 @@ from rich.table import Table
 
 from agents.training import Task, train_agent
 from configs.schema.trade import Trade
-from configs.values import to_data
+from configs.values import to_data, upgraded
 from market.storage import write_json
 from tools.cli import configured, run
 from tools.runs.directory import claimed, opened
@@ -76,7 +76,8 @@ def seed_folder(folder: Path, seed: int) -> Path:
 def learn(experiment: Trade, task: Task, seed: int, folder: Path, device: str) -> dict[str, Any]:
     """Trains the agent of one seed, or continues or finds it, and returns its record."""
     settings = to_data(experiment)
-    return train_agent(experiment.agent, task, experiment.schedule, seed, seed_folder(folder, seed), settings, device)
+    own = seed_folder(folder, seed)
+    return train_agent(experiment.agent, task, experiment.schedule, seed, own, settings, device, upgraded)
 
 
 def summary(record: dict[str, Any]) -> dict[str, Any]:
