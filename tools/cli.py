@@ -17,8 +17,8 @@ from configs.classes import trust
 from configs.files import load_python
 
 _TRUST = (
-    "--trust PACKAGE (once for each) lets files of runs name classes of a package outside the library; reading them runs "
-    "its code."
+    "--trust PACKAGE (once for each) lets files of runs name classes of a package outside the library, whose code then "
+    "runs."
 )
 S = TypeVar("S")
 R = TypeVar("R")
