@@ -11,7 +11,10 @@ CLASSES: Mapping[str, str] = {}
 
 The whole address serves where two classes of one package had the same name."""
 
-FIELDS: Mapping[str, Mapping[str, str]] = {}
+FIELDS: Mapping[str, Mapping[str, str]] = {
+    "encoders.Storm": {"codebook_size": "quantizer.codebook_size"},
+    "encoders.FactorVQVAE": {"codebook_size": "quantizer.codebook_size"},
+}
 """For a class, by its public name of today: the place of a field today by its old name.
 
 A place is a field of the class, ``fee_rate``, or of a dataclass that it holds, ``quantizer.codebook_size``; where that

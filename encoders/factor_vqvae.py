@@ -60,7 +60,6 @@ class FactorVQVAE:
         dim: Width of a token.
         factors: Width of the factors that tokens are decoded to.
         heads: Heads of the attention among tokens.
-        codebook_size: Codes.
         quantizer: `Affine`, or any other.
         error: Weight of the squared error of the label rebuilt from its token.
         likelihood: Weight of the negative log likelihood of the label, forecast from the tokens before it.
@@ -74,7 +73,6 @@ class FactorVQVAE:
     dim: int = 128
     factors: int = 64
     heads: int = 4
-    codebook_size: int = 512
     quantizer: Affine | Learnable | EMA | FSQ | VQTorch = Affine()
     error: float = 10.0
     likelihood: float = 0.2
@@ -133,7 +131,7 @@ class FactorVQVAEEncoder(Encoder):
         self.extractor = Extractor(shape.n_features - 1 - config.market_features, config.hidden)
         self.tokens = ReturnTokens(config.dim, config.heads, config.lookback, config.span)
         self.norm = RunningNorm(config.dim)
-        self.quantizer = config.quantizer.build(config.dim, config.codebook_size)
+        self.quantizer = config.quantizer.build(config.dim)
         self.factors = nn.GRU(config.dim, config.factors, batch_first=True)
         self.unknown = nn.Parameter(torch.zeros(config.dim))  # stands where the token of today will be
         self.decoder = Decoder(config.hidden, config.factors)
@@ -142,7 +140,7 @@ class FactorVQVAEEncoder(Encoder):
     @property
     def codebook_sizes(self) -> Mapping[str, int]:
         """One codebook, of returns."""
-        return {"returns": self.config.codebook_size}
+        return {"returns": self.config.quantizer.codebook_size}
 
     @property
     def tokens_per_day(self) -> Mapping[str, int]:

@@ -188,7 +188,7 @@ class FactorVQVAEPredictorEncoder(Encoder):
         self.stage.requires_grad_(False)
         self.stage.decoder.requires_grad_(True)
         self.market = MarketMemory(first.market_features, config.width)
-        size = (first.dim, first.codebook_size, first.lookback, config.width, config.depth, config.heads)
+        size = (first.dim, first.quantizer.codebook_size, first.lookback, config.width, config.depth, config.heads)
         self.gpt = CodeGPT(*size, config.dropout, config.market_layers)
         self.asset = nn.Linear(first.hidden, config.width)
         self._remembered: Remembered | None = None
@@ -279,7 +279,7 @@ class FactorVQVAEPredictorEncoder(Encoder):
 
     def vectors(self) -> Float[Tensor, "C d"]:
         """Returns the vector of every code; they do not learn."""
-        codes = torch.arange(self.config.tokens.codebook_size, device=self.gpt.start.device)
+        codes = torch.arange(self.config.tokens.quantizer.codebook_size, device=self.gpt.start.device)
         with torch.no_grad():
             vectors: Tensor = self.stage.quantizer.lookup(codes)
         return vectors

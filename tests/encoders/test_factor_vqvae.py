@@ -27,7 +27,7 @@ from tests.encoders.test_audit import PROVENANCE
 from tests.encoders.tiny import LABEL, SPLIT, Moves, bars
 
 SMALL = FactorVQVAE(
-    lookback=8, span=2, market_features=2, hidden=32, dim=16, factors=8, heads=2, codebook_size=16, quantizer=Affine()
+    lookback=8, span=2, market_features=2, hidden=32, dim=16, factors=8, heads=2, quantizer=Affine(codebook_size=16)
 )
 SCALING = ByName(CrossSectionalZScore(), (Named(REALISED, Unscaled()), Named(MARKET, RobustZScore())))
 

@@ -40,9 +40,14 @@ def blobs(n=400, n_centres=16, spread=0.05, dim=8):
     return centres[torch.arange(n) % n_centres] + spread * torch.randn(n, dim)
 
 
+def sized(config):
+    """Returns the config with 16 codes."""
+    return config if isinstance(config, FSQ) else replace(config, codebook_size=16)
+
+
 def started(config, tokens=None):
     torch.manual_seed(0)
-    quantizer = config.build(8, 16)
+    quantizer = sized(config).build(8)
     if isinstance(config, Affine):  # a map that has moved already
         quantizer.scale.data.normal_(0.0, 0.1)
         quantizer.shift.data.normal_(0.0, 0.5)
@@ -84,7 +89,7 @@ class TestEvery:
         results = []
         for batch, there in ((tokens[mask], None), (tokens.masked_fill(~mask[:, None], 100.0), mask)):
             torch.manual_seed(0)
-            quantizer = config.build(8, 16)
+            quantizer = sized(config).build(8)
             for _ in range(5):
                 found = quantizer(batch, there)
             results.append((found, quantizer.state_dict()))
@@ -100,7 +105,7 @@ class TestEvery:
             assert one[name].equal(other[name]), name
 
     def test_nothing_at_all_is_finite_and_moves_nothing(self, config):
-        for quantizer in (config.build(8, 16), started(config)):
+        for quantizer in (sized(config).build(8), started(config)):
             before = {name: value.clone() for name, value in quantizer.state_dict().items()}
             found = quantizer(torch.randn(7, 8), torch.zeros(7, dtype=torch.bool))
             assert all(term.isfinite() for term in found.loss_terms.values())
@@ -121,7 +126,7 @@ class TestEvery:
         assert all(v.equal(before[n]) for n, v in quantizer.state_dict().items())
 
     def test_resumes_to_the_bit(self, config):
-        quantizer, twin = started(config), config.build(8, 16)
+        quantizer, twin = started(config), sized(config).build(8)
         twin.load_state_dict(load(save(quantizer.state_dict())))
         for each in (quantizer, twin):
             torch.manual_seed(4)
@@ -249,10 +254,14 @@ def test_counts_are_summarised():
     assert perplexity(torch.tensor([7, 0])) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("levels", [(8, 8), (2, 8)])
-def test_fsq_levels_must_make_the_codebook(levels):
-    with pytest.raises(ValueError, match=r"FSQ levels .* codebook_size says 16"):
-        FSQ(levels).build(8, 16)
+@pytest.mark.parametrize("levels", [(2, 8), ()])
+def test_fsq_refuses_levels_that_make_no_grid(levels):
+    with pytest.raises(ValueError, match="FSQ: levels are"):
+        FSQ(levels)
+
+
+def test_the_levels_of_fsq_make_the_codebook():
+    assert FSQ((8, 8, 6)).codebook_size == 384
 
 
 @pytest.mark.parametrize("kind", ["ema", "learnable", "affine"])
