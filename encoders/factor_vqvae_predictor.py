@@ -23,7 +23,7 @@ Differs from the reference, because:
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,7 +53,7 @@ class FactorVQVAEPredictor:
     """Everything that decides the second stage.
 
     Attributes:
-        run: Directory of the first stage's run; read when training begins and never again.
+        run: Directory of the first stage's run, in the workdir; read when training begins and never again.
         tokens: The first stage, as that run was configured.
         width: Width of the transformer.
         depth: Layers of it.
@@ -67,7 +67,7 @@ class FactorVQVAEPredictor:
         rank: Weight of one minus the correlation of the forecast with the label's ranks.
     """
 
-    run: str
+    run: str = field(metadata={"in_workdir": "pretrain/{}"})
     tokens: FactorVQVAE = FactorVQVAE()
     width: int = 64
     depth: int = 4

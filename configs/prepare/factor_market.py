@@ -3,4 +3,4 @@
 from configs.schema.prepare import Prepare
 from market.sources.factor_market import FactorMarket
 
-experiment = Prepare(name="planted", source=FactorMarket())
+experiment = Prepare(name="factor_market", source=FactorMarket())

@@ -1,14 +1,18 @@
-"""PPO sells, holds and buys AAPL on the states of STORM with both branches: the base of the DJ30 runs."""
+"""PPO sells, holds and buys one Dow Jones stock on the states of STORM with both branches.
+
+--vary asset=AAPL,IBM,INTC states=dj30_storm_single_ts,dj30_storm_dual trains one run for each combination.
+"""
 
 from agents.callbacks import Schedule
 from agents.configs import PPO
+from configs.datasets import DJ30
 from configs.schema.trade import Trade
 from envs import Costs, SellHoldBuy
 
 experiment = Trade(
-    name="dj30_AAPL_storm_dual_ppo",
-    panel="workdir/data/dj30/panel.safetensors",
-    states="workdir/states/dj30_storm_dual/states.safetensors",
+    name="ppo_single",
+    panel=DJ30.panel,
+    states="states/dj30_storm_dual/states.safetensors",
     asset="AAPL",
     agent=PPO(),
     action=SellHoldBuy(),
