@@ -39,12 +39,13 @@ def located(value: S, workdir: str | Path) -> S:
 
 
 def _place(path: str, workdir: Path, bare: str) -> str:
-    inside = bare.format(path) if path and path == Path(path).stem else path
-    if (workdir / inside).exists() or Path(path).is_absolute():
-        return str(workdir / inside)  # an absolute path stays what it is
+    if path and not path.startswith(".") and not path.endswith(".safetensors") and "/" not in path and "\\" not in path:
+        return str(workdir / bare.format(path))
+    if (workdir / path).exists() or Path(path).is_absolute():
+        return str(workdir / path)  # an absolute path stays what it is
     if Path(path).exists():
         return path
-    first, *rest = Path(inside).parts or ("",)
+    first, *rest = Path(path).parts or ("",)
     if first == _DEFAULT and rest:  # as configs of earlier versions spell it
         return str(workdir.joinpath(*rest))
-    return str(workdir / inside)
+    return str(workdir / path)

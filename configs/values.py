@@ -70,7 +70,7 @@ def with_fields(value: Any, changes: Mapping[str, Any]) -> Any:
     """
     tree: dict[str, Any] = {}
     for path, new in changes.items():
-        *outer, last = _place(value, path).split(".")
+        *outer, last = place_today(value, path).split(".")
         branch = tree
         for name in outer:
             branch = branch.setdefault(name, {})
@@ -78,13 +78,13 @@ def with_fields(value: Any, changes: Mapping[str, Any]) -> Any:
     return _with_branch(value, tree, "")
 
 
-def _place(value: Any, path: str) -> str:
+def place_today(value: Any, path: str) -> str:
     """Returns where a dotted field of `value` is today."""
     name, _, rest = path.partition(".")
     if not dataclasses.is_dataclass(value):
         return path
     name = FIELDS.get(public_name(type(value)), {}).get(name, name)
-    return f"{name}.{_place(getattr(value, name, None), rest)}" if rest else name
+    return f"{name}.{place_today(getattr(value, name, None), rest)}" if rest else name
 
 
 def _with_branch(value: Any, branch: Mapping[str, Any], where: str) -> Any:
