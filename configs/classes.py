@@ -16,6 +16,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from configs.aliases import CLASSES
 
@@ -23,6 +24,7 @@ PACKAGES = ("market", "encoders", "envs", "agents", "evaluation", "configs")
 """Packages whose classes a file may name without further trust."""
 _MODULES = {"configs": "configs.schema"}  # where the classes of a package are, if not everywhere in it
 _CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
+_names: WeakKeyDictionary[type[Any], str] = WeakKeyDictionary()
 _trusted: ContextVar[frozenset[str]] = ContextVar("trusted", default=frozenset())
 
 
@@ -50,15 +52,13 @@ def is_ours(module: str) -> bool:
     return module.partition(".")[0] in PACKAGES
 
 
-@cache
 def public_name(kind: type[Any]) -> str:
     """Returns how files name a class: by package and name, or by its import path if it is not of the library."""
-    address = f"{kind.__module__}.{kind.__qualname__}"
-    if not is_ours(kind.__module__):
-        return address
-    package = kind.__module__.partition(".")[0]
-    found = _in_package(package, kind.__qualname__)
-    return f"{package}.{kind.__qualname__}" if found == [kind] else address
+    if kind not in _names:
+        package = kind.__module__.partition(".")[0]
+        alone = is_ours(package) and _in_package(package, kind.__qualname__) == [kind]
+        _names[kind] = f"{package if alone else kind.__module__}.{kind.__qualname__}"
+    return _names[kind]
 
 
 def find_class(name: Any, where: str) -> type[Any]:
@@ -100,11 +100,11 @@ def _library_class(name: str, where: str) -> type[Any]:
 
 def _in_package(package: str, name: str) -> list[type[Any]]:
     """The dataclasses of that name: the one that the package itself shows, else those that its modules define."""
-    shown = getattr(importlib.import_module(package), name, None)
+    shown: Any = getattr(importlib.import_module(package), name, None)
     if _is_dataclass_of(shown, package, name):
         return [shown]
     modules = [importlib.import_module(module) for module in library_classes(package).get(name, ())]
-    kinds = [getattr(module, name, None) for module in modules]
+    kinds: list[Any] = [getattr(module, name, None) for module in modules]
     return [kind for kind in dict.fromkeys(kinds) if _is_dataclass_of(kind, package, name)]
 
 

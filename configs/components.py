@@ -113,7 +113,7 @@ def _implementations(protocol: type[Any]) -> list[type[Any]]:
 
 
 def _spelt(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
 
 
 def _letters(name: str) -> str:

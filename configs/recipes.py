@@ -8,7 +8,8 @@ from encoders.schedule import Optim
 from encoders.storm import Storm
 from encoders.storm_branches import Sizes
 from encoders.trees import Boosting, LightGBM
-from encoders.vae import VAE, Recurrent
+from encoders.vae import VAE
+from encoders.vae_networks import Recurrent
 from market.column_scaling import ByName, Named, Unscaled
 from market.features.realised import MARKET, REALISED
 from market.scaling import CrossSectionalZScore, RobustZScore

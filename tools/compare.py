@@ -102,7 +102,8 @@ def _runs(options: Options, workdir: Path) -> tuple[list[Path], list[Path]]:
     """Returns the directories of the encoders and of the trading runs that were named, all of them trained."""
     bases: list[Pretrain | Trade] = [load_python(path, Pretrain, Trade) for path in options.configs]
     values = parsed(options.vary)
-    experiments = [located(one, workdir) for base in bases for one in (varied(base, values) if values else [base])]
+    every = [one for base in bases for one in (varied(base, values) if values else [base])]
+    experiments: list[Pretrain | Trade] = [located(one, workdir) for one in every]
     if not experiments and not options.runs:
         raise ValueError("nothing to compare: name configs with --configs or run directories with --runs")
     pretraining = [one for one in experiments if isinstance(one, Pretrain)]

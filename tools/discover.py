@@ -17,7 +17,8 @@ from configs.schema.pretrain import Pretrain
 from encoders.checkpoint import Checkpoint
 from encoders.factor_model import FactorModel as Explains
 from encoders.pipeline import FrozenEncoder
-from encoders.vae import VAE, Sectors
+from encoders.vae import VAE
+from encoders.vae_networks import Sectors
 from evaluation.factor_report import report
 from evaluation.factor_study import FactorStudy, Known, Modelled, measured
 from evaluation.formats import number, percent

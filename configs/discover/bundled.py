@@ -6,7 +6,8 @@ from configs.datasets import BUNDLED
 from configs.prepare.bundled import experiment as prepare
 from configs.recipes import FACTOR_MODELS, VAE_OPTIM
 from configs.schema.discover import Discover, FactorModel
-from encoders.vae import VAE, Sectors
+from encoders.vae import VAE
+from encoders.vae_networks import Sectors
 
 labels = (
     "technology",  # AAPL

@@ -2,7 +2,8 @@
 
 from configs.datasets import DJ30, RETURNS, UNCLIPPED
 from configs.recipes import VAE_OPTIM
-from encoders.vae import VAE, Sectors
+from encoders.vae import VAE
+from encoders.vae_networks import Sectors
 
 labels = (
     "technology",  # AAPL

@@ -89,7 +89,7 @@ def test_of_two_classes_with_one_name_the_address_tells_which(monkeypatch: pytes
     module.Label = twin  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "market.twins", module)
     monkeypatch.setattr(classes, "library_classes", lambda _: {"Label": ["market.labels", "market.twins"]})
-    classes.public_name.cache_clear()
+    classes._names.clear()
     try:
         assert public_name(Label) == "market.labels.Label"
         assert isinstance(from_data({"class": "market.twins.Label"}, Any), twin)
@@ -97,7 +97,7 @@ def test_of_two_classes_with_one_name_the_address_tells_which(monkeypatch: pytes
         with pytest.raises(ValueError, match=r"no configuration class 'market\.Label'"):
             from_data({"class": "market.Label"}, Any)
     finally:
-        classes.public_name.cache_clear()
+        classes._names.clear()
 
 
 def test_a_moved_field_is_read_from_its_old_place(monkeypatch: pytest.MonkeyPatch) -> None:
