@@ -18,8 +18,10 @@ SHAPE = ("width", "net_arch", "log_std_init", "n_quantiles", "lstm_hidden_size")
 class AgentConfig(Protocol):
     """What every agent provides."""
 
-    gamma: float
-    """Discount a day, which reward scaling shares."""
+    @property
+    def gamma(self) -> float:
+        """Discount a day, which reward scaling shares."""
+        ...
 
     def build(self, env: VecEnv, table: StateTable | None, portfolio: bool, seed: int, device: str) -> BaseAlgorithm:
         """Returns the algorithm, ready to learn on `env`."""

@@ -1,7 +1,8 @@
 """Trained policies on disk: arrays and JSON, rebuilt from the agent's configuration; nothing in them is executed."""
 
+import ast
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,8 @@ def load_agent(folder: str | Path, config: AgentConfig, market: BatchMarket, nam
     about = header.get("about")
     if not isinstance(about, dict) or type(about.get("portfolio")) is not bool:
         raise ValueError(f"{path}: its header does not say what it was trained for; train the agent again")
-    _check_environment(path, about, describe(config, market, about["portfolio"]))
+    trained = {**about, "action": completed(str(about.get("action")), market.action)}
+    _check_environment(path, trained, describe(config, market, about["portfolio"]))
     space = market.observation_space
     is_compact = isinstance(space, spaces.Dict) and "day" in space.spaces
     table = StateTable(market.tape) if is_compact else None
@@ -103,6 +105,21 @@ def _named(action: Any) -> str:
     """An action as text, whole numbers like all others: a data file does not tell 1 from 1.0, and neither may this."""
     terms = ", ".join(f"{one.name}={_alike(getattr(action, one.name))!r}" for one in fields(action))
     return f"{type(action).__name__}({terms})"
+
+
+def completed(text: str, action: Any) -> str:
+    """Returns how an action was recorded, with the defaults of fields that its class did not have then."""
+    try:
+        call = ast.parse(text, mode="eval").body
+        terms = {one.arg: ast.literal_eval(one.value) for one in getattr(call, "keywords", ())}
+    except (SyntaxError, ValueError):
+        return text  # that no version wrote; whoever compares it refuses it
+    own = [one.name for one in fields(action)]
+    if not text.startswith(f"{type(action).__name__}(") or any(name not in own for name in terms):
+        return text
+    defaults = {one.name: one.default for one in fields(action) if one.default is not MISSING}
+    known = {name: (defaults | terms)[name] for name in own if name in defaults | terms}
+    return f"{type(action).__name__}({', '.join(f'{name}={_alike(value)!r}' for name, value in known.items())})"
 
 
 def _alike(value: Any) -> Any:

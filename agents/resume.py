@@ -6,7 +6,7 @@ rewards.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +58,25 @@ def save_state(path: Path, model: BaseAlgorithm, progress: Mapping[str, Any], re
     write_arrays(path, arrays, header)
 
 
-def load_state(path: Path, model: BaseAlgorithm, recipe: Mapping[str, Any]) -> dict[str, Any]:
+def load_state(
+    path: Path,
+    model: BaseAlgorithm,
+    recipe: Mapping[str, Any],
+    of_today: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+) -> dict[str, Any]:
     """Restores the model from the state at `path` and returns where the run stood.
+
+    Args:
+        path: File to read.
+        model: What learns.
+        recipe: Everything that a continuation must have in common with the run, as JSON.
+        of_today: Returns a recipe that an earlier version wrote as today's version writes it.
 
     Raises:
         ValueError: The file is damaged, or the run was started with another recipe; the message names what differs.
     """
     mapped, header = read_arrays(path, KIND, VERSION)
-    differing = first_difference(header["recipe"], dict(recipe))
+    differing = first_difference(dict(of_today(header["recipe"])), dict(recipe))
     if differing:
         raise ValueError(f"{path}: this run was started with {differing}; use the same, or --overwrite to start again")
     arrays, facts = {name: np.array(array) for name, array in mapped.items()}, header["facts"]

@@ -1,7 +1,8 @@
 """Training of one agent with one seed: learn on the train tape, choose on the valid tape, continue when killed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from agents.building import AgentConfig
 from agents.callbacks import STATE, Progress, Schedule, Supervisor
-from agents.checkpoint import RECORD, describe, last_day
+from agents.checkpoint import RECORD, completed, describe, last_day
 from agents.lookup import StateTable
 from agents.monitor import Monitor
 from agents.resume import load_state
@@ -79,6 +80,7 @@ def train_agent(
     folder: Path,
     settings: Mapping[str, Any],
     device: str = "cpu",
+    upgraded: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
 ) -> dict[str, Any]:
     """Trains one agent in `folder` and returns what ``agent.json`` says of the best policy on the valid days.
 
@@ -94,6 +96,7 @@ def train_agent(
         folder: Folder of the seed.
         settings: What decides the run, as JSON; a continuation must have the same.
         device: Device of the networks.
+        upgraded: Returns settings that an earlier version wrote as today's version writes them.
 
     Raises:
         ValueError: The agent cannot act so, or the folder holds a run with other settings.
@@ -112,7 +115,11 @@ def train_agent(
         "settings": dict(settings),
     }
     state = folder / STATE
-    progress = Progress(**load_state(state, model, about)) if state.exists() else Progress()
+    progress = Progress()
+    if state.exists():
+        progress = Progress(
+            **load_state(state, model, about, partial(_of_today, action=task.action, upgraded=upgraded))
+        )
     done = model.num_timesteps
     with Monitor(folder / "tensorboard", f"seed {seed}", schedule.total_steps, done) as monitor:
         supervisor = Supervisor(folder, schedule, validator, about, progress, monitor)
@@ -126,6 +133,13 @@ def train_agent(
         assert progress.best is not None
         monitor.finish(settings, {name: value for name, value in progress.best.items() if name != "step"})
     return _finish(folder, progress)
+
+
+def _of_today(
+    recipe: Mapping[str, Any], action: Action, upgraded: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> dict[str, Any]:
+    settings = upgraded(recipe["settings"]) if recipe["settings"] else {}
+    return {**recipe, "settings": settings, "action": completed(recipe["action"], action)}
 
 
 def with_scaled_rewards(market: BatchMarket, gamma: float) -> VecNormalize:

@@ -38,7 +38,7 @@ Spent = tuple[float, float]
 """Wall-clock and processor seconds."""
 
 LOOKBACK, N_FEATURES, N_DAYS = 20, 158, 120
-SMALL = FactorVQVAE(hidden=64, dim=64, codebook_size=128)
+SMALL = FactorVQVAE(hidden=64, dim=64, quantizer=Affine(codebook_size=128))
 CASES: dict[str, tuple[EncoderConfig, str, str]] = {
     "FactorVAE H=64 M=24 K=16": (FactorVAE(portfolios=24, factors=16), "180", "facvae 61.7"),
     "FactorVAE H=64 M=128 K=96": (FactorVAE(portfolios=128, factors=96), "120", "facvae 53.5, another 14.5"),

@@ -17,7 +17,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from vector_quantize_pytorch import VectorQuantize
 
-from encoders.quantizers import EMA, Affine, Learnable, QuantizerConfig, VQTorch
+from encoders.quantizers import EMA, Affine, Learnable, VQTorch
 
 GOAL = "9 ms"
 
@@ -65,8 +65,8 @@ def measured(options: Options) -> dict[str, float]:
     return found
 
 
-def _ours(config: QuantizerConfig, options: Options) -> Callable[[Tensor], Tensor]:
-    quantizer = config.build(options.dim, options.codes)
+def _ours(config: Affine | Learnable | EMA, options: Options) -> Callable[[Tensor], Tensor]:
+    quantizer = dataclasses.replace(config, codebook_size=options.codes).build(options.dim)
 
     def work(tokens: Tensor) -> Tensor:
         found = quantizer(tokens)

@@ -1,22 +1,27 @@
 """Frozen dataclass values as plain data and back, by the types their fields declare."""
 
 import dataclasses
-import importlib
+import logging
 import types
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from configs.aliases import FIELDS
+from configs.classes import find_class, public_name
+
 CLASS = "class"
-PACKAGES = ("market", "encoders", "envs", "agents", "evaluation", "configs.schema")
-"""Where a class may come from that a data file names; nothing else is ever imported for it."""
+
+logger = logging.getLogger(__name__)
 
 
 def to_data(value: Any) -> Any:
     """Returns `value` as JSON data: a dataclass becomes an object whose `class` names it."""
     if dataclasses.is_dataclass(value):
-        name = f"{type(value).__module__}.{type(value).__qualname__}"
-        return {CLASS: name, **{f.name: to_data(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}}
+        return {
+            CLASS: public_name(type(value)),
+            **{f.name: to_data(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init},
+        }
     if isinstance(value, tuple):
         return [to_data(entry) for entry in value]
     if value is None or isinstance(value, str | int | float | bool):
@@ -65,12 +70,21 @@ def with_fields(value: Any, changes: Mapping[str, Any]) -> Any:
     """
     tree: dict[str, Any] = {}
     for path, new in changes.items():
-        *outer, last = path.split(".")
+        *outer, last = place_today(value, path).split(".")
         branch = tree
         for name in outer:
             branch = branch.setdefault(name, {})
         branch[last] = new
     return _with_branch(value, tree, "")
+
+
+def place_today(value: Any, path: str) -> str:
+    """Returns where a dotted field of `value` is today."""
+    name, _, rest = path.partition(".")
+    if not dataclasses.is_dataclass(value):
+        return path
+    name = FIELDS.get(public_name(type(value)), {}).get(name, name)
+    return f"{name}.{place_today(getattr(value, name, None), rest)}" if rest else name
 
 
 def _with_branch(value: Any, branch: Mapping[str, Any], where: str) -> Any:
@@ -130,44 +144,61 @@ def _tuple_from(data: Any, entries: tuple[Any, ...], where: str) -> tuple[Any, .
     )
 
 
+def upgraded(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what `to_data` writes today of the value that it described in an older version.
+
+    Raises:
+        ValueError: A class or field is unknown, or a field without a default is missing.
+    """
+    written: dict[str, Any] = to_data(from_data(dict(data), Any))
+    return written
+
+
 def _dataclass_from(data: dict[str, Any], wanted: Any, where: str) -> Any:
-    known = _known_class(data.get(CLASS), where)
+    known = find_class(data.get(CLASS), where)
     fields = {f.name: f for f in dataclasses.fields(known) if f.init}
     hints = get_type_hints(known)
     values: dict[str, Any] = {}
-    for name, entry in data.items():
+    for name, entry in _with_new_places(data, known, where).items():
         if name == CLASS:
             continue
         if name not in fields:
             raise ValueError(f"{where}: {no_such_field(known, name)}")
         values[name] = from_data(entry, hints[name], f"{where}.{name}")
-    missing = [name for name in fields if name not in values]
-    if missing:
-        raise ValueError(f"{where}: {known.__name__} lacks {', '.join(missing)}; every field must be written")
+    _refuse_missing(known, [field for name, field in fields.items() if name not in values], where)
     value = known(**values)
     _check_kind(value, wanted, where)
     return value
 
 
-def is_ours(module: str) -> bool:
-    """Returns whether classes of `module` may be named by data files."""
-    return any(module == package or module.startswith(f"{package}.") for package in PACKAGES)
+def _refuse_missing(known: type[Any], missing: list[dataclasses.Field[Any]], where: str) -> None:
+    """Says which fields take their defaults, and refuses those that have none."""
+    bare = [one.name for one in missing if _default(one) is dataclasses.MISSING]
+    if bare:
+        raise ValueError(f"{where}: {known.__name__} lacks {', '.join(bare)}, which has no default; write it")
+    for one in missing:
+        logger.info("%s: %s.%s is not written, it takes its default %r", where, known.__name__, one.name, _default(one))
 
 
-def _known_class(name: Any, where: str) -> Any:
-    module, _, qualname = str(name).rpartition(".")
-    if not is_ours(module):
-        raise ValueError(
-            f"{where}: class {name!r} is in none of {', '.join(PACKAGES)}, the only packages that reading a run "
-            "imports; put the file of a class of your own into one of them"
-        )
-    try:
-        found = getattr(importlib.import_module(module), qualname, None)
-    except ModuleNotFoundError:
-        found = None
-    if not (isinstance(found, type) and dataclasses.is_dataclass(found) and found.__module__ == module):
-        raise ValueError(f"{where}: there is no configuration class {name!r}; was it written by another version?")
-    return found
+def _default(field: dataclasses.Field[Any]) -> Any:
+    made = field.default_factory
+    return field.default if made is dataclasses.MISSING else made()
+
+
+def _with_new_places(data: dict[str, Any], known: type[Any], where: str) -> dict[str, Any]:
+    """Returns the fields of an object of an older version where they are today."""
+    data = dict(data)
+    for old, place in FIELDS.get(public_name(known), {}).items():
+        if old not in data:
+            continue
+        value, (outer, _, inner) = data.pop(old), place.partition(".")
+        if not inner:
+            data[outer] = value
+        elif isinstance(held := data.get(outer), dict):
+            kind = find_class(held.get(CLASS), f"{where}.{outer}")
+            if inner in [field.name for field in dataclasses.fields(kind)]:
+                data[outer] = {**held, inner: value}
+    return data
 
 
 def _check_kind(value: Any, wanted: Any, where: str) -> None:

@@ -61,9 +61,7 @@ class FactorVQVAE:
         dim: Width of a token.
         factors: Width of the factors that tokens are decoded to.
         heads: Heads of the attention among tokens.
-        codebook_size: Codes.
-        quantizer: `Affine`, or any other; `Continuous`, with a codebook size of 0, for the twin without codes, which
-            has no second stage.
+        quantizer: `Affine`, or any other; `Continuous` for the twin without codes, which has no second stage.
         error: Weight of the squared error of the label rebuilt from its token.
         likelihood: Weight of the negative log likelihood of the label, forecast from the tokens before it.
         rank: Weight of one minus the correlation of that forecast with the label's ranks.
@@ -79,7 +77,6 @@ class FactorVQVAE:
     dim: int = 128
     factors: int = 64
     heads: int = 4
-    codebook_size: int = 512
     quantizer: Affine | Learnable | EMA | FSQ | Residual | SimVQ | Continuous | VQTorch = Affine()
     error: float = 10.0
     likelihood: float = 0.2
@@ -143,7 +140,7 @@ class FactorVQVAEEncoder(Encoder):
         self.extractor = Extractor(n_own, config.hidden, config.norm, config.bars)
         self.tokens = ReturnTokens(config.dim, config.heads, config.lookback, config.span)
         self.norm = RunningNorm(config.dim)
-        self.quantizer = config.quantizer.build(config.dim, config.codebook_size)
+        self.quantizer = config.quantizer.build(config.dim)
         self.factors = nn.GRU(config.dim, config.factors, batch_first=True)
         self.unknown = nn.Parameter(torch.zeros(config.dim))  # stands where the token of today will be
         self.decoder = Decoder(config.hidden, config.factors)
@@ -152,7 +149,8 @@ class FactorVQVAEEncoder(Encoder):
     @property
     def codebook_sizes(self) -> Mapping[str, int]:
         """One codebook, of returns; none where nothing is quantised."""
-        return {"returns": self.config.codebook_size} if self.config.codebook_size else {}
+        size = self.config.quantizer.codebook_size
+        return {"returns": size} if size else {}
 
     @property
     def tokens_per_day(self) -> Mapping[str, int]:

@@ -23,7 +23,7 @@ Differs from the reference, because:
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,7 +54,7 @@ class FactorVQVAEPredictor:
     """Everything that decides the second stage.
 
     Attributes:
-        run: Directory of the first stage's run; read when training begins and never again.
+        run: Directory of the first stage's run, in the workdir; read when training begins and never again.
         tokens: The first stage, as that run was configured.
         width: Width of the transformer.
         depth: Layers of it.
@@ -68,7 +68,7 @@ class FactorVQVAEPredictor:
         rank: Weight of one minus the correlation of the forecast with the label's ranks.
     """
 
-    run: str
+    run: str = field(metadata={"in_workdir": "pretrain/{}"})
     tokens: FactorVQVAE = FactorVQVAE()
     width: int = 64
     depth: int = 4
@@ -98,7 +98,7 @@ class FactorVQVAEPredictor:
         """
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is no multiple of the heads, {self.heads}; change either")
-        if not self.tokens.codebook_size:
+        if not self.tokens.quantizer.codebook_size:
             raise ValueError(
                 "encoder.tokens has no codes to foretell; the twin without codes ends with the first stage"
             )
@@ -193,7 +193,7 @@ class FactorVQVAEPredictorEncoder(Encoder):
         self.stage.requires_grad_(False)
         self.stage.decoder.requires_grad_(True)
         self.market = MarketMemory(first.market_features, config.width)
-        size = (first.dim, first.codebook_size, first.lookback, config.width, config.depth, config.heads)
+        size = (first.dim, first.quantizer.codebook_size, first.lookback, config.width, config.depth, config.heads)
         self.gpt = CodeGPT(*size, config.dropout, config.market_layers)
         self.asset = nn.Linear(first.hidden, config.width)
         self._remembered: Remembered | None = None
@@ -284,7 +284,7 @@ class FactorVQVAEPredictorEncoder(Encoder):
 
     def vectors(self) -> Float[Tensor, "C d"]:
         """Returns the vector of every code; they do not learn."""
-        codes = torch.arange(self.config.tokens.codebook_size, device=self.gpt.start.device)
+        codes = torch.arange(self.config.tokens.quantizer.codebook_size, device=self.gpt.start.device)
         with torch.no_grad():
             vectors: Tensor = self.stage.quantizer.lookup(codes)
         return vectors

@@ -1,7 +1,7 @@
 """The state of an interrupted run: one file that holds everything the next step depends on, without pickle."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
+from encoders.schedule import Optim
 from market.arrays import AnyArray
 from market.differences import first_difference
 from market.storage import read_arrays, write_arrays
@@ -106,18 +107,36 @@ def save_state(path: Path, learner: Learner, progress: Progress, recipe: Mapping
     write_arrays(path, to_arrays(learner.tensors()), header)
 
 
-def load_state(path: Path, learner: Learner, recipe: Mapping[str, Any]) -> Progress:
+def load_state(
+    path: Path,
+    learner: Learner,
+    recipe: Mapping[str, Any],
+    upgraded: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+) -> Progress:
     """Restores the learner from the state at `path` and returns where the run stood.
+
+    Args:
+        path: File to read.
+        learner: What learns.
+        recipe: Everything that a continuation must have in common with the run, as JSON.
+        upgraded: Returns settings that an earlier version wrote as today's version writes them.
 
     Raises:
         ValueError: The file is damaged, or the run was started with another recipe; the message names what differs.
     """
     arrays, header = read_arrays(path, KIND, VERSION)
-    differing = first_difference(header["recipe"], dict(recipe))
+    differing = first_difference(_of_today(header["recipe"], upgraded), dict(recipe))
     if differing:
         raise ValueError(f"{path}: this run was started with {differing}; use the same, or --overwrite to start again")
     learner.restore(to_tensors(arrays))
     return Progress(**header["progress"])
+
+
+def _of_today(recipe: Mapping[str, Any], upgraded: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> dict[str, Any]:
+    """The recipe of an earlier version as this one writes it; a new field of `Optim` has its default."""
+    defaults = {one.name: one.default for one in fields(Optim)}
+    settings = upgraded(recipe["settings"]) if recipe["settings"] else {}
+    return {**recipe, "optim": {**defaults, **recipe["optim"]}, "settings": settings}
 
 
 def to_arrays(tensors: Mapping[str, Tensor]) -> dict[str, AnyArray]:

@@ -76,9 +76,8 @@ class Storm:
         branches: ``("time_series", "cross_section")``, either alone, or ``("mix",)``: both kinds of token through one
             transformer and one codebook.
         attention: ``"per_asset"``, linear in the number of assets, or ``"joint"`` over all tokens of a day.
-        codebook_size: Codes of each codebook.
-        quantizer: `EMA`, `Learnable`, `Affine`, `FSQ`, `Residual`, `SimVQ` or `VQTorch`; `Continuous`, with a codebook
-            size of 0, for the twin without codes.
+        quantizer: `EMA`, `Learnable`, `Affine`, `FSQ`, `Residual`, `SimVQ` or `VQTorch`, each with the size of a
+            codebook; `Continuous` for the twin without codes.
         sizes: Widths and depths.
         factors: The factor model.
         weights: Weights of the loss.
@@ -89,7 +88,6 @@ class Storm:
     lookback: int = 64
     branches: tuple[str, ...] = ("time_series", "cross_section")
     attention: str = "per_asset"
-    codebook_size: int = 512
     quantizer: EMA | Learnable | Affine | FSQ | Residual | SimVQ | VQTorch | Continuous = Learnable()
     sizes: Sizes = Sizes()
     factors: Factors = Factors()
@@ -148,7 +146,7 @@ class StormEncoder(Encoder):
         joint = config.attention == "joint"
         self.n_own = shape.n_features - bar_columns(config.bars)  # features that tokens are made of
         seen = replace(shape, n_features=self.n_own)
-        self.trunk = Trunk(config.branches, joint, sizes, config.quantizer, config.codebook_size, seen)
+        self.trunk = Trunk(config.branches, joint, sizes, config.quantizer, seen)
         self.asset_tokens = nn.Linear(self.trunk.own_width, sizes.asset_state)
         self.asset_features = nn.Linear(shape.n_features, sizes.asset_state, bias=False)
         self.market_tokens = nn.Linear(2 * sizes.dim, sizes.market_state)
@@ -164,7 +162,8 @@ class StormEncoder(Encoder):
     @property
     def codebook_sizes(self) -> Mapping[str, int]:
         """Number of codes of each codebook by name; empty where nothing is quantised."""
-        return dict.fromkeys(self.config.branches if self.config.codebook_size else (), self.config.codebook_size)
+        size = self.config.quantizer.codebook_size
+        return dict.fromkeys(self.config.branches if size else (), size)
 
     @property
     def tokens_per_day(self) -> Mapping[str, int]:

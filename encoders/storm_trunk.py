@@ -54,7 +54,6 @@ class Trunk(nn.Module):
         joint: bool,
         sizes: Sizes,
         quantizer: QuantizerConfig,
-        size: int,
         shape: InputShape,
     ) -> None:
         super().__init__()
@@ -66,7 +65,7 @@ class Trunk(nn.Module):
         deep = (sizes.dim, sizes.depth, sizes.heads, sizes.dropout)
         self.transformers = nn.ModuleDict({name: Transformer(*deep) for name in names})
         self.norms = nn.ModuleDict({name: RunningNorm(sizes.dim) for name in names})
-        self.quantizers = nn.ModuleDict({name: quantizer.build(sizes.dim, size) for name in names})
+        self.quantizers = nn.ModuleDict({name: quantizer.build(sizes.dim) for name in names})
 
     def forward(
         self, features: Float[Tensor, "B L N F"], mask: Bool[Tensor, "B N"], calendar: Float[Tensor, "B L c"]

@@ -55,6 +55,7 @@ class Experiment:
         listed: What TensorBoard lists beside the final measures; None lists the settings.
         should_stop: Asked before each epoch, with the validation metric of all finished ones, whether those were
             enough; None goes on to the end. A continued run asks again.
+        upgraded: Returns settings that an earlier version wrote as today's version writes them.
     """
 
     encoder: EncoderConfig
@@ -65,6 +66,7 @@ class Experiment:
     backtest: Backtest | None = None
     listed: Mapping[str, Any] | None = None
     should_stop: Callable[[Sequence[float | None]], bool] | None = None
+    upgraded: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
 
 
 def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
@@ -176,7 +178,7 @@ class _Run:
     def resume(self) -> Progress:
         if not self.state_path.exists():
             return Progress()
-        progress = load_state(self.state_path, self.learner, self.recipe)
+        progress = load_state(self.state_path, self.learner, self.recipe, self.experiment.upgraded)
         logger.info("continuing in epoch %d, batch %d of %d", progress.epoch, progress.batch, self.n_batches)
         return progress
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,8 +14,17 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from configs.classes import trust
+from configs.components import open_fields, with_components
 from configs.files import load_python
+from configs.paths import located
+from configs.values import place_today
+from configs.variation import parsed, varied
 
+_TRUST = (
+    "--trust PACKAGE (once for each) lets files of runs name classes of a package outside the library, whose code then "
+    "runs."
+)
 S = TypeVar("S")
 R = TypeVar("R")
 
@@ -36,31 +46,48 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
 def configured(schema: type[S], options: type[R], argv: Sequence[str], configs: str) -> tuple[S, R]:
     """Returns the experiment that ``--config`` names, with the overrides of the command line, and the other options.
 
+    ``--encoder:gru`` exchanges a part, ``--encoder.layers 1`` overrides a field. Paths of the experiment are found in
+    the workdir that the options name.
+
     Args:
         schema: Dataclass that the config must hold.
         options: Dataclass of options that are not part of the experiment (``--overwrite``, ...).
         argv: Command line without the program.
         configs: Folder of example configs, for messages and ``--help``.
     """
-    given, rest = _take_config(list(argv))
+    experiments, chosen = configurations(schema, options, argv, configs)
+    if len(experiments) > 1:
+        raise ValueError("--vary is for commands that run many experiments: tools.pretrain, tools.train, tools.compare")
+    return experiments[0], chosen
+
+
+def configurations(schema: type[S], options: type[R], argv: Sequence[str], configs: str) -> tuple[list[S], R]:
+    """Returns as `configured` does, but an experiment for each combination of the values that ``--vary`` names."""
+    rest, texts = _take_many(_trusting(list(argv)), "--vary")
+    given, rest = _take_config(rest)
     if given is None:
         if "-h" in rest or "--help" in rest:
             given = next(iter(_examples(configs)), None)
         if given is None:
             raise ValueError(f"name an experiment with --config; there are {', '.join(_examples(configs)) or configs}")
-    value = load_python(given, schema)
+    names, rest = _take_components(rest)
+    value = with_components(load_python(given, schema), names)
+    rest = [_option_today(value, argument) for argument in rest]
     fields, choices = _shadow_fields(value), _option_fields(options)
     command = dataclasses.make_dataclass("Command", [*fields, *choices], frozen=True)
-    summary = (schema.__doc__ or "").split("\n")[0]
-    about = f"{summary}\n\n--config PATH names the experiment (here {given}); the rest overrides it."
+    about = _description(schema, given, value)
     defaults = {**_parts(value, command), **dataclasses.asdict(options())}
     chosen = tyro.cli(command, prog=_program(), default=command(**defaults), args=rest, description=about)
-    return _restored(value, chosen), options(**{name: getattr(chosen, name) for name, _ in choices})
+    rest_of = options(**{name: getattr(chosen, name) for name, _ in choices})
+    workdir = getattr(rest_of, "workdir", "workdir")
+    found = _restored(value, chosen)
+    return [located(one, workdir) for one in (varied(found, parsed(texts)) if texts else [found])], rest_of
 
 
 def plain(options: type[R], argv: Sequence[str]) -> R:
     """Returns the options of a command that takes no config."""
-    return tyro.cli(options, prog=_program(), args=list(argv), description=options.__doc__)
+    about = f"{options.__doc__}\n\n{_TRUST}"
+    return tyro.cli(options, prog=_program(), args=_trusting(list(argv)), description=about)
 
 
 def progress(entries: Iterable[S], total: int, title: str) -> Iterator[S]:
@@ -75,6 +102,73 @@ def _program() -> str | None:
     """Returns how this program was started, for messages that say what to type; None where it is not a module."""
     module = getattr(sys.modules["__main__"], "__spec__", None)
     return None if module is None else f"python -m {module.name.removesuffix('.__main__')}"
+
+
+def _trusting(argv: list[str]) -> list[str]:
+    """Trusts the packages that ``--trust`` names, and returns the rest of the command line."""
+    rest = []
+    while argv:
+        argument = argv.pop(0)
+        name, _, package = argument.partition("=")
+        if name != "--trust":
+            rest.append(argument)
+        elif not (package := package or (argv.pop(0) if argv else "")).isidentifier():
+            raise ValueError(f"--trust is {package!r}, expected the name of a package, such as mypackage")
+        else:
+            trust(package)
+    return rest
+
+
+def _take_many(argv: list[str], option: str) -> tuple[list[str], list[str]]:
+    """Takes an option with any number of values out of a command line, and returns the rest and the values."""
+    rest: list[str] = []
+    values: list[str] = []
+    taking = False
+    for argument in argv:
+        if argument.startswith("--"):
+            taking = argument == option
+        if not taking:
+            rest.append(argument)
+        elif argument != option:
+            values.append(argument)
+    if option in argv and not values:
+        raise ValueError(f"{option} needs values, such as asset=AAPL,IBM")
+    return rest, values
+
+
+def _take_components(argv: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Takes what names parts, as ``--encoder.quantizer:fsq``, out of a command line."""
+    names: dict[str, str] = {}
+    rest = []
+    for argument in argv:
+        match = re.fullmatch(r"--([\w.-]+):([\w-]*)", argument)
+        if match is None:
+            rest.append(argument)
+        elif match[1] in names:
+            raise ValueError(f"{argument}: {match[1]} is chosen twice; choose one")
+        else:
+            names[match[1]] = match[2]
+    return names, rest
+
+
+def _option_today(value: Any, argument: str) -> str:
+    """Returns an option under the name that its field has today."""
+    match = re.fullmatch(r"--([\w.-]+)(=.*)?", argument, re.DOTALL)
+    if match is None or "." not in match[1]:
+        return argument
+    path = match[1].replace("-", "_")
+    today = place_today(value, path)
+    return argument if today == path else f"--{today.replace('_', '-')}{match[2] or ''}"
+
+
+def _description(schema: type[Any], given: str, value: Any) -> str:
+    lines = [(schema.__doc__ or "").split("\n")[0]]
+    lines.append(f"--config PATH names the experiment (here {given}); the rest overrides it.")
+    names = [f"--{name.replace('_', '-')}:NAME" for name in open_fields(value)]
+    if names:
+        lines.append(f"{', '.join(names)}: another part, with its defaults; a wrong NAME lists what there is.")
+    lines.append("--vary FIELD=A,B ... runs one experiment for each combination, where a command runs many.")
+    return "\n\n".join((*lines, _TRUST))
 
 
 def _take_config(argv: list[str]) -> tuple[str | None, list[str]]:

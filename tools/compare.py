@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from configs.files import load_python
+from configs.paths import located
 from configs.schema.evaluate import Evaluate
 from configs.schema.names import check_folder_name
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
+from configs.variation import parsed, varied
 from market.storage import write_json
 from tools.cli import plain, run
 from tools.comparison import ablation, forecasts, trading
@@ -31,6 +33,8 @@ class Options:
 
     configs: tuple[str, ...] = ()
     """Pretraining or trading configs to run and compare."""
+    vary: tuple[str, ...] = ()
+    """Runs every config once for each combination of values, such as asset=AAPL,IBM."""
     runs: tuple[str, ...] = ()
     """Directories of pretraining or trading runs to compare."""
     seeds: tuple[int, ...] = ()
@@ -88,13 +92,18 @@ def evaluation_settings(options: Options) -> Evaluate:
     """Returns how trading runs are judged."""
     settings = Evaluate() if options.evaluate is None else load_python(options.evaluate, Evaluate)
     if options.index is not None:
-        return replace(settings, index=options.index, index_asset=options.index_asset)
-    return settings if options.index_asset is None else replace(settings, index_asset=options.index_asset)
+        settings = replace(settings, index=options.index, index_asset=options.index_asset)
+    elif options.index_asset is not None:
+        settings = replace(settings, index_asset=options.index_asset)
+    return located(settings, options.workdir)
 
 
 def _runs(options: Options, workdir: Path) -> tuple[list[Path], list[Path]]:
     """Returns the directories of the encoders and of the trading runs that were named, all of them trained."""
-    experiments: list[Pretrain | Trade] = [load_python(path, Pretrain, Trade) for path in options.configs]
+    bases: list[Pretrain | Trade] = [load_python(path, Pretrain, Trade) for path in options.configs]
+    values = parsed(options.vary)
+    every = [one for base in bases for one in (varied(base, values) if values else [base])]
+    experiments: list[Pretrain | Trade] = [located(one, workdir) for one in every]
     if not experiments and not options.runs:
         raise ValueError("nothing to compare: name configs with --configs or run directories with --runs")
     pretraining = [one for one in experiments if isinstance(one, Pretrain)]
@@ -120,7 +129,7 @@ def _show_encoders(result: dict[str, Any]) -> None:
 def _ablate(options: Options) -> None:
     if options.config is None:
         raise ValueError("--ablation varies one run: name it with --config configs/trade/...")
-    experiment = load_python(options.config, Trade)
+    experiment = located(load_python(options.config, Trade), options.workdir)
     if options.seeds:
         experiment = replace(experiment, seeds=options.seeds)
     settings, workdir = evaluation_settings(options), Path(options.workdir)

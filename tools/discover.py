@@ -1,4 +1,4 @@
-"""`python -m tools.discover --config configs/discover/synthetic.py`: factors discovered, judged, on one page."""
+"""`python -m tools.discover --config configs/discover/factor_market.py`: factors discovered, judged, on one page."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,8 @@ from configs.schema.pretrain import Pretrain
 from encoders.checkpoint import Checkpoint
 from encoders.factor_model import FactorModel as Explains
 from encoders.pipeline import FrozenEncoder
-from encoders.vae import VAE, Sectors
+from encoders.vae import VAE
+from encoders.vae_networks import Sectors
 from evaluation.factor_report import report
 from evaluation.factor_study import FactorStudy, Known, Modelled, measured
 from evaluation.formats import number, percent

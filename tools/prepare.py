@@ -8,7 +8,7 @@ import pandas as pd
 
 from configs import files
 from configs.schema.prepare import Prepare
-from configs.values import to_data
+from configs.values import to_data, upgraded
 from market.panel import Panel
 from market.preparation import prepared, read_membership
 from market.quality import Report
@@ -75,7 +75,11 @@ def _prepare(experiment: Prepare, folder: Path, overwrite: bool, read: Callable[
 
 def made_by(experiment: Prepare, target: Path) -> bool:
     """Tells whether the panel at `target` names `experiment` as the config that made it."""
-    return bool(read_header(target)["source"].get("config") == to_data(experiment))
+    config = read_header(target)["source"].get("config")
+    try:
+        return isinstance(config, dict) and upgraded(config) == to_data(experiment)
+    except ValueError:  # of a class or field that is unknown, so it is none of this config
+        return False
 
 
 def save(panel: Panel, report: Report, experiment: Prepare, folder: Path) -> None:

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
 from rich.console import Console
 from rich.table import Table
 
 from configs.schema.pretrain import Pretrain
-from configs.values import to_data
+from configs.values import to_data, upgraded
 from encoders.launch import meet
 from encoders.pipeline import prepare
 from encoders.training import Experiment, pretrain
 from market.panel import Panel
-from tools.cli import configured, run
-from tools.runs.directory import claimed, opened
+from tools.cli import configurations, run
+from tools.runs.directory import claimed, finished, opened
 from tools.runs.forecast_trading import trading_on
 
 RESULT = "metrics.json"
@@ -36,19 +37,27 @@ class Options:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Pretrains one encoder; an interrupted run continues."""
-    experiment, options = configured(Pretrain, Options, argv, "configs/pretrain")
-    folder = Path(options.workdir) / "pretrain" / experiment.name
+    """Pretrains the encoder of each experiment; an interrupted run continues."""
+    experiments, options = configurations(Pretrain, Options, argv, "configs/pretrain")
     state = meet()
+    for experiment in experiments:
+        folder = Path(options.workdir) / "pretrain" / experiment.name
+        if len(experiments) > 1 and not options.overwrite and finished(folder, experiment, RESULT):
+            print(f"{folder} is finished")
+        else:
+            _pretrain(experiment, folder, options.overwrite, state)
+    if state.use_distributed:
+        state.destroy_process_group()
+
+
+def _pretrain(experiment: Pretrain, folder: Path, overwrite: bool, state: PartialState) -> None:
     with claimed(folder) if state.is_main_process else nullcontext():
         if state.is_main_process:
-            opened(folder, experiment, RESULT, options.overwrite)
+            opened(folder, experiment, RESULT, overwrite)
         state.wait_for_everyone()
         metrics = learn(experiment, folder)
         if state.is_main_process:
             show(metrics, folder)
-    if state.use_distributed:
-        state.destroy_process_group()
 
 
 def learn(experiment: Pretrain, folder: Path) -> dict[str, Any]:
@@ -65,7 +74,7 @@ def learn(experiment: Pretrain, folder: Path) -> dict[str, Any]:
         data.panel, experiment.label.fill, experiment.portfolio, experiment.costs, experiment.price_limit
     )
     settings = to_data(experiment)
-    run = Experiment(experiment.encoder, data, experiment.optim, experiment.seed, settings, backtest)
+    run = Experiment(experiment.encoder, data, experiment.optim, experiment.seed, settings, backtest, upgraded=upgraded)
     return pretrain(run, folder)
 
 

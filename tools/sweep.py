@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from configs import files
 from configs.schema.pretrain import Pretrain
 from configs.schema.sweep import Choice, Integer, LogUniform, Sweep, Uniform
-from configs.values import to_data, with_fields
+from configs.values import to_data, upgraded, with_fields
 from encoders.pipeline import TrainingData, prepare
 from encoders.training import Experiment, pretrain, score
 from evaluation.formats import number
@@ -187,6 +187,7 @@ def learn(experiment: Pretrain, folder: Path, panel: Panel, trial: Trial) -> Non
             settings,
             listed=params,
             should_stop=should_stop,
+            upgraded=upgraded,
         ),
         folder,
     )

@@ -1,4 +1,4 @@
-"""`python -m tools.train --config configs/trade/dj30_AAPL_storm_dual_ppo.py`: states to trained agents."""
+"""`python -m tools.train --config configs/trade/ppo_single.py --vary asset=AAPL,IBM`: states to trained agents."""
 
 import math
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from rich.table import Table
 
 from agents.training import Task, train_agent
 from configs.schema.trade import Trade
-from configs.values import to_data
+from configs.values import to_data, upgraded
 from market.storage import write_json
-from tools.cli import configured, run
-from tools.runs.directory import claimed, opened
+from tools.cli import configurations, run
+from tools.runs.directory import claimed, finished, opened
 from tools.runs.markets import read, tape_of
 
 RESULT = "training.json"
@@ -36,11 +36,15 @@ class Options:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Trains one agent for each seed; an interrupted run continues."""
-    experiment, options = configured(Trade, Options, argv, "configs/trade")
+    """Trains one agent for each seed of each experiment; an interrupted run continues."""
+    experiments, options = configurations(Trade, Options, argv, "configs/trade")
     torch.set_num_threads(options.threads)
-    folder = Path(options.workdir) / "trade" / experiment.name
-    show(train(experiment, folder, options.overwrite, options.device), folder)
+    for experiment in experiments:
+        folder = Path(options.workdir) / "trade" / experiment.name
+        if len(experiments) > 1 and not options.overwrite and finished(folder, experiment, RESULT):
+            print(f"{folder} is finished")
+        else:
+            show(train(experiment, folder, options.overwrite, options.device), folder)
 
 
 def train(experiment: Trade, folder: Path, overwrite: bool = False, device: str = "cpu") -> list[dict[str, Any]]:
@@ -76,7 +80,8 @@ def seed_folder(folder: Path, seed: int) -> Path:
 def learn(experiment: Trade, task: Task, seed: int, folder: Path, device: str) -> dict[str, Any]:
     """Trains the agent of one seed, or continues or finds it, and returns its record."""
     settings = to_data(experiment)
-    return train_agent(experiment.agent, task, experiment.schedule, seed, seed_folder(folder, seed), settings, device)
+    own = seed_folder(folder, seed)
+    return train_agent(experiment.agent, task, experiment.schedule, seed, own, settings, device, upgraded)
 
 
 def summary(record: dict[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from configs.discover.synthetic import experiment as synthetic
-from configs.prepare.bundled import experiment as bundled
-from configs.pretrain.bundled_vae import experiment as vae
-from configs.schema.discover import FactorModel
-from encoders.pca import PCA
-from encoders.vae import Recurrent, Sectors
+from configs.datasets import BUNDLED
+from configs.prepare.bundled import experiment as prepare
+from configs.recipes import FACTOR_MODELS, VAE_OPTIM
+from configs.schema.discover import Discover, FactorModel
+from encoders.vae import VAE
+from encoders.vae_networks import Sectors
 
 labels = (
     "technology",  # AAPL
@@ -32,18 +32,11 @@ labels = (
     "energy",  # XOM
 )  # in the order of the panel, which is alphabetical
 
-experiment = replace(
-    synthetic,
+sectors = FactorModel("sector VAE", VAE(condition=Sectors(labels)))
+experiment = Discover(
     name="bundled",
-    prepare=bundled,
-    known=None,
-    split=vae.split,
-    optim=replace(vae.optim, epochs=15),
-    models=(
-        FactorModel("PCA", PCA()),
-        FactorModel("VAE", vae.encoder),
-        FactorModel("β-VAE", replace(vae.encoder, beta=2.0)),
-        FactorModel("sector VAE", replace(vae.encoder, condition=Sectors(labels))),
-        FactorModel("temporal VAE", replace(vae.encoder, lookback=10, inference=Recurrent(32))),
-    ),
+    models=(*FACTOR_MODELS[:-1], sectors, FACTOR_MODELS[-1]),
+    split=BUNDLED.split,
+    prepare=prepare,
+    optim=replace(VAE_OPTIM, epochs=15),
 )

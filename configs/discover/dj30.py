@@ -2,18 +2,15 @@
 
 from dataclasses import replace
 
-from configs.discover.bundled import experiment as bundled
+from configs.datasets import DJ30
 from configs.pretrain.dj30_sector_vae import experiment as sector
-from configs.pretrain.dj30_vae import experiment as vae
-from configs.schema.discover import FactorModel
+from configs.recipes import FACTOR_MODELS, VAE_OPTIM
+from configs.schema.discover import Discover, FactorModel
 
-given = FactorModel("sector VAE", sector.encoder)
-
-experiment = replace(
-    bundled,
+experiment = Discover(
     name="dj30",
-    prepare=None,
-    panel=vae.panel,
-    split=vae.split,
-    models=tuple(given if model.name == given.name else model for model in bundled.models),
+    models=(*FACTOR_MODELS[:-1], FactorModel("sector VAE", sector.encoder), FACTOR_MODELS[-1]),
+    split=DJ30.split,
+    panel=DJ30.panel,
+    optim=replace(VAE_OPTIM, epochs=15),
 )

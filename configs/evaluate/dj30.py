@@ -5,4 +5,4 @@ The portfolio agent's learning rate was chosen on the valid days: the runs tried
 
 from configs.schema.evaluate import Evaluate
 
-experiment = Evaluate(index="workdir/data/dji/panel.safetensors", other_trials=13)
+experiment = Evaluate(index="data/dji/panel.safetensors", other_trials=13)

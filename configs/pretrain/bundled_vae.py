@@ -1,8 +1,7 @@
-"""A VAE of the returns of the 20 bundled S&P 500 stocks; days as the other bundled experiments."""
+"""A VAE of the returns of the 20 bundled S&P 500 stocks."""
 
-from dataclasses import replace
+from configs.datasets import BUNDLED, RETURNS, UNCLIPPED
+from configs.recipes import VAE_OPTIM
+from encoders.vae import VAE
 
-from configs.pretrain.bundled_storm_dual import experiment as storm
-from configs.pretrain.planted_vae import experiment as planted
-
-experiment = replace(planted, name="bundled_vae", panel=storm.panel, label=storm.label, split=storm.split)
+experiment = BUNDLED.pretrain("bundled_vae", VAE(), VAE_OPTIM, features=RETURNS, scaling=UNCLIPPED)

@@ -1,4 +1,4 @@
-"""FactorVAE on China's CSI 300; all else as LightGBM there."""
+"""FactorVAE on China's CSI 300; it learns as the GRU there."""
 
 from dataclasses import replace
 

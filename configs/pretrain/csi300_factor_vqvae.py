@@ -3,15 +3,11 @@
 from dataclasses import replace
 
 from configs.pretrain.csi300_factor_vqvae_tokens import experiment as tokens
-from encoders.factor_vqvae import FactorVQVAE
+from configs.recipes import TOKENS
 from encoders.factor_vqvae_predictor import FactorVQVAEPredictor
 
 experiment = replace(
     tokens,
     name="csi300_factor_vqvae",
-    encoder=FactorVQVAEPredictor(
-        run="workdir/pretrain/csi300_factor_vqvae_tokens",
-        tokens=FactorVQVAE(hidden=64, dim=64, codebook_size=128),
-        width=32,
-    ),
+    encoder=FactorVQVAEPredictor(run="pretrain/csi300_factor_vqvae_tokens", tokens=TOKENS, width=32),
 )

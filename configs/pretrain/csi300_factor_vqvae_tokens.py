@@ -1,25 +1,18 @@
-"""FactorVQVAE on China's CSI 300, first stage: a vocabulary of standardised returns; sizes that a CPU can train."""
+"""FactorVQVAE on China's CSI 300, first stage: a vocabulary of standardised returns."""
 
 from dataclasses import replace
 
-from configs.pretrain.csi300_gru import experiment as gru
-from encoders.factor_vqvae import FactorVQVAE
-from market.column_scaling import ByName, Named, Unscaled
-from market.features.realised import MARKET, REALISED, WithRealisedReturns
+from configs.datasets import CSI300
+from configs.recipes import SMALL_OPTIM, TOKENS, TOKENS_SCALING
+from market.features.realised import WithRealisedReturns
 from market.labels import Label
-from market.scaling import CrossSectionalZScore, RobustZScore
 
-LABEL = Label(fill="next_close", horizon=1, transform="zscore")
-
-experiment = replace(
-    gru,
-    name="csi300_factor_vqvae_tokens",
-    encoder=FactorVQVAE(hidden=64, dim=64, codebook_size=128),
-    label=LABEL,
-    features=WithRealisedReturns(label=LABEL),
-    scaling=ByName(
-        rest=CrossSectionalZScore(),
-        named=(Named(REALISED, Unscaled()), Named(MARKET, RobustZScore())),
-    ),
-    optim=replace(gru.optim, epochs=6, patience=3),
+label = Label(fill="next_close", horizon=1, transform="zscore")
+experiment = CSI300.pretrain(
+    "csi300_factor_vqvae_tokens",
+    TOKENS,
+    replace(SMALL_OPTIM, epochs=6, batch_size=8, learning_rate=5e-4, patience=3),
+    features=WithRealisedReturns(label=label),
+    scaling=TOKENS_SCALING,
+    label=label,
 )

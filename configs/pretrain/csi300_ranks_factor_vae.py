@@ -1,10 +1,6 @@
-"""FactorVAE on China's CSI 300; all else as `csi300_ranks_gru`."""
+"""FactorVAE on China's CSI 300, taught ranks over several days."""
 
-from dataclasses import replace
+from configs.datasets import CSI300_RANKS
+from configs.recipes import RANKS_FACTOR_VAE, RANKS_OPTIM
 
-from configs.pretrain.csi300_ranks_gru import experiment as gru
-from encoders.factor_vae import FactorVAE
-
-experiment = replace(
-    gru, name="csi300_ranks_factor_vae", encoder=FactorVAE(lookback=8, likelihood=0.2, kl=0.1, rank=1.0)
-)
+experiment = CSI300_RANKS.pretrain("csi300_ranks_factor_vae", RANKS_FACTOR_VAE, RANKS_OPTIM)

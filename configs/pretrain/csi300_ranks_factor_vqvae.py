@@ -5,10 +5,5 @@ from dataclasses import replace
 from configs.pretrain.csi300_ranks_factor_vqvae_tokens import experiment as tokens
 from encoders.factor_vqvae_predictor import FactorVQVAEPredictor
 
-experiment = replace(
-    tokens,
-    name="csi300_ranks_factor_vqvae",
-    encoder=FactorVQVAEPredictor(
-        run="workdir/pretrain/csi300_ranks_factor_vqvae_tokens", tokens=tokens.encoder, width=32
-    ),
-)
+encoder = FactorVQVAEPredictor(run="pretrain/csi300_ranks_factor_vqvae_tokens", tokens=tokens.encoder, width=32)
+experiment = replace(tokens, name="csi300_ranks_factor_vqvae", encoder=encoder)

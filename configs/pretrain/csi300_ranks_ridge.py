@@ -1,8 +1,7 @@
-"""Ridge regression on China's CSI 300; all else as `csi300_ranks_lightgbm`."""
+"""Ridge regression on China's CSI 300, taught ranks over several days."""
 
-from dataclasses import replace
-
-from configs.pretrain.csi300_ranks_lightgbm import experiment as lightgbm
+from configs.datasets import CSI300_RANKS
+from configs.recipes import RANKS_OPTIM
 from encoders.linear import Ridge
 
-experiment = replace(lightgbm, name="csi300_ranks_ridge", encoder=Ridge())
+experiment = CSI300_RANKS.pretrain("csi300_ranks_ridge", Ridge(), RANKS_OPTIM)

@@ -1,21 +1,6 @@
-"""STORM on China's CSI 300 with two levels of codes and a gated head; all else as `csi300_ranks_gru`."""
+"""STORM on China's CSI 300, taught ranks over several days, with two levels of codes and a gated head."""
 
-from dataclasses import replace
+from configs.datasets import CSI300_RANKS
+from configs.recipes import RANKS_OPTIM, RANKS_STORM
 
-from configs.pretrain.csi300_ranks_gru import experiment as gru
-from encoders.quantizers import Residual
-from encoders.storm import Storm
-from encoders.storm_branches import Sizes
-from encoders.storm_head import GatedHead
-
-experiment = replace(
-    gru,
-    name="csi300_ranks_storm",
-    encoder=Storm(
-        lookback=8,
-        codebook_size=4096,
-        quantizer=Residual(levels=2, size=64),
-        sizes=Sizes(dim=64, depth=1, decoder_depth=1, heads=4, patch=2, asset_state=64, market_state=32),
-        head=GatedHead(),
-    ),
-)
+experiment = CSI300_RANKS.pretrain("csi300_ranks_storm", RANKS_STORM, RANKS_OPTIM)

@@ -1,8 +1,7 @@
-"""Ridge regression on China's CSI 300; all else as LightGBM there."""
+"""Ridge regression on China's CSI 300."""
 
-from dataclasses import replace
-
-from configs.pretrain.csi300_lightgbm import experiment as lightgbm
+from configs.datasets import CSI300
+from configs.recipes import SMALL_OPTIM
 from encoders.linear import Ridge
 
-experiment = replace(lightgbm, name="csi300_ridge", encoder=Ridge())
+experiment = CSI300.pretrain("csi300_ridge", Ridge(), SMALL_OPTIM)

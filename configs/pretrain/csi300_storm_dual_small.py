@@ -2,12 +2,9 @@
 
 from dataclasses import replace
 
-from configs.pretrain.csi300_lightgbm import experiment as lightgbm
-from configs.pretrain.dj30_storm_dual_small import experiment as dj30
+from configs.datasets import CSI300
+from configs.recipes import SMALL_OPTIM, STORM_SMALL
 
-experiment = replace(
-    lightgbm,
-    name="csi300_storm_dual_small",
-    encoder=dj30.encoder,
-    optim=replace(dj30.optim, epochs=8, batch_size=16, patience=4),
+experiment = CSI300.pretrain(
+    "csi300_storm_dual_small", STORM_SMALL, replace(SMALL_OPTIM, epochs=8, batch_size=16, patience=4)
 )

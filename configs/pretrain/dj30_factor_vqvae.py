@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 from configs.pretrain.dj30_factor_vqvae_tokens import experiment as tokens
-from configs.pretrain.synthetic_factor_vqvae import experiment as synthetic
+from configs.recipes import TOKENS
+from encoders.factor_vqvae_predictor import FactorVQVAEPredictor
 
 experiment = replace(
     tokens,
     name="dj30_factor_vqvae",
-    encoder=replace(synthetic.encoder, run="workdir/pretrain/dj30_factor_vqvae_tokens"),
+    encoder=FactorVQVAEPredictor(run="pretrain/dj30_factor_vqvae_tokens", tokens=TOKENS, width=32),
 )

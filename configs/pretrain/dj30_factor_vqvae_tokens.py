@@ -1,15 +1,18 @@
-"""FactorVQVAE on 29 Dow Jones stocks, first stage."""
+"""FactorVQVAE on 29 Dow Jones stocks, first stage: a vocabulary of standardised returns."""
 
 from dataclasses import replace
 
-from configs.pretrain.dj30_storm_dual_small import experiment as small
-from configs.pretrain.synthetic_factor_vqvae_tokens import experiment as synthetic
+from configs.datasets import DJ30
+from configs.recipes import SMALL_OPTIM, TOKENS, TOKENS_SCALING
+from market.features.realised import WithRealisedReturns
+from market.labels import Label
 
-experiment = replace(
-    synthetic,
-    name="dj30_factor_vqvae_tokens",
-    panel=small.panel,
-    portfolio=small.portfolio,
-    split=small.split,
-    optim=replace(synthetic.optim, batch_size=32),
+label = Label(fill="next_open", horizon=1, transform="zscore")
+experiment = DJ30.pretrain(
+    "dj30_factor_vqvae_tokens",
+    TOKENS,
+    replace(SMALL_OPTIM, epochs=6, patience=3),
+    features=WithRealisedReturns(label=label),
+    scaling=TOKENS_SCALING,
+    label=label,
 )

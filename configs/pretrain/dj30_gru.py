@@ -1,8 +1,7 @@
-"""A two-layer GRU on 29 Dow Jones stocks; all else as the STORM experiments."""
+"""A two-layer GRU on 29 Dow Jones stocks."""
 
-from dataclasses import replace
-
-from configs.pretrain.dj30_storm_dual_small import experiment as small
+from configs.datasets import DJ30
+from configs.recipes import SMALL_OPTIM
 from encoders.recurrent import GRU
 
-experiment = replace(small, name="dj30_gru", encoder=GRU())
+experiment = DJ30.pretrain("dj30_gru", GRU(), SMALL_OPTIM)

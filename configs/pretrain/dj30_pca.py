@@ -1,16 +1,7 @@
-"""Principal components of the returns of 29 Dow Jones stocks; split and label as the STORM experiments."""
+"""Principal components of the returns of 29 Dow Jones stocks."""
 
-from dataclasses import replace
-
-from configs.pretrain.dj30_storm_dual_small import experiment as small
+from configs.datasets import DJ30, RETURNS, UNCLIPPED
+from configs.recipes import SMALL_OPTIM
 from encoders.pca import PCA
-from market.features import Feature, Formulas
-from market.scaling import RobustZScore
 
-experiment = replace(
-    small,
-    name="dj30_pca",
-    encoder=PCA(),
-    features=Formulas((Feature("RET1", "close / delay(close, 1) - 1"),)),
-    scaling=RobustZScore(clip=None),
-)
+experiment = DJ30.pretrain("dj30_pca", PCA(), SMALL_OPTIM, features=RETURNS, scaling=UNCLIPPED)

@@ -1,8 +1,7 @@
-"""Ridge regression on 29 Dow Jones stocks, on the features, split and label of the STORM experiments."""
+"""Ridge regression on 29 Dow Jones stocks."""
 
-from dataclasses import replace
-
-from configs.pretrain.dj30_storm_dual_small import experiment as small
+from configs.datasets import DJ30
+from configs.recipes import SMALL_OPTIM
 from encoders.linear import Ridge
 
-experiment = replace(small, name="dj30_ridge", encoder=Ridge())
+experiment = DJ30.pretrain("dj30_ridge", Ridge(), SMALL_OPTIM)

@@ -1,9 +1,9 @@
 """A VAE of 29 Dow Jones stocks that is given what each sector did, so its factors are what sectors leave over."""
 
-from dataclasses import replace
-
-from configs.pretrain.dj30_vae import experiment as vae
-from encoders.vae import Sectors
+from configs.datasets import DJ30, RETURNS, UNCLIPPED
+from configs.recipes import VAE_OPTIM
+from encoders.vae import VAE
+from encoders.vae_networks import Sectors
 
 labels = (
     "technology",  # AAPL
@@ -37,4 +37,5 @@ labels = (
     "staples",  # WMT
 )  # in the order of the panel, which is alphabetical
 
-experiment = replace(vae, name="dj30_sector_vae", encoder=replace(vae.encoder, condition=Sectors(labels)))
+encoder = VAE(condition=Sectors(labels))
+experiment = DJ30.pretrain("dj30_sector_vae", encoder, VAE_OPTIM, features=RETURNS, scaling=UNCLIPPED)

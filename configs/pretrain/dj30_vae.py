@@ -1,8 +1,11 @@
-"""A VAE of the returns of 29 Dow Jones stocks; split and label as the STORM experiments."""
+"""A VAE of the returns of 29 Dow Jones stocks.
 
-from dataclasses import replace
+Other variants are overrides: --encoder.beta 2 for more independent factors, --encoder.lookback 20
+--encoder.inference:recurrent to infer a day's factors from the days before.
+"""
 
-from configs.pretrain.dj30_pca import experiment as pca
-from configs.pretrain.planted_vae import experiment as planted
+from configs.datasets import DJ30, RETURNS, UNCLIPPED
+from configs.recipes import VAE_OPTIM
+from encoders.vae import VAE
 
-experiment = replace(pca, name="dj30_vae", encoder=planted.encoder, optim=planted.optim)
+experiment = DJ30.pretrain("dj30_vae", VAE(), VAE_OPTIM, features=RETURNS, scaling=UNCLIPPED)

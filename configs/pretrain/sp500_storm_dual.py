@@ -2,19 +2,7 @@
 
 from dataclasses import replace
 
-from agents.baselines import TopKDropN
-from configs.pretrain.dj30_storm_dual import experiment as dj30
-from market.splits import Split
+from configs.datasets import SP500
+from configs.recipes import STORM, STORM_OPTIM
 
-experiment = replace(
-    dj30,
-    name="sp500_storm_dual",
-    panel="workdir/data/sp500/panel.safetensors",
-    split=Split(
-        train=("2013-02-08", "2016-06-30"),
-        valid=("2016-07-11", "2016-12-30"),
-        test=("2017-01-09", "2018-02-07"),
-    ),
-    portfolio=TopKDropN(k=50, n_drop=5),
-    optim=replace(dj30.optim, batch_size=16, accumulation=4),
-)
+experiment = SP500.pretrain("sp500_storm_dual", STORM, replace(STORM_OPTIM, batch_size=16, accumulation=4))

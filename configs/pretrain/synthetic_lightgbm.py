@@ -1,8 +1,6 @@
 """LightGBM on a synthetic market whose best RankIC is known."""
 
-from dataclasses import replace
+from configs.datasets import SYNTHETIC
+from configs.recipes import SMALL_OPTIM, SMALL_TREES
 
-from configs.pretrain.dj30_lightgbm import experiment as dj30
-from configs.pretrain.synthetic_storm_dual import experiment as storm
-
-experiment = replace(storm, name="synthetic_lightgbm", encoder=dj30.encoder)
+experiment = SYNTHETIC.pretrain("synthetic_lightgbm", SMALL_TREES, SMALL_OPTIM)

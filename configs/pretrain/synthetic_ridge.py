@@ -1,8 +1,7 @@
 """Ridge regression on a synthetic market whose best RankIC is known."""
 
-from dataclasses import replace
+from configs.datasets import SYNTHETIC
+from configs.recipes import SMALL_OPTIM
+from encoders.linear import Ridge
 
-from configs.pretrain.dj30_ridge import experiment as dj30
-from configs.pretrain.synthetic_storm_dual import experiment as storm
-
-experiment = replace(storm, name="synthetic_ridge", encoder=dj30.encoder)
+experiment = SYNTHETIC.pretrain("synthetic_ridge", Ridge(), SMALL_OPTIM)

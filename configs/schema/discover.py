@@ -1,7 +1,8 @@
 """What decides a study of discovered factors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from configs.paths import IN_WORKDIR
 from configs.schema.names import check_folder_name
 from configs.schema.prepare import Prepare
 from encoders.base import EncoderConfig
@@ -38,8 +39,8 @@ class Discover:
     """Days to fit on, to choose on and to judge on."""
     prepare: Prepare | None = None
     """Where the prices come from; prepared where that is not done. Not used where `panel` names a file."""
-    panel: str | None = None
-    """Panel file, as tools.prepare or tools.download wrote it; None takes what `prepare` writes."""
+    panel: str | None = field(default=None, metadata={IN_WORKDIR: "data/{}/panel.safetensors"})
+    """Panel file, in the workdir, or the name of a prepared panel; None takes what `prepare` writes."""
     known: FactorSource | None = None
     """Known factors to compare with; None compares the models with each other alone."""
     factor_table: str | None = None

@@ -1,6 +1,8 @@
 """What decides an evaluation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from configs.paths import IN_WORKDIR
 
 
 @dataclass(frozen=True)
@@ -9,8 +11,8 @@ class Evaluate:
 
     cost_points: tuple[float, ...] = (0.0, 1.0, 5.0, 10.0, 20.0)
     """Proportional costs in basis points at which agents and references are traded again; empty leaves it out."""
-    index: str | None = None
-    """Panel file with a published index, as tools.prepare wrote it; None for none."""
+    index: str | None = field(default=None, metadata={IN_WORKDIR: "data/{}/panel.safetensors"})
+    """Panel file with a published index, in the workdir, or the name of a prepared panel; None for none."""
     index_asset: str | None = None
     """Name of the index in that panel; may be left out where it holds only one."""
     hindsight: bool = True

@@ -1,8 +1,9 @@
 """What decides a pretraining run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agents.baselines import TopKDropN
+from configs.paths import IN_WORKDIR
 from configs.schema.names import check_folder_name
 from encoders.base import EncoderConfig
 from encoders.schedule import Optim
@@ -20,10 +21,10 @@ class Pretrain:
 
     name: str
     """Folder under workdir/pretrain that receives the run."""
-    panel: str
-    """Panel file to learn from, as tools.prepare or tools.download wrote it."""
+    panel: str = field(metadata={IN_WORKDIR: "data/{}/panel.safetensors"})
+    """Panel file to learn from, in the workdir, or the name of a prepared panel."""
     encoder: EncoderConfig
-    """The encoder; --encoder.lookback, --encoder.codebook-size, ... override its sizes."""
+    """The encoder; --encoder.lookback, --encoder.quantizer.codebook-size, ... override its sizes."""
     split: Split
     """Days to fit on, to choose on and to judge on."""
     features: FeatureSet = Alpha158()

@@ -18,7 +18,7 @@ class Choice:
     """A field that takes one of a few values, which have no order."""
 
     field: str
-    """Dotted field of the base, such as encoder.codebook_size."""
+    """Dotted field of the base, such as encoder.quantizer.codebook_size."""
     values: tuple[Plain, ...]
     """What it may be."""
 

@@ -1,10 +1,11 @@
 """What decides a trading run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from agents.building import AgentConfig
 from agents.callbacks import Schedule
+from configs.paths import IN_WORKDIR
 from configs.schema.names import check_folder_name
 from envs.actions import Action
 from envs.costs import Costs
@@ -24,14 +25,14 @@ class Trade:
 
     name: str
     """Folder under workdir/trade that receives the run."""
-    panel: str
-    """Panel file to trade, as tools.prepare or tools.download wrote it."""
+    panel: str = field(metadata={IN_WORKDIR: "data/{}/panel.safetensors"})
+    """Panel file to trade, in the workdir, or the name of a prepared panel."""
     agent: AgentConfig
     """The agent; --agent.learning-rate, --agent.gamma, ... override its hyperparameters."""
     action: Action
     """What its actions mean."""
-    states: str | None = None
-    """States file of a frozen encoder, as tools.extract_state wrote it; None where nothing of it is seen."""
+    states: str | None = field(default=None, metadata={IN_WORKDIR: "states/{}/states.safetensors"})
+    """States file of a frozen encoder, in the workdir, or the name of its run; None where nothing of it is seen."""
     asset: str | None = None
     """Ticker of the single-stock environment; None trades all assets as a portfolio."""
     observe: Observed = "states"

@@ -7,7 +7,7 @@ experiment = Sweep(
     name="dj30_storm",
     base=base,
     dimensions=(
-        Choice(field="encoder.codebook_size", values=(32, 64, 128, 256)),
+        Choice(field="encoder.quantizer.codebook_size", values=(32, 64, 128, 256)),
         Choice(field="encoder.sizes.dim", values=(16, 32, 64)),
         Uniform(field="encoder.sizes.dropout", low=0.0, high=0.4),
         LogUniform(field="optim.learning_rate", low=1e-4, high=5e-3),

@@ -2,18 +2,15 @@
 
 from dataclasses import replace
 
-from configs.pretrain.dj30_gru import experiment as gru
-from configs.pretrain.synthetic_ridge import experiment as ridge
+from configs.datasets import SYNTHETIC
+from configs.recipes import SMALL_OPTIM
 from configs.schema.sweep import Choice, Integer, LogUniform, Sweep
+from encoders.recurrent import GRU
 
+gru = GRU(lookback=8, hidden=16, layers=1)
 experiment = Sweep(
     name="synthetic_gru",
-    base=replace(
-        ridge,
-        name="synthetic_gru",
-        encoder=replace(gru.encoder, lookback=8, hidden=16, layers=1),
-        optim=replace(gru.optim, epochs=6, patience=None, batch_size=32),
-    ),
+    base=SYNTHETIC.pretrain("synthetic_gru", gru, replace(SMALL_OPTIM, epochs=6, patience=None)),
     dimensions=(
         LogUniform(field="optim.learning_rate", low=1e-4, high=3e-2),
         Choice(field="encoder.hidden", values=(8, 16, 32)),

@@ -1,8 +1,18 @@
 """PPO sells, holds and buys AAPL among the bundled S&P 500 stocks; seconds on one CPU core."""
 
-from dataclasses import replace
-
-from configs.trade.bundled_portfolio_ppo import experiment as portfolio
+from agents.callbacks import Schedule
+from agents.configs import PPO
+from configs.datasets import BUNDLED
+from configs.schema.trade import Trade
 from envs import SellHoldBuy
 
-experiment = replace(portfolio, name="bundled_AAPL_ppo", asset="AAPL", action=SellHoldBuy())
+experiment = Trade(
+    name="bundled_AAPL_ppo",
+    panel=BUNDLED.panel,
+    states="states/bundled_storm_dual/states.safetensors",
+    asset="AAPL",
+    agent=PPO(learning_rate=3e-4),
+    action=SellHoldBuy(),
+    n_envs=256,
+    schedule=Schedule(total_steps=400_000, validate_every=25_000, patience=6),
+)

@@ -1,15 +1,16 @@
 """SAC chooses a position in AAPL among the bundled S&P 500 stocks; a minute on one CPU core."""
 
-from dataclasses import replace
-
 from agents.callbacks import Schedule
 from agents.configs import SAC
-from configs.trade.bundled_AAPL_ppo import experiment as ppo
+from configs.datasets import BUNDLED
+from configs.schema.trade import Trade
 from envs import Position
 
-experiment = replace(
-    ppo,
+experiment = Trade(
     name="bundled_AAPL_sac",
+    panel=BUNDLED.panel,
+    states="states/bundled_storm_dual/states.safetensors",
+    asset="AAPL",
     agent=SAC(),
     action=Position(),
     n_envs=16,

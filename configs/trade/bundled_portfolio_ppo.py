@@ -1,14 +1,17 @@
 """PPO weighs the 20 bundled S&P 500 stocks; a minute on one CPU core."""
 
-from dataclasses import replace
-
 from agents.callbacks import Schedule
-from configs.trade.dj30_portfolio_storm_dual_ppo import experiment as dj30
+from agents.configs import PPO
+from configs.datasets import BUNDLED
+from configs.schema.trade import Trade
+from envs import LongOnly
 
-experiment = replace(
-    dj30,
+experiment = Trade(
     name="bundled_portfolio_ppo",
-    panel="workdir/data/bundled/panel.safetensors",
-    states="workdir/states/bundled_storm_dual/states.safetensors",
+    panel=BUNDLED.panel,
+    states="states/bundled_storm_dual/states.safetensors",
+    agent=PPO(learning_rate=3e-4),
+    action=LongOnly(bound=1, scale=5),
+    n_envs=256,
     schedule=Schedule(total_steps=400_000, validate_every=25_000, patience=6),
 )

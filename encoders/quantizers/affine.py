@@ -34,12 +34,14 @@ class Affine:
     """A codebook under a shared affine map.
 
     Attributes:
+        codebook_size: Codes of the codebook.
         affine_lr: How much faster the map learns than the rest of the network.
         nu: Share of the task's gradient that also reaches the chosen code (synchronised commitment); 0 for none.
         beta: Weight of the pull of codes to their tokens; the pull of tokens to their codes has the rest to one.
         replace_every: Training steps after which codes that none of them used are replaced.
     """
 
+    codebook_size: int = 512
     affine_lr: float = 2.0
     nu: float = 2.0
     beta: float = 0.9
@@ -53,9 +55,9 @@ class Affine:
         if self.replace_every < 1:
             raise ValueError(f"Affine: replace_every is {self.replace_every} steps, expected at least 1")
 
-    def build(self, dim: int, codebook_size: int) -> Quantizer:
+    def build(self, dim: int) -> Quantizer:
         """Returns a new quantiser."""
-        return AffineQuantizer(dim, codebook_size, self)
+        return AffineQuantizer(dim, self)
 
 
 class AffineQuantizer(CodebookQuantizer):
@@ -67,13 +69,13 @@ class AffineQuantizer(CodebookQuantizer):
     used: Tensor
     steps: Tensor
 
-    def __init__(self, dim: int, codebook_size: int, config: Affine) -> None:
-        super().__init__(codebook_size)
+    def __init__(self, dim: int, config: Affine) -> None:
+        super().__init__(config.codebook_size)
         self.config = config
-        self.codebook = nn.Parameter(torch.randn(codebook_size, dim))
+        self.codebook = nn.Parameter(torch.randn(config.codebook_size, dim))
         self.scale = nn.Parameter(torch.zeros(dim))
         self.shift = nn.Parameter(torch.zeros(dim))
-        self.register_buffer("used", torch.zeros(codebook_size, dtype=torch.long))
+        self.register_buffer("used", torch.zeros(config.codebook_size, dtype=torch.long))
         self.register_buffer("steps", torch.tensor(0))
 
     def vectors(self) -> Float[Tensor, "C d"]:

@@ -30,7 +30,12 @@ class Quantized(NamedTuple):
 class QuantizerConfig(Protocol):
     """A frozen dataclass that builds one kind of quantiser."""
 
-    def build(self, dim: int, codebook_size: int) -> "Quantizer":
+    @property
+    def codebook_size(self) -> int:
+        """Number of codes."""
+        ...
+
+    def build(self, dim: int) -> "Quantizer":
         """Returns a new quantiser of tokens of width `dim`."""
         ...
 

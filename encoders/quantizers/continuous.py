@@ -11,17 +11,16 @@ from encoders.quantizers.base import Quantized, Quantizer
 
 @dataclass(frozen=True)
 class Continuous:
-    """Tokens pass as they are. There is no codebook, so the codebook size is 0."""
+    """Tokens pass as they are; there is no codebook."""
 
-    def build(self, dim: int, codebook_size: int) -> Quantizer:
-        """Returns a new quantiser that does not quantise.
+    @property
+    def codebook_size(self) -> int:
+        """Number of codes: none."""
+        return 0
 
-        Raises:
-            ValueError: The codebook size is not 0.
-        """
-        if codebook_size != 0:
-            raise ValueError(f"Continuous has no codes, codebook_size says {codebook_size}; set it to 0")
-        return ContinuousQuantizer(codebook_size)
+    def build(self, dim: int) -> Quantizer:
+        """Returns a new quantiser that does not quantise."""
+        return ContinuousQuantizer(self.codebook_size)
 
 
 class ContinuousQuantizer(Quantizer):

@@ -21,17 +21,17 @@ class FSQ:
 
     levels: tuple[int, ...] = (8, 8, 8)
 
-    def build(self, dim: int, codebook_size: int) -> Quantizer:
-        """Returns a new quantiser.
+    def __post_init__(self) -> None:
+        if not self.levels or min(self.levels) < 3:
+            raise ValueError(f"FSQ: levels are {self.levels}; use at least one, each of at least 3 values")
 
-        Raises:
-            ValueError: The levels do not multiply to the codebook size, or one is below three.
-        """
-        if math.prod(self.levels) != codebook_size or min(self.levels) < 3:
-            raise ValueError(
-                f"FSQ levels {self.levels} make {math.prod(self.levels)} codes, codebook_size says {codebook_size}; "
-                "use levels of at least 3 whose product is the codebook size"
-            )
+    @property
+    def codebook_size(self) -> int:
+        """Number of codes, the product of the levels."""
+        return math.prod(self.levels)
+
+    def build(self, dim: int) -> Quantizer:
+        """Returns a new quantiser."""
         return FSQQuantizer(dim, self)
 
 
@@ -39,7 +39,7 @@ class FSQQuantizer(Quantizer):
     """Codes are the points of a fixed grid, between two projections."""
 
     def __init__(self, dim: int, config: FSQ) -> None:
-        super().__init__(math.prod(config.levels))
+        super().__init__(config.codebook_size)
         self.grid = vector_quantize_pytorch.FSQ(levels=list(config.levels), dim=dim)
 
     def quantize(self, tokens: Float[Tensor, "n d"]) -> Quantized:

@@ -23,6 +23,7 @@ class Learnable:
     """A codebook that descends the loss, kept apart by orthogonality and in use by diversity.
 
     Attributes:
+        codebook_size: Codes of the codebook.
         commitment: Weight of the pull of tokens to their codes; codes are pulled to tokens with weight one.
         orthogonality: Weight of the mean squared inner product of different unit codes.
         diversity: Weight of the negative entropy of the average soft assignment, in units of a uniform one's.
@@ -31,6 +32,7 @@ class Learnable:
         dead_share: A code is dead when its average use falls below this share of an equal one.
     """
 
+    codebook_size: int = 512
     commitment: float = 0.25
     orthogonality: float = 1.0
     diversity: float = 0.1
@@ -38,18 +40,18 @@ class Learnable:
     decay: float = 0.97
     dead_share: float = 0.1
 
-    def build(self, dim: int, codebook_size: int) -> Quantizer:
+    def build(self, dim: int) -> Quantizer:
         """Returns a new quantiser."""
-        return LearnableQuantizer(dim, codebook_size, self)
+        return LearnableQuantizer(dim, self)
 
 
 class LearnableQuantizer(AveragedUse):
     """Codes are parameters."""
 
-    def __init__(self, dim: int, codebook_size: int, config: Learnable) -> None:
-        super().__init__(codebook_size, config.decay, config.dead_share)
+    def __init__(self, dim: int, config: Learnable) -> None:
+        super().__init__(config.codebook_size, config.decay, config.dead_share)
         self.config = config
-        self.codebook = nn.Parameter(torch.randn(codebook_size, dim))
+        self.codebook = nn.Parameter(torch.randn(config.codebook_size, dim))
 
     def quantize(self, tokens: Float[Tensor, "n d"]) -> Quantized:
         """Quantises tokens that all exist."""

@@ -25,38 +25,33 @@ MOST_CODES = 1 << 20
 
 @dataclass(frozen=True)
 class Residual:
-    """Levels of one kind of codebook; `codebook_size` of an encoder is that of all levels together.
+    """Levels of one kind of codebook.
 
     Attributes:
         levels: Codebooks for a token.
-        size: Codes of each of them.
-        quantizer: The kind of codebook.
+        quantizer: The codebook of a level.
         rotation: Whether the gradient turns with the token onto its code instead of passing straight through.
     """
 
     levels: int = 2
-    size: int = 64
-    quantizer: Learnable | EMA | Affine = Learnable()
+    quantizer: Learnable | EMA | Affine = Learnable(codebook_size=64)
     rotation: bool = False
 
     def __post_init__(self) -> None:
-        if self.levels < 1 or self.size < 2 or self.size**self.levels > MOST_CODES:
+        size = self.quantizer.codebook_size
+        if self.levels < 1 or size < 2 or size**self.levels > MOST_CODES:
             raise ValueError(
-                f"Residual: {self.levels} levels of {self.size} codes, expected at least 1 and 2 and no more than "
+                f"Residual: {self.levels} levels of {size} codes, expected at least 1 and 2 and no more than "
                 f"{MOST_CODES} codes together"
             )
 
-    def build(self, dim: int, codebook_size: int) -> Quantizer:
-        """Returns a new quantiser.
+    @property
+    def codebook_size(self) -> int:
+        """Number of codes of all levels together."""
+        return int(self.quantizer.codebook_size**self.levels)
 
-        Raises:
-            ValueError: The codebook size is not that of all levels together.
-        """
-        if codebook_size != self.size**self.levels:
-            raise ValueError(
-                f"Residual: {self.levels} levels of {self.size} make {self.size**self.levels} codes, codebook_size "
-                f"says {codebook_size}; use {self.size**self.levels}"
-            )
+    def build(self, dim: int) -> Quantizer:
+        """Returns a new quantiser."""
         return ResidualQuantizer(dim, self)
 
 
@@ -64,9 +59,9 @@ class ResidualQuantizer(Quantizer):
     """A token's vector is the sum of its codes' vectors; the first level is the most significant digit of its code."""
 
     def __init__(self, dim: int, config: Residual) -> None:
-        super().__init__(config.size**config.levels)
-        self.config = config
-        self.levels = nn.ModuleList(config.quantizer.build(dim, config.size) for _ in range(config.levels))
+        super().__init__(config.codebook_size)
+        self.config, self.base = config, config.quantizer.codebook_size
+        self.levels = nn.ModuleList(config.quantizer.build(dim) for _ in range(config.levels))
 
     def quantize(self, tokens: Float[Tensor, "n d"]) -> Quantized:
         """Quantises tokens that all exist; loss terms are means over the levels."""
@@ -77,7 +72,7 @@ class ResidualQuantizer(Quantizer):
             found: Quantized = level(left)
             total = total + found.quantised.detach()
             left = tokens - total
-            codes = codes * self.config.size + found.codes
+            codes = codes * self.base + found.codes
             for name, term in found.loss_terms.items():
                 terms[name] = terms.get(name, 0.0) + term / len(self.levels)
         turned = self.config.rotation and len(tokens) > 0
@@ -88,8 +83,8 @@ class ResidualQuantizer(Quantizer):
         """Returns the vectors of codes; of a token's code it equals its quantised value."""
         vectors, rest = [], codes
         for level in reversed(self.levels):  # the last level is the least significant digit
-            vectors.append(level.lookup(rest % self.config.size))  # type: ignore[operator]  # torch types a list's members as tensors
-            rest = rest // self.config.size
+            vectors.append(level.lookup(rest % self.base))  # type: ignore[operator]  # torch types a list's members as tensors
+            rest = rest // self.base
         total: Tensor = vectors[-1]
         for vector in reversed(vectors[:-1]):  # in the order of quantising, so that sums round alike
             total = total + vector

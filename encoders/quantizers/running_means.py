@@ -19,28 +19,30 @@ class EMA:
     """A codebook that follows its tokens by exponential moving averages.
 
     Attributes:
+        codebook_size: Codes of the codebook.
         decay: Share of the average that a step keeps.
         commitment: Weight of the pull of tokens to their codes.
         dead_share: A code is dead when its average use falls below this share of an equal one.
     """
 
+    codebook_size: int = 512
     decay: float = 0.97
     commitment: float = 0.25
     dead_share: float = 0.1
 
-    def build(self, dim: int, codebook_size: int) -> Quantizer:
+    def build(self, dim: int) -> Quantizer:
         """Returns a new quantiser."""
-        return EMAQuantizer(dim, codebook_size, self)
+        return EMAQuantizer(dim, self)
 
 
 class EMAQuantizer(AveragedUse):
     """Codes are running means of the tokens that chose them."""
 
-    def __init__(self, dim: int, codebook_size: int, config: EMA) -> None:
-        super().__init__(codebook_size, config.decay, config.dead_share)
+    def __init__(self, dim: int, config: EMA) -> None:
+        super().__init__(config.codebook_size, config.decay, config.dead_share)
         self.commitment = config.commitment
-        self.register_buffer("codebook", torch.randn(codebook_size, dim))
-        self.register_buffer("total", torch.zeros(codebook_size, dim))
+        self.register_buffer("codebook", torch.randn(config.codebook_size, dim))
+        self.register_buffer("total", torch.zeros(config.codebook_size, dim))
 
     total: Tensor
 

@@ -23,25 +23,28 @@ class SimVQ:
     """A random codebook behind one linear map.
 
     Attributes:
+        codebook_size: Codes of the codebook.
         commitment: Weight of the distance of tokens and codes; a quarter of it teaches the tokens.
         rotation: Whether the gradient turns with the token onto its code instead of passing straight through.
     """
 
+    codebook_size: int = 512
     commitment: float = 0.25
     rotation: bool = True
 
-    def build(self, dim: int, codebook_size: int) -> Quantizer:
+    def build(self, dim: int) -> Quantizer:
         """Returns a new quantiser."""
-        return SimVQQuantizer(dim, codebook_size, self)
+        return SimVQQuantizer(dim, self)
 
 
 class SimVQQuantizer(Quantizer):
     """Codes are the mapped rows of a random table."""
 
-    def __init__(self, dim: int, codebook_size: int, config: SimVQ) -> None:
-        super().__init__(codebook_size)
+    def __init__(self, dim: int, config: SimVQ) -> None:
+        super().__init__(config.codebook_size)
         self.weight = config.commitment
-        self.codes = vector_quantize_pytorch.SimVQ(dim=dim, codebook_size=codebook_size, rotation_trick=config.rotation)
+        size, rotation = config.codebook_size, config.rotation
+        self.codes = vector_quantize_pytorch.SimVQ(dim=dim, codebook_size=size, rotation_trick=rotation)
 
     def quantize(self, tokens: Float[Tensor, "n d"]) -> Quantized:
         """Quantises tokens that all exist."""

@@ -23,12 +23,13 @@ from encoders.ranks import is_shared
 class VQTorch:
     """The same settings as `encoders.quantizers.Affine`, for the ``VectorQuant`` of vqtorch."""
 
+    codebook_size: int = 512
     affine_lr: float = 2.0
     nu: float = 2.0
     beta: float = 0.9
     replace_every: int = 20
 
-    def build(self, dim: int, codebook_size: int) -> Quantizer:
+    def build(self, dim: int) -> Quantizer:
         """Returns a new quantiser.
 
         Raises:
@@ -43,17 +44,17 @@ class VQTorch:
             ) from None
         if is_shared():
             raise ValueError("quantizer VQTorch: its codebooks diverge between processes; use one process or Affine")
-        return VQTorchQuantizer(dim, codebook_size, self, library)
+        return VQTorchQuantizer(dim, self, library)
 
 
 class VQTorchQuantizer(Quantizer):
     """Hands tokens to ``vqtorch.nn.VectorQuant`` and takes back what the interface asks for."""
 
-    def __init__(self, dim: int, codebook_size: int, config: VQTorch, library: ModuleType) -> None:
-        super().__init__(codebook_size)
+    def __init__(self, dim: int, config: VQTorch, library: ModuleType) -> None:
+        super().__init__(config.codebook_size)
         self.inner = library.nn.VectorQuant(
             feature_size=dim,
-            num_codes=codebook_size,
+            num_codes=config.codebook_size,
             beta=config.beta,
             sync_nu=config.nu,
             affine_lr=config.affine_lr,

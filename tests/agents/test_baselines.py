@@ -56,7 +56,7 @@ def played(rule, tape, panel, states=None, fee=0.0, **arguments):
 
 
 @pytest.mark.parametrize("fill", ["close", "next_open", "next_close"])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), k=st.integers(1, 6), n=st.integers(1, 3), changes=st.booleans())
 def test_top_k_drop_n_equals_a_loop_over_its_rules(fill, seed, k, n, changes):
     n = min(n, k)

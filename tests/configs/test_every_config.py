@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent.parent
 CONFIGS = sorted(
     path.relative_to(ROOT)
     for path in (ROOT / "configs").rglob("*.py")
-    if "schema" not in path.parts and path.name not in ("__init__.py", "files.py", "values.py")
+    if "schema" not in path.parts and (path.parent.name != "configs" or path.name == "demo.py")
 )
 
 

@@ -91,7 +91,7 @@ def test_wrong_data_names_the_place(tmp_path: Path, change: dict[str, object], m
 def test_a_missing_field_is_refused(tmp_path: Path) -> None:
     data = to_data(SPLIT)
     del data["valid"]
-    with pytest.raises(ValueError, match="Split lacks valid"):
+    with pytest.raises(ValueError, match="Split lacks valid, which has no default"):
         files.load_json(written(tmp_path / "config.json", json.dumps(data)), Split)
 
 
@@ -101,7 +101,7 @@ def test_a_class_of_the_config_file_itself_is_refused_when_writing(tmp_path: Pat
     )
     value = files.load_python(written(tmp_path / "c.py", text), object)
     with pytest.raises(
-        ValueError, match=r"Mine is defined in a config file, .*move it to a file of its own in market, encoders"
+        ValueError, match=r"Mine is defined in a config file, .*move it to a file of its own that can be imported"
     ):
         files.source_text(value)
 

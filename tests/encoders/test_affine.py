@@ -1,6 +1,7 @@
 """The affine codebook by hand, its dead codes, and the drop-in of another library."""
 
 import importlib
+from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -17,7 +18,7 @@ def close(one: Tensor, other: Tensor) -> None:
 
 def by_hand() -> AffineQuantizer:
     """Two codes of one number, at 0.5 and 2.0: the map is ``(1 + 2 * 0.25) e + 2 * 0.25``."""
-    quantizer = Affine(affine_lr=2.0, nu=2.0, beta=0.9, replace_every=1000).build(1, 2)
+    quantizer = Affine(codebook_size=2, affine_lr=2.0, nu=2.0, beta=0.9, replace_every=1000).build(1)
     assert isinstance(quantizer, AffineQuantizer)
     quantizer.codebook.data.copy_(torch.tensor([[0.0], [1.0]]))
     quantizer.scale.data.fill_(0.25)
@@ -68,7 +69,7 @@ def test_assignment_is_what_plain_tensors_would_do() -> None:
 
 
 def test_without_synchronisation_the_task_leaves_the_codes_alone() -> None:
-    quantizer = Affine(nu=0.0).build(4, 8)
+    quantizer = Affine(codebook_size=8, nu=0.0).build(4)
     quantizer(torch.randn(50, 4).requires_grad_()).quantised.sum().backward()
     assert quantizer.codebook.grad is None or not quantizer.codebook.grad.any()
 
@@ -90,7 +91,7 @@ def test_codes_that_no_token_chose_follow_the_others() -> None:
 
 def test_dead_codes_are_put_onto_tokens_through_the_map() -> None:
     torch.manual_seed(0)
-    quantizer = Affine(replace_every=3).build(4, 16)
+    quantizer = Affine(codebook_size=16, replace_every=3).build(4)
     tokens = torch.randn(200, 4)
     quantizer(tokens)
     quantizer.scale.data.uniform_(-0.4, 0.4)
@@ -106,7 +107,7 @@ def test_dead_codes_are_put_onto_tokens_through_the_map() -> None:
 
 
 def test_a_code_used_once_since_the_last_replacement_is_alive() -> None:
-    quantizer = Affine(replace_every=4).build(1, 2)
+    quantizer = Affine(codebook_size=2, replace_every=4).build(1)
     quantizer(torch.tensor([[0.0], [10.0]] * 5))
     vectors = quantizer.lookup(torch.arange(2)).detach().clone()
     for step in range(8):  # each code is chosen in one step of each four
@@ -115,7 +116,7 @@ def test_a_code_used_once_since_the_last_replacement_is_alive() -> None:
 
 
 def test_a_map_that_flattens_everything_is_not_inverted() -> None:
-    quantizer = Affine().build(2, 4)
+    quantizer = Affine(codebook_size=4).build(2)
     quantizer.scale.data.fill_(-0.5)
     quantizer(torch.randn(50, 2))
     assert quantizer.codebook.isfinite().all()
@@ -142,7 +143,7 @@ def test_vqtorch_is_asked_for_only_when_built(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(importlib, "import_module", absent)
     with pytest.raises(ValueError, match=r"vqtorch cannot be imported .* install requirements-gpu.txt or use"):
-        config.build(8, 16)
+        replace(config, codebook_size=16).build(8)
 
 
 class VectorQuant(nn.Module):
@@ -165,7 +166,7 @@ def test_vqtorch_stands_behind_the_interface(monkeypatch: pytest.MonkeyPatch) ->
     library = ModuleType("vqtorch")
     monkeypatch.setattr(library, "nn", SimpleNamespace(VectorQuant=VectorQuant), raising=False)
     monkeypatch.setattr(importlib, "import_module", lambda name: library)
-    quantizer, tokens = VQTorch(affine_lr=3.0, nu=1.5).build(4, 8), torch.randn(30, 4)
+    quantizer, tokens = VQTorch(codebook_size=8, affine_lr=3.0, nu=1.5).build(4), torch.randn(30, 4)
     mask = torch.arange(30) % 2 == 0
     found = quantizer(tokens, mask)
     close(found.quantised[mask], quantizer.lookup(found.codes[mask]))

@@ -8,7 +8,7 @@ import torch
 from encoders.bars import BarHistory
 from encoders.base import EncoderConfig
 from encoders.factor_vae import FactorVAE
-from encoders.quantizers import Continuous, Residual
+from encoders.quantizers import Continuous, Learnable, Residual
 from encoders.recurrent import GRU
 from encoders.storm import Storm
 from encoders.storm_head import GatedHead
@@ -44,7 +44,7 @@ class TestStorm(SetConformance):
 
 
 class TestStormResidual(SetConformance):
-    config = replace(TINY, codebook_size=16, quantizer=Residual(levels=2, size=4), head=GatedHead(hidden=8))
+    config = replace(TINY, quantizer=Residual(2, Learnable(codebook_size=4)), head=GatedHead(hidden=8))
 
 
 def test_the_columns_are_those_of_alpha360_in_its_order() -> None:
@@ -145,9 +145,9 @@ def test_shuffled_returns_teach_the_bars_nothing(config: EncoderConfig) -> None:
 
 
 NEW: dict[str, Storm | FactorVAE] = {
-    "residual codes": replace(TINY, codebook_size=64, quantizer=Residual(levels=2, size=8)),
+    "residual codes": replace(TINY, quantizer=Residual(2, Learnable(codebook_size=8))),
     "gated head": replace(TINY, head=GatedHead(hidden=16)),
-    "continuous twin with a head": replace(TINY, codebook_size=0, quantizer=Continuous(), head=GatedHead(hidden=16)),
+    "continuous twin with a head": replace(TINY, quantizer=Continuous(), head=GatedHead(hidden=16)),
     "blended ranks": FactorVAE(lookback=8, hidden=32, portfolios=12, factors=8, rank=0.5, pairwise=0.5, listwise=0.5),
 }
 

@@ -29,7 +29,7 @@ from tests.encoders.test_audit import PROVENANCE
 from tests.encoders.tiny import LABEL, SPLIT, Moves, bars
 
 SMALL = FactorVQVAE(
-    lookback=8, span=2, market_features=2, hidden=32, dim=16, factors=8, heads=2, codebook_size=16, quantizer=Affine()
+    lookback=8, span=2, market_features=2, hidden=32, dim=16, factors=8, heads=2, quantizer=Affine(codebook_size=16)
 )
 SCALING = ByName(CrossSectionalZScore(), (Named(REALISED, Unscaled()), Named(MARKET, RobustZScore())))
 
@@ -41,13 +41,14 @@ class TestFactorVQVAE(SetConformance):
 
 
 class TestContinuousTwin(SetConformance):
-    config = replace(SMALL, codebook_size=0, quantizer=Continuous())
+    config = replace(SMALL, quantizer=Continuous())
     shape = replace(SetConformance.shape, n_features=8)
     overfit_steps = 200
 
 
 class TestOfBars(SetConformance):
-    config = replace(SMALL, norm=False, bars=BarHistory(hidden=8, patch=20), quantizer=Residual(levels=2, size=4))
+    codes = Residual(2, Affine(codebook_size=4))
+    config = replace(SMALL, norm=False, bars=BarHistory(hidden=8, patch=20), quantizer=codes)
     shape = replace(SetConformance.shape, n_features=8 + 360)
     overfit_steps = 200
 

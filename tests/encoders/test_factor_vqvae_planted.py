@@ -9,10 +9,13 @@ import torch
 from encoders.base import Encoder, EncoderConfig
 from encoders.factor_vqvae import FactorVQVAE
 from encoders.factor_vqvae_predictor import FactorVQVAEPredictor
+from encoders.quantizers import Affine
 from encoders.windows import InputShape
 from tests.encoders.test_storm import Planted, learn
 
-TOKENS = FactorVQVAE(lookback=8, span=1, market_features=1, hidden=32, dim=16, factors=8, heads=2, codebook_size=32)
+TOKENS = FactorVQVAE(
+    lookback=8, span=1, market_features=1, hidden=32, dim=16, factors=8, heads=2, quantizer=Affine(codebook_size=32)
+)
 PREDICTOR = FactorVQVAEPredictor(run="", tokens=TOKENS, width=16, depth=1, heads=2)
 
 

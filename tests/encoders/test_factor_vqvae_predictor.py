@@ -118,7 +118,9 @@ def test_surprise_is_a_mean_over_the_codes_that_become_known(encoder: FactorVQVA
         hidden = today.hidden.clone()
         hidden[:, -1] = today.last
         chance = encoder.gpt.next(hidden[:, positions]).softmax(-1)[known]
-        expected = -chance[torch.arange(len(chance)), target[known]].log().mean() / np.log(SMALL.codebook_size)
+        expected = -chance[torch.arange(len(chance)), target[known]].log().mean() / np.log(
+            SMALL.quantizer.codebook_size
+        )
         assert encoder.surprise(today, torch.full_like(reading.codes, -1)) == 0
     torch.testing.assert_close(found, expected)
 
@@ -339,7 +341,7 @@ def test_a_first_stage_that_does_not_fit_is_refused(run: Path, tmp_path: Path) -
     with pytest.raises(ValueError, match=r"learnt from days until 2020-05-11, this one until 2020-0"):
         begin(named, days=replace(data.days, valid=slice(data.days.valid.start, data.days.valid.stop - 8)))
     with pytest.raises(ValueError, match=r"quantizer\.codebook has"):
-        begin(replace(named, tokens=replace(TINY, codebook_size=32)))
+        begin(replace(named, tokens=replace(TINY, quantizer=replace(TINY.quantizer, codebook_size=32))))
     shorter = replace(SPLIT, train=("2020-01-20", SPLIT.train[1]))
     later = prepare(bars(), data.pipeline.features, SCALING, 8, LABEL, shorter)
     with pytest.raises(ValueError, match="another scaling of the features, or fitted it on other days"):

@@ -13,7 +13,7 @@ from tests.encoders.test_storm import TINY, Planted, learn
 CONFIGS = {
     "gru": GRU(lookback=8, hidden=32),
     "factor_vae": FactorVAE(lookback=8, hidden=32, portfolios=12, factors=8, rank=1.0),
-    "continuous storm": replace(TINY, quantizer=Continuous(), codebook_size=0),
+    "continuous storm": replace(TINY, quantizer=Continuous()),
     "factor_vae of the paper": FactorVAE(lookback=8, hidden=32, portfolios=12, factors=8),
 }
 

@@ -29,14 +29,14 @@ from encoders.quantizers import (
     usage,
 )
 
-RESIDUAL = Residual(levels=2, size=4)
+RESIDUAL = Residual(2, Learnable(codebook_size=4))
 CONFIGS = [
     EMA(),
     Learnable(),
     Affine(),
     FSQ((4, 4)),
     RESIDUAL,
-    replace(RESIDUAL, quantizer=Affine()),
+    replace(RESIDUAL, quantizer=Affine(codebook_size=4)),
     SimVQ(rotation=False),
 ]
 CODEBOOKS = CONFIGS[:3]
@@ -51,9 +51,14 @@ def blobs(n=400, n_centres=16, spread=0.05, dim=8):
     return centres[torch.arange(n) % n_centres] + spread * torch.randn(n, dim)
 
 
+def sized(config):
+    """Returns the config with 16 codes."""
+    return config if isinstance(config, FSQ | Residual) else replace(config, codebook_size=16)
+
+
 def started(config, tokens=None):
     torch.manual_seed(0)
-    quantizer = config.build(8, 16)
+    quantizer = sized(config).build(8)
     if isinstance(config, Affine):  # a map that has moved already
         quantizer.scale.data.normal_(0.0, 0.1)
         quantizer.shift.data.normal_(0.0, 0.5)
@@ -95,7 +100,7 @@ class TestEvery:
         results = []
         for batch, there in ((tokens[mask], None), (tokens.masked_fill(~mask[:, None], 100.0), mask)):
             torch.manual_seed(0)
-            quantizer = config.build(8, 16)
+            quantizer = sized(config).build(8)
             for _ in range(5):
                 found = quantizer(batch, there)
             results.append((found, quantizer.state_dict()))
@@ -111,7 +116,7 @@ class TestEvery:
             assert one[name].equal(other[name]), name
 
     def test_nothing_at_all_is_finite_and_moves_nothing(self, config):
-        for quantizer in (config.build(8, 16), started(config)):
+        for quantizer in (sized(config).build(8), started(config)):
             before = {name: value.clone() for name, value in quantizer.state_dict().items()}
             found = quantizer(torch.randn(7, 8), torch.zeros(7, dtype=torch.bool))
             assert all(term.isfinite() for term in found.loss_terms.values())
@@ -132,7 +137,7 @@ class TestEvery:
         assert all(v.equal(before[n]) for n, v in quantizer.state_dict().items())
 
     def test_resumes_to_the_bit(self, config):
-        quantizer, twin = started(config), config.build(8, 16)
+        quantizer, twin = started(config), sized(config).build(8)
         twin.load_state_dict(load(save(quantizer.state_dict())))
         for each in (quantizer, twin):
             torch.manual_seed(4)
@@ -260,10 +265,14 @@ def test_counts_are_summarised():
     assert perplexity(torch.tensor([7, 0])) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("levels", [(8, 8), (2, 8)])
-def test_fsq_levels_must_make_the_codebook(levels):
-    with pytest.raises(ValueError, match=r"FSQ levels .* codebook_size says 16"):
-        FSQ(levels).build(8, 16)
+@pytest.mark.parametrize("levels", [(2, 8), ()])
+def test_fsq_refuses_levels_that_make_no_grid(levels):
+    with pytest.raises(ValueError, match="FSQ: levels are"):
+        FSQ(levels)
+
+
+def test_the_levels_of_fsq_make_the_codebook():
+    assert FSQ((8, 8, 6)).codebook_size == 384
 
 
 @pytest.mark.parametrize("kind", ["ema", "learnable", "affine"])
@@ -287,7 +296,7 @@ def test_ranks_have_equal_codebooks(kind, buffers):
 def test_each_level_takes_up_what_those_before_it_left_over(levels):
     torch.manual_seed(0)
     tokens = torch.randn(600, 8)
-    quantizer = Residual(levels=levels, size=8).build(8, 8**levels)
+    quantizer = Residual(levels, Learnable(codebook_size=8)).build(8)
     quantizer(tokens)
     found = quantizer.eval()(tokens)
     digits = [found.codes // 8 ** (levels - 1 - k) % 8 for k in range(levels)]
@@ -302,7 +311,7 @@ def test_more_levels_leave_less_over():
     torch.manual_seed(0)
     tokens, errors = torch.randn(600, 8), []
     for levels in (1, 2, 3):
-        quantizer = Residual(levels=levels, size=8).build(8, 8**levels)
+        quantizer = Residual(levels, Learnable(codebook_size=8)).build(8)
         quantizer(tokens)
         errors.append(float((quantizer.eval()(tokens).quantised - tokens).square().mean()))
     assert errors[0] > 1.15 * errors[1] > 1.3 * errors[2]
@@ -311,7 +320,7 @@ def test_more_levels_leave_less_over():
 def test_levels_pull_codes_to_what_is_left_over_and_tokens_only_once():
     torch.manual_seed(0)
     tokens = torch.randn(600, 8, requires_grad=True)
-    quantizer = Residual(levels=3, size=4).build(8, 64)
+    quantizer = Residual(3, Learnable(codebook_size=4)).build(8)
     quantizer(tokens.detach())
     quantizer(tokens).quantised.sum().backward()
     assert tokens.grad.equal(torch.ones_like(tokens))
@@ -320,12 +329,12 @@ def test_levels_pull_codes_to_what_is_left_over_and_tokens_only_once():
     assert all(level.codebook.grad.any() for level in quantizer.levels)
 
 
-@pytest.mark.parametrize("config", [Residual(levels=2, size=4, rotation=True), SimVQ()], ids=repr)
+@pytest.mark.parametrize("config", [replace(RESIDUAL, rotation=True), SimVQ(codebook_size=16)], ids=repr)
 def test_a_rotated_gradient_keeps_its_angle_to_the_token(config):
     """What a gradient says along the token it says along the code: turned and scaled, not merely copied."""
     torch.manual_seed(0)
     tokens = torch.randn(300, 8, requires_grad=True)
-    quantizer = config.build(8, 16)
+    quantizer = config.build(8)
     quantizer(tokens.detach())
     found = quantizer.eval()(tokens)
     (gradient,) = torch.autograd.grad((found.quantised * found.quantised.detach()).sum(), tokens)
@@ -333,17 +342,6 @@ def test_a_rotated_gradient_keeps_its_angle_to_the_token(config):
     torch.testing.assert_close(along, torch.ones_like(along), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("config", "size", "message"),
-    [
-        (Residual(levels=2, size=4), 15, "2 levels of 4 make 16 codes, codebook_size says 15"),
-    ],
-)
-def test_a_size_that_levels_do_not_make_is_refused(config, size, message):
-    with pytest.raises(ValueError, match=message):
-        config.build(8, size)
-
-
 def test_more_codes_than_can_be_counted_are_refused():
     with pytest.raises(ValueError, match="no more than 1048576 codes together"):
-        Residual(levels=4, size=64)
+        Residual(4, Learnable(codebook_size=64))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from encoders.base import EncoderConfig
 from encoders.losses import cross_sectional_ranks
-from encoders.quantizers import EMA, FSQ, Continuous, usage
+from encoders.quantizers import EMA, FSQ, Continuous, Learnable, usage
 from encoders.storm import Sizes, Storm
 from encoders.storm_factors import FactorModel, Factors
 from encoders.windows import InputShape, Window
@@ -16,7 +16,7 @@ from tests.encoders.conformance import SetConformance, inputs, make_window, trai
 
 TINY = Storm(
     lookback=8,
-    codebook_size=16,
+    quantizer=Learnable(codebook_size=16),
     sizes=Sizes(dim=16, depth=1, decoder_depth=1, heads=2, patch=4, asset_state=12, market_state=10),
     factors=Factors(n_factors=3),
 )
@@ -28,7 +28,7 @@ class TestDual(SetConformance):
 
 
 class TestJoint(SetConformance):
-    config = replace(TINY, attention="joint", quantizer=EMA())
+    config = replace(TINY, attention="joint", quantizer=EMA(codebook_size=16))
 
 
 class TestTimeSeries(SetConformance):
@@ -48,11 +48,11 @@ class TestJointMix(SetConformance):
 
 
 class TestContinuous(SetConformance):
-    config = replace(TINY, quantizer=Continuous(), codebook_size=0)
+    config = replace(TINY, quantizer=Continuous())
 
 
 class TestContinuousMix(SetConformance):
-    config = replace(TINY, branches=("mix",), quantizer=Continuous(), codebook_size=0)
+    config = replace(TINY, branches=("mix",), quantizer=Continuous())
 
 
 class TestCloseOnly(SetConformance):
@@ -68,8 +68,6 @@ class TestCloseOnly(SetConformance):
         ({"sizes": replace(TINY.sizes, dim=18)}, "dim 18"),
         ({"branches": ("time",)}, "branches .*time.* unknown"),
         ({"attention": "all"}, "attention 'all' unknown"),
-        ({"quantizer": Continuous()}, "no codes, codebook_size says 16; set it to 0"),
-        ({"quantizer": FSQ((4, 5))}, r"levels \(4, 5\) make 20 codes.*16"),
     ],
 )
 def test_a_size_that_does_not_fit_is_refused(change, message):
@@ -78,7 +76,7 @@ def test_a_size_that_does_not_fit_is_refused(change, message):
 
 
 def test_a_codebook_larger_than_the_data_is_refused():
-    encoder = replace(TINY, codebook_size=512).build(SHAPE)
+    encoder = replace(TINY, quantizer=Learnable(codebook_size=512)).build(SHAPE)
     with pytest.raises(ValueError, match="codebook cross_section has 512 codes, but 63 training days x 8 tokens"):
         encoder.refuse_small_data(63)
     encoder.refuse_small_data(64)
@@ -104,7 +102,7 @@ def test_tokens_are_both_sides_of_the_quantizer():
 
 
 def test_the_continuous_twin_is_the_same_network_without_codes():
-    config = replace(TINY, quantizer=Continuous(), codebook_size=0)
+    config = replace(TINY, quantizer=Continuous())
     twin, quantised = trained(config, SHAPE), trained(TINY, SHAPE)
     assert twin.codebook_sizes == {}
     assert twin.tokens_per_day == {}

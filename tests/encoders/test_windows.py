@@ -17,7 +17,7 @@ PANEL = bars()
 
 
 @given(st.lists(st.integers(LOOKBACK - 1, DAYS - 1), min_size=1, max_size=12))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_windows_of_many_days_are_the_windows_of_each(days: list[int]) -> None:
     together = STORE.gather(torch.tensor(days))
     for place, day in enumerate(days):

@@ -88,7 +88,7 @@ class TinyEncoder(Encoder):
         self.embed = nn.Sequential(nn.Linear(2 * shape.n_features, config.dim), nn.Tanh(), nn.Dropout(config.dropout))
         self.head = nn.Linear(config.dim, 1)
         self.rebuild = nn.Linear(config.dim, shape.lookback * shape.n_prices)
-        self.quantizer = EMA().build(config.dim, config.codebook_size)
+        self.quantizer = EMA(config.codebook_size).build(config.dim)
 
     @property
     def codebook_sizes(self) -> Mapping[str, int]:

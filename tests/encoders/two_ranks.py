@@ -1,6 +1,7 @@
 """Run by torchrun in a test: trains a quantiser on two ranks with different data and says whether they agree."""
 
 import sys
+from dataclasses import replace
 
 import torch
 import torch.distributed as distributed
@@ -44,7 +45,9 @@ def run() -> None:
         "learnable": Learnable(decay=0.8, dead_share=0.5),
         "affine": Affine(replace_every=2),
     }[sys.argv[1]]
-    model = DistributedDataParallel(Model(config.build(4, 16)), forward_sync_buffers=sys.argv[2] == "broadcast")
+    model = DistributedDataParallel(
+        Model(replace(config, codebook_size=16).build(4)), forward_sync_buffers=sys.argv[2] == "broadcast"
+    )
     optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
     for step in range(12):
         rows = (12 + 5 * step) if rank else (0 if step == 3 else 9)  # different sizes; once nothing at all

@@ -28,7 +28,7 @@ def market_of(panel, costs=Costs(), action=LongOnly(), fill="close", **kwargs): 
     return market
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(WEIGHTS, st.data(), st.floats(0, 0.2), st.floats(0, 0.2))
 def test_proportional_costs_are_solved_to_the_last_digit(numbers, data, buy, sell):
     w = shares_of(numbers)[1:]
@@ -38,7 +38,7 @@ def test_proportional_costs_are_solved_to_the_last_digit(numbers, data, buy, sel
     assert mu + paid == pytest.approx(1.0, abs=1e-12)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(WEIGHTS, st.data(), st.floats(0, 0.05), st.floats(0, 0.3))
 def test_impact_is_solved_to_twelve_digits(numbers, data, fee, impact):
     w = shares_of(numbers)[1:]

@@ -23,7 +23,7 @@ def weights_of(action, raw, tape=TAPE) -> np.ndarray:
     return market.step(np.asarray(raw)[None])[4]["weights"][0]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(arrays(np.float64, st.integers(1, 3000), elements=st.floats(-300, 300)))
 def test_the_vectorised_exponential_is_exact_to_an_ulp_or_two(x):
     powers = np.empty_like(x)
@@ -31,14 +31,14 @@ def test_the_vectorised_exponential_is_exact_to_an_ulp_or_two(x):
     assert np.all(np.abs(powers / np.exp(x) - 1) < 1e-15)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(arrays(np.float32, 4, elements=st.floats(-30, 30, width=32)))
 def test_long_only_weights_are_the_softmax_of_clipped_logits(raw):
     logits = np.exp(np.clip(raw.astype(np.float64), -20, 20))
     assert weights_of(LongOnly(), raw) == pytest.approx(logits / logits.sum(), abs=1e-14)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(arrays(np.float32, 4, elements=st.floats(-10, 10, width=32)), st.sampled_from([0.2, 0.4, 0.9]))
 def test_capped_weights_keep_to_the_cap_and_to_their_order(raw, cap):
     weights, free = weights_of(LongOnly(cap=cap), raw), weights_of(LongOnly(), raw)
@@ -50,7 +50,7 @@ def test_capped_weights_keep_to_the_cap_and_to_their_order(raw, cap):
         assert weights[1:][below] / weights[0] == pytest.approx(free[1:][below] / free[0], rel=1e-6)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     arrays(np.float32, 3, elements=st.floats(-2, 2, width=32)),
     st.sampled_from([0.5, 1.0, 2.0]),

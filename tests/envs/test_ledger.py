@@ -76,7 +76,7 @@ def assert_same_account(market: BatchMarket, ledger: Ledger, actions: list, want
         assert truncated[0] == (day == len(actions) - 1)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(panel=MARKETS, costs=COSTS, rules=RULES, seed=st.integers(0, 10_000))
 def test_long_only_account_equals_the_ledger(panel, costs, rules, seed):
     generator = np.random.default_rng(seed)
@@ -86,7 +86,7 @@ def test_long_only_account_equals_the_ledger(panel, costs, rules, seed):
     assert_same_account(market, ledger, list(actions), [softmax(row.tolist()) for row in actions])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(panel=MARKETS, costs=COSTS, rules=RULES, seed=st.integers(0, 10_000), net=st.sampled_from([0.0, 0.5, 1.5]))
 def test_long_short_account_equals_the_ledger(panel, costs, rules, seed, net):
     generator = np.random.default_rng(seed)
@@ -97,7 +97,7 @@ def test_long_short_account_equals_the_ledger(panel, costs, rules, seed, net):
     assert_same_account(market, ledger, list(actions), [long_short_weights(a.tolist(), 1.5, net) for a in actions])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(panel=MARKETS, costs=COSTS, rules=RULES, seed=st.integers(0, 10_000))
 def test_single_stock_account_equals_the_ledger(panel, costs, rules, seed):
     one = panel.select(["A0"])
@@ -108,7 +108,7 @@ def test_single_stock_account_equals_the_ledger(panel, costs, rules, seed):
     assert_same_account(market, Ledger(one, costs=costs, **rules), list(actions), wanted)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(panel=MARKETS, costs=COSTS, rules=RULES, seed=st.integers(0, 10_000))
 def test_short_position_in_one_stock_equals_the_ledger(panel, costs, rules, seed):
     one = panel.select(["A0"])

@@ -44,7 +44,7 @@ def test_a_halted_day_is_marked_at_the_last_price_and_the_next_one_catches_up():
     assert np.isnan(tape.price[0, 0])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.sampled_from(FILLS), st.integers(1, 4), st.booleans())
 def test_rewriting_the_future_leaves_the_past_unchanged(seed, fill, lookback, changes):
     """Observations up to day t, and rewards and infos of the steps up to it, know nothing of the rows after t."""

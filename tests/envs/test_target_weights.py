@@ -19,7 +19,7 @@ def stepped(tape, actions, **arguments):
     return market, [market.step(action[None])[-1] for action in actions]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10_000), share=st.floats(0, 1), fill=st.sampled_from(["close", "next_open", "next_close"]))
 def test_what_is_left_alone_is_not_traded_and_the_rest_has_its_shares(seed, share, fill):
     rng = np.random.default_rng(seed)

@@ -84,7 +84,7 @@ def test_the_layout_itself_is_read_or_refused_as_it_should_be(name: str, tmp_pat
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-@settings(max_examples=MUTATIONS, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=MUTATIONS, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32 - 1))
 def test_damage_is_refused_in_a_line_or_leaves_what_stands_there(
     name: str, tmp_path_factory: pytest.TempPathFactory, seed: int

@@ -28,6 +28,7 @@ from configs.files import source_text
 from configs.schema.prepare import Prepare
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
+from encoders.quantizers import Learnable
 from encoders.schedule import Optim
 from encoders.storm import Storm
 from encoders.storm_branches import Sizes
@@ -52,7 +53,7 @@ PRETRAIN = Pretrain(
     panel="inputs/data/tiny/panel.safetensors",
     encoder=Storm(
         lookback=8,
-        codebook_size=8,
+        quantizer=Learnable(codebook_size=8),
         sizes=Sizes(dim=8, depth=1, decoder_depth=1, heads=2, asset_state=4, market_state=4),
     ),
     features=Formulas((Feature("move", "close / delay(close, 1) - 1"), Feature("range", "high / low - 1"))),

@@ -70,7 +70,7 @@ def calls(operands: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expressi
     return st.sampled_from(sorted(ALPHABET)).flatmap(call)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.recursive(NUMBERS | FIELDS, calls, max_leaves=12))
 def test_parse_reads_back_what_str_writes(expression: Expression) -> None:
     assert parse(str(expression)) == expression

@@ -54,7 +54,7 @@ def whole(panel: Panel) -> Panel:
     return FEATURES.compute(panel)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(days=st.integers(0, 700))
 def test_causal_by_truncation(panel: Panel, whole: Panel, days: int) -> None:
     np.testing.assert_array_equal(FEATURES.compute(panel[:days]).values, whole.values[:days])

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from market.frequency import resample
@@ -54,7 +54,6 @@ def test_dates_are_the_last_trading_days_and_masks_those_of_that_day(frequency):
     assert bars.source["frequency"] == frequency
 
 
-@settings(deadline=None)
 @given(st.sampled_from(list(RULES)), st.integers(1, 300), st.booleans())
 def test_a_cut_panel_has_rows_of_the_whole_one(frequency, stop, weekends):
     panel = PANEL

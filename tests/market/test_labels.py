@@ -75,7 +75,7 @@ def naive_label(panel: Panel, fill: str, horizon: int, day: int, asset: int) -> 
     return float(exit_price / entry - 1)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.sampled_from(FILLS), st.integers(1, 4))
 def test_labels_agree_with_a_cell_by_cell_look_up(seed, fill, horizon):
     panel = random_panel(seed)
@@ -84,7 +84,7 @@ def test_labels_agree_with_a_cell_by_cell_look_up(seed, fill, horizon):
     np.testing.assert_allclose(label, np.array(naive), rtol=1e-12)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.sampled_from(FILLS), st.integers(1, 4), st.integers(0, 19))
 def test_a_label_uses_its_span_of_days_and_no_others(seed, fill, horizon, day):
     panel = random_panel(seed)

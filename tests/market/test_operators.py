@@ -112,14 +112,14 @@ PANDAS = {
 
 
 @pytest.mark.parametrize("name", PANDAS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(x=SERIES, window=WINDOWS)
 def test_equals_pandas(name: str, x: np.ndarray, window: int) -> None:
     expected = PANDAS[name](pd.Series(x[:, 0]), window).to_numpy()
     np.testing.assert_allclose(apply(name, [x], (window,))[:, 0], expected, rtol=1e-9, atol=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(x=SERIES, window=WINDOWS, level=st.sampled_from([0.0, 0.2, 0.5, 0.8, 1.0]))
 def test_quantile_equals_pandas(x: np.ndarray, window: int, level: float) -> None:
     expected = pd.Series(x[:, 0]).rolling(window, min_periods=1).quantile(level).to_numpy()
@@ -127,7 +127,7 @@ def test_quantile_equals_pandas(x: np.ndarray, window: int, level: float) -> Non
 
 
 @pytest.mark.parametrize("name", ["cov", "corr"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(both=TWO, window=WINDOWS)
 def test_pairs_equal_pandas(name: str, both: np.ndarray, window: int) -> None:
     x, y = pd.Series(both[:, 0]), pd.Series(both[:, 1])

@@ -48,7 +48,7 @@ def test_a_file_gives_the_panel_back(panel, tmp_path):
     assert_equal(Panel.load(tmp_path / "small"), small)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(1, 6), st.integers(1, 40), st.sampled_from(["absent", "flat"]))
 def test_a_frame_gives_the_panel_back_in_any_row_order(seed, stocks, days, halted_bars):
     frame = Synthetic(stocks=stocks, days=days, seed=seed, events=replace(EVENTS, halted_bars=halted_bars)).read()

@@ -201,7 +201,7 @@ SHAPE = (6, 4, 3)
     hnp.arrays(bool, SHAPE[:2]),
     hnp.arrays(bool, SHAPE[:2]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_round_trip_is_exact(
     tmp_path_factory: pytest.TempPathFactory, values: Any, absent: Any, listed: Any, tradable: Any
 ) -> None:

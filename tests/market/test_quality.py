@@ -329,7 +329,7 @@ def test_split_ratios_know_reverse_splits_and_ignore_intraday_moves() -> None:
 CAUSAL = Rules(split="keep", holiday="keep", short="keep", coverage="keep")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     dirts=st.lists(st.sampled_from([d for d in PLANTED if PLANTED[d][1] in ("mask", "untradable")]), max_size=6),
     noise=st.lists(st.tuples(st.integers(0, 479), st.floats(0.01, 100.0)), max_size=20),
@@ -355,7 +355,7 @@ def test_a_split_repair_changes_no_return_of_the_past() -> None:
     np.testing.assert_allclose(before, after, rtol=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     cells=st.dictionaries(
         st.tuples(st.sampled_from(SYMBOLS), st.integers(1, 78)),

@@ -156,7 +156,7 @@ def test_daily_scalings_are_cross_sections_of_listed_assets(scaling, function):
         np.testing.assert_array_equal(scaled[:, :, f], np.nan_to_num(function(hidden[:, :, f])))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 1000), st.integers(2, 30), st.integers(1, 70))
 def test_trailing_zscore_agrees_with_pandas(seed, window, days):
     panel = feature_panel(seed, days=days, width=5)

@@ -51,7 +51,7 @@ def forged(path: Path, text: str, **tensors: np.ndarray) -> Path:
     return path
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(arrays=st.dictionaries(st.text("abcxyz_", min_size=1, max_size=6), ARRAYS, max_size=4))
 def test_arrays_come_back_as_they_were(tmp_path_factory, arrays):
     path = tmp_path_factory.mktemp("arrays") / "a.safetensors"
@@ -112,7 +112,7 @@ def test_the_fingerprint_moves_with_every_part_of_the_content():
     assert digest != fingerprint(HEADER, renamed)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.data())
 def test_a_single_flipped_bit_is_refused_with_the_name_of_the_file(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "flipped.safetensors"
@@ -133,7 +133,6 @@ def test_a_single_flipped_bit_is_refused_with_the_name_of_the_file(tmp_path_fact
     assert "\n" not in refusal
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_file_cut_short_or_grown_is_refused_with_its_name(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "cut.safetensors"
@@ -147,7 +146,6 @@ def test_a_file_cut_short_or_grown_is_refused_with_its_name(tmp_path_factory, da
             read_arrays(path, "thing", 1, verify)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_bytes_of_any_kind_are_refused(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "bytes.safetensors"

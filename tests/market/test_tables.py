@@ -361,7 +361,7 @@ def read_or_refusal(path: Path, columns: tuple[tuple[str | int, str], ...]) -> t
         return None, str(error)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(damage=mutations())
 def test_damage_is_refused_or_leaves_the_other_rows_exact(damage: tuple[str, bytes, set[int]]) -> None:
     layout, content, touched = damage

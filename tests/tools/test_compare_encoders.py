@@ -187,4 +187,4 @@ def test_a_second_stage_follows_the_first_ones_run_of_its_seed() -> None:
     first = load_python("configs/pretrain/csi300_factor_vqvae_tokens.py", Pretrain)
     second = load_python("configs/pretrain/csi300_factor_vqvae.py", Pretrain)
     named = [one.encoder.run for one in seeded(second, (0, 3))]
-    assert named == [f"workdir/pretrain/{one.name}" for one in seeded(first, (0, 3))]
+    assert named == [f"pretrain/{one.name}" for one in seeded(first, (0, 3))]

@@ -23,6 +23,7 @@ from configs.schema.prepare import Prepare
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
 from encoders.schedule import Optim
+from encoders.quantizers import Learnable
 from encoders.storm import Storm
 from encoders.storm_branches import Sizes
 from envs import LongOnly, Position, SellHoldBuy
@@ -36,7 +37,7 @@ sizes = Sizes(dim=8, depth=1, decoder_depth=1, heads=2, asset_state=4, market_st
 encoder = Pretrain(
     name="tiny",
     panel={workdir!r} + "/data/tiny/panel.safetensors",
-    encoder=Storm(lookback=8, codebook_size=8, sizes=sizes),
+    encoder=Storm(lookback=8, quantizer=Learnable(codebook_size=8), sizes=sizes),
     features=Formulas((Feature("move", "close / delay(close, 1) - 1"), Feature("range", "high / low - 1"))),
     label=Label(fill="next_open"),
     split=Split(

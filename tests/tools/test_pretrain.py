@@ -25,6 +25,7 @@ CONFIG = """
 from agents.baselines import TopKDropN
 from configs.schema.pretrain import Pretrain
 from encoders.schedule import Optim
+from encoders.quantizers import Learnable
 from encoders.storm import Storm
 from encoders.storm_branches import Sizes
 from market.features import Formulas
@@ -36,7 +37,7 @@ experiment = Pretrain(
     panel={panel!r},
     encoder=Storm(
         lookback=8,
-        codebook_size=8,
+        quantizer=Learnable(codebook_size=8),
         sizes=Sizes(dim=8, depth=1, decoder_depth=1, heads=2, asset_state=4, market_state=4),
     ),
     features=Formulas((Feature("move", "close / delay(close, 1) - 1"), Feature("range", "high / low - 1"))),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,8 +24,9 @@ from market.features import Feature, Formulas
 from market.panel import Panel
 from market.splits import Split
 from tests.envs.markets import plain_panel, states_of
+from tools.cli import configurations
 from tools.runs.markets import read, tape_of
-from tools.train import RESULT, main, seed_folder, task_of
+from tools.train import RESULT, Options, main, seed_folder, task_of
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIGS = sorted((ROOT / "configs" / "trade").glob("*.py"))
@@ -208,23 +210,36 @@ def test_what_is_observed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_config_is_what_its_name_says(path: Path, tmp_path: Path) -> None:
     experiment = files.load_python(path, Trade)
+    words, data = path.stem.split("_"), "bundled" if path.stem.startswith("bundled") else "dj30"
     assert experiment.name == path.stem
-    data, *_, algorithm = path.stem.split("_")
-    assert type(experiment.agent).__name__ == algorithm.upper()
-    assert experiment.panel == f"workdir/data/{data}/panel.safetensors"
-    asset = path.stem.split("_")[1]
-    assert experiment.asset == (None if asset == "portfolio" else asset)
-    encoder = "storm_dual" if data == "bundled" else "_".join(path.stem.split("_")[2:-1])
-    assert experiment.states == f"workdir/states/{data}_{encoder}/states.safetensors"
-    files.write(experiment, tmp_path)
-    assert files.load_json(tmp_path / "config.json", Trade) == experiment
-    assert files.load_python(tmp_path / "config.py", Trade) == experiment
+    assert type(experiment.agent).__name__.lower() in words
+    assert (experiment.asset is None) == ("portfolio" in words)
+    assert experiment.panel == f"data/{data}/panel.safetensors"
+    assert experiment.states == f"states/{data}_storm_dual/states.safetensors"
     experiment.action.space(1 if experiment.asset else 29)
 
 
-def test_there_are_all_runs_of_the_dow_jones_30() -> None:
-    names = {path.stem for path in CONFIGS}
-    for algorithm in ("ppo", "sac"):
-        for asset in ("AAPL", "IBM", "INTC", "JPM", "MSFT", "portfolio"):
-            for encoder in ("dual", "single_ts", "single_cs"):
-                assert f"dj30_{asset}_storm_{encoder}_{algorithm}" in names
+def test_four_bases_make_all_runs_of_the_dow_jones_30() -> None:
+    stems = {path.stem for path in CONFIGS}
+    assert {"ppo_single", "ppo_portfolio", "sac_single", "sac_portfolio"} <= stems
+    base = ["--config", str(ROOT / "configs" / "trade" / "sac_single.py"), "--name", "dj30_{asset}_{states}_sac"]
+    vary = ["--vary", "asset=AAPL,IBM,INTC,JPM,MSFT", "states=storm_dual,storm_single_ts,storm_single_cs"]
+    runs, _ = configurations(Trade, Options, [*base, *vary], "configs/trade")
+    assert len({run.name for run in runs}) == len(runs) == 15
+    assert runs[1].name == "dj30_AAPL_storm_single_ts_sac"
+    assert runs[1].states == "workdir/states/storm_single_ts/states.safetensors"
+    assert len({(run.asset, run.states) for run in runs}) == 15
+
+
+def test_one_command_trains_every_variation_and_continues_with_what_is_missing(tmp_path: Path, capsys) -> None:
+    _, experiment = market(tmp_path)
+    experiment = replace(experiment, seeds=(0,), action=SellHoldBuy())
+    names = [f"small_{asset}" for asset in market(tmp_path)[0].assets[:2]]
+    vary = ["--vary", f"asset={','.join(market(tmp_path)[0].assets[:2])}"]
+    train(experiment, tmp_path, *vary)
+    assert sorted(path.name for path in (tmp_path / "trade").iterdir() if path.is_dir()) == sorted(names)
+    shutil.rmtree(tmp_path / "trade" / names[1])
+    capsys.readouterr()
+    train(experiment, tmp_path, *vary)
+    assert f"{names[0]} is finished" in capsys.readouterr().out
+    assert (tmp_path / "trade" / names[1] / RESULT).exists()

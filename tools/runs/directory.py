@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from configs import files
-from configs.values import to_data
-from market.differences import first_difference
-from market.storage import read_json
 
 
 @contextmanager
@@ -68,7 +65,7 @@ def opened(folder: Path, experiment: Any, result: str, overwrite: bool) -> None:
         raise ValueError(f"{folder}: this run is finished; choose another --name, or --overwrite to run it again")
     known = folder / "config.json"
     if known.exists():
-        differing = first_difference(read_json(known), to_data(experiment))
+        differing = files.difference(known, experiment)
         if differing:
             raise ValueError(f"{folder}: started with {differing}; use the same, or --overwrite to start again")
     files.write(experiment, folder)
@@ -82,8 +79,7 @@ def finished(folder: Path, experiment: Any, result: str) -> bool:
     """
     if not (folder / result).exists():
         return False
-    known = read_json(folder / "config.json")
-    differing = first_difference(known, to_data(experiment))
+    differing = files.difference(folder / "config.json", experiment)
     if differing:
         raise ValueError(f"{folder}: this run is finished, with {differing}; remove it or choose another name")
     return True

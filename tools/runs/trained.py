@@ -202,7 +202,8 @@ def codebook_size(states: str | None) -> int | None:
     config = Path(read_json(record)["run"]) / "config.json"
     if not config.exists():
         return None
-    size: int | None = getattr(load_json(config, Pretrain).encoder, "codebook_size", None)
+    encoder = load_json(config, Pretrain).encoder
+    size: int | None = getattr(getattr(encoder, "quantizer", None), "codebook_size", None)
     return size
 
 

@@ -1,7 +1,0 @@
-"""SAC chooses a position in INTC on the states of STORM with both branches."""
-
-from dataclasses import replace
-
-from configs.trade.dj30_AAPL_storm_dual_sac import experiment as base
-
-experiment = replace(base, name="dj30_INTC_storm_dual_sac", asset="INTC")
