@@ -57,6 +57,8 @@ class Weights:
         reconstruction: Squared error of rebuilt prices.
         consistency: Rebuilt bars whose low or high does not bound open and close.
         alignment: Contrast between the two branches' views of a day.
+        codes: One minus the correlation of the label's ranks with a linear reading of an asset's quantised tokens. It
+            reaches the tokens straight through the quantiser, so that codes keep what foretells the label.
     """
 
     likelihood: float = 0.2
@@ -65,6 +67,7 @@ class Weights:
     reconstruction: float = 0.2
     consistency: float = 0.1
     alignment: float = 0.02
+    codes: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,10 @@ class Storm:
             raise ValueError(f"branches {self.branches} unknown; use one of {BRANCHES}")
         if self.attention not in ATTENTIONS:
             raise ValueError(f"attention {self.attention!r} unknown; use one of {ATTENTIONS}")
+        if self.weights.codes and "time_series" not in self.branches:
+            raise ValueError(
+                f"weights.codes reads an asset's own tokens, and branches {self.branches} have none; set it to 0"
+            )
         if self.bars is not None and self.head is None:
             raise ValueError("bars are read by the head, and there is none; give the encoder a GatedHead or no bars")
         return StormEncoder(self, shape)
@@ -153,6 +160,9 @@ class StormEncoder(Encoder):
         self.market_factors = nn.Linear(sizes.market_state, sizes.asset_state)
         self.factors = FactorModel(sizes.asset_state, config.factors)
         self.label_scale = LabelScale()
+        self.codes_read = None
+        if config.weights.codes:
+            self.codes_read = nn.Linear(config.lookback // sizes.patch * sizes.dim, 1, bias=False)
         self.head = None
         if config.head is not None:
             self.head = GatedResidual(config.head, shape.n_features, sizes.asset_state, config.bars)
@@ -260,11 +270,16 @@ class StormEncoder(Encoder):
             likelihood = gaussian_nll(*day.returns(posterior), standard, known)
             divergence = gaussian_kl(*posterior, *day.prior)
             rank = rank_loss(day.returns(day.prior).mean, label, known)
-        return {
-            "likelihood": weights.likelihood * likelihood,
-            "kl": weights.kl * masked_mean(divergence, known.any(-1, keepdim=True)),
-            "rank": weights.rank * rank,
-        }
+            terms = {
+                "likelihood": weights.likelihood * likelihood,
+                "kl": weights.kl * masked_mean(divergence, known.any(-1, keepdim=True)),
+                "rank": weights.rank * rank,
+            }
+            if self.codes_read is not None:
+                quantised = encoded.trunk.tokens["time_series"].quantised.float()
+                read = unpack(self.codes_read(rearrange(quantised, "s t d -> s (t d)"))[:, 0], mask)
+                terms["codes"] = weights.codes * rank_loss(read, label, known)
+        return terms
 
     def _forecast(self, day: Day, mask: Bool[Tensor, "B N"]) -> Forecast:
         mean, std = self.label_scale.restore(*day.returns(day.prior))
