@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from configs.files import load_json
+from configs.paths import located
 from configs.schema.pretrain import Pretrain
 from encoders.checkpoint import Checkpoint
 from encoders.pipeline import prepare
@@ -30,6 +31,8 @@ class Options:
     """Train days from one that a ridge is fitted on to the next."""
     test: bool = False
     """Judge the test days as well."""
+    workdir: str = "workdir"
+    """Where the artifacts of all stages live."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -46,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def measured(options: Options) -> dict[str, Finding]:
     """Returns what is found at each place of the run's encoder."""
-    experiment = load_json(Path(options.run) / "config.json", Pretrain)
+    experiment = located(load_json(Path(options.run) / "config.json", Pretrain), options.workdir)
     checkpoint = Checkpoint.load(Path(options.run) / "model.safetensors")
     frozen = checkpoint.restore(experiment.encoder, experiment.features, experiment.scaling)
     lookback = experiment.encoder.lookback
