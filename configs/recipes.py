@@ -1,12 +1,14 @@
 """Encoders, and ways to learn, that experiments on several markets share."""
 
+from dataclasses import replace
+
 from configs.schema.discover import FactorModel
 from encoders.factor_vae import FactorVAE
 from encoders.factor_vqvae import FactorVQVAE
 from encoders.pca import PCA
 from encoders.quantizers import Affine, Learnable, Residual
 from encoders.schedule import Optim
-from encoders.storm import Storm
+from encoders.storm import Storm, Weights
 from encoders.storm_branches import Sizes
 from encoders.storm_head import GatedHead
 from encoders.trees import Boosting, LightGBM
@@ -38,9 +40,12 @@ RANKS_STORM = Storm(
     lookback=8,
     quantizer=Residual(levels=2, quantizer=Learnable(codebook_size=64)),
     sizes=Sizes(dim=64, depth=1, decoder_depth=1, heads=4, patch=2, asset_state=64, market_state=32),
+    weights=Weights(codes=0.5),
     head=GatedHead(),
 )
-"""STORM with short patches, two levels of codes and a gated head; an epoch of CSI 300 takes one core a minute."""
+"""STORM with short patches, two levels of codes that are taught the label, and a gated head."""
+STORM_RANKS_OPTIM = replace(RANKS_OPTIM, ema_decay=0.998, average_best=1)
+"""How it learns ranks: moving averages of the weights instead of the mean of the best epochs."""
 
 TOKENS = FactorVQVAE(hidden=64, dim=64, quantizer=Affine(codebook_size=128))
 """First stage of FactorVQVAE, small enough for a CPU."""
