@@ -76,7 +76,8 @@ def load_state(
         ValueError: The file is damaged, or the run was started with another recipe; the message names what differs.
     """
     mapped, header = read_arrays(path, KIND, VERSION)
-    differing = first_difference(dict(of_today(header["recipe"])), dict(recipe))
+    written = {"in_sample_days": recipe.get("in_sample_days"), **of_today(header["recipe"])}  # older files lack it
+    differing = first_difference(written, dict(recipe))
     if differing:
         raise ValueError(f"{path}: this run was started with {differing}; use the same, or --overwrite to start again")
     arrays, facts = {name: np.array(array) for name, array in mapped.items()}, header["facts"]
