@@ -176,6 +176,7 @@ def _pandas_window(bar: pd.DataFrame, window: int) -> dict[str, pd.Series]:
     rolled = close.rolling(window, min_periods=1)
     days = day.rolling(window, min_periods=1)
     beta = rolled.cov(day) / days.var()
+    move = close.diff()
     highest = high.rolling(window, min_periods=1)
     lowest = low.rolling(window, min_periods=1)
     top, bottom = highest.apply(np.argmax, raw=True) + 1, lowest.apply(np.argmin, raw=True) + 1
@@ -200,7 +201,7 @@ def _pandas_window(bar: pd.DataFrame, window: int) -> dict[str, pd.Series]:
         "IMXD": (top - bottom) / window,
         "CORR": rolled.corr(np.log(volume + 1)),
         "CORD": (close / close.shift()).rolling(window, min_periods=1).corr(change),
-        **_pandas_moves("CNT", (close.diff() > 0) * 1.0, (close.diff() < 0) * 1.0, day * 0 + 1, window),
+        **_pandas_moves("CNT", (move > 0) * 1.0 + move * 0, (move < 0) * 1.0 + move * 0, move * 0 + 1, window),
         **_pandas_moves("SUM", close.diff().clip(lower=0), (-close.diff()).clip(lower=0), close.diff().abs(), window),
         "VMA": volumes.mean() / (volume + TINY),
         "VSTD": volumes.std() / (volume + TINY),

@@ -1,25 +1,28 @@
 """The model file: weights, fitted scaler and everything needed to tell whether they fit; nothing in it is executed."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
-from encoders.base import Encoder, EncoderConfig
+from encoders.base import Encoder, EncoderConfig, evaluating
 from encoders.data import FrozenEncoder, Pipeline, TrainingData
 from encoders.training.resume import to_arrays, to_tensors
 from encoders.windows import InputShape
 from market.arrays import AnyArray
 from market.features import FeatureSet
-from market.panel import Panel
+from market.panel import Panel, content_fingerprint
 from market.scaling.scalers import Scaling
 from market.storage.array_file import read_arrays, write_arrays
 
 KIND, VERSION = "model", 1
 EXTRA_STATE = "_extra_state"  # torch's name for what `Module.get_extra_state` returns
-_WEIGHTS, _SCALER = "encoder/", "scaler/"
+_WEIGHTS, _SCALER, _ANSWERS = "encoder/", "scaler/", "answers/"
+APART = 0.02  # of a standard deviation, in the median: more than devices round apart
 _ABOUT = {
     "encoder": str,
     "settings": dict,
@@ -46,11 +49,14 @@ class Checkpoint:
         about: What made it, as JSON: ``encoder`` (class), ``settings`` (the experiment), ``features`` (names),
             ``shape`` (of its windows), ``label``, ``split``, ``fit_end``, ``train_rows``, ``assets``, ``n_days``,
             ``panel_fingerprint``, ``content_fingerprint``, ``epoch``, ``metric``, ``value``.
+        answers: What the encoder said of a made-up window when it was saved (`answers_of`), by name; empty in files of
+            earlier versions.
     """
 
     weights: Mapping[str, Tensor]
     scaler: Mapping[str, AnyArray]
     about: Mapping[str, Any]
+    answers: Mapping[str, AnyArray] = field(default_factory=dict)
 
     @property
     def shape(self) -> InputShape:
@@ -61,6 +67,7 @@ class Checkpoint:
         """Writes ``model.safetensors``, aside and renamed, and returns its fingerprint."""
         arrays = {f"{_WEIGHTS}{name}": array for name, array in to_arrays(self.weights).items()}
         arrays |= {f"{_SCALER}{name}": array for name, array in self.scaler.items()}
+        arrays |= {f"{_ANSWERS}{name}": array for name, array in self.answers.items()}
         return write_arrays(path, arrays, {"kind": KIND, "version": VERSION, **self.about})
 
     @staticmethod
@@ -79,13 +86,15 @@ class Checkpoint:
         about = {name: value for name, value in header.items() if name not in ("kind", "version")}
         weights = {name[len(_WEIGHTS) :]: array for name, array in arrays.items() if name.startswith(_WEIGHTS)}
         scaler = {name[len(_SCALER) :]: array for name, array in arrays.items() if name.startswith(_SCALER)}
-        return Checkpoint(to_tensors(weights), scaler, about)
+        answers = {name[len(_ANSWERS) :]: array for name, array in arrays.items() if name.startswith(_ANSWERS)}
+        return Checkpoint(to_tensors(weights), scaler, about, answers)
 
     def restore(self, config: EncoderConfig, features: FeatureSet, scaling: Scaling) -> FrozenEncoder:
         """Returns the frozen encoder that was saved.
 
         Raises:
-            ValueError: `config` describes another architecture, or `features` are others; names the first difference.
+            ValueError: `config` describes another architecture, `features` are others, or the class of the encoder has
+                changed since so that it says something else; names the first difference.
         """
         if config.lookback != self.shape.lookback:
             raise ValueError(
@@ -95,6 +104,7 @@ class Checkpoint:
         encoder = config.build(self.shape)
         self.load_into(encoder)
         encoder.requires_grad_(False).eval()
+        self.refuse_other_answers(encoder)
         scaler = scaling.restore(tuple(self.about["features"]), self.scaler)
         return FrozenEncoder(Pipeline(features, scaler, self.shape.lookback), encoder)
 
@@ -119,6 +129,24 @@ class Checkpoint:
                 )
         encoder.load_state_dict(dict(self.weights))
 
+    def refuse_other_answers(self, encoder: Encoder) -> None:
+        """Refuses an encoder that says something else of the made-up window than the one that was saved.
+
+        Raises:
+            ValueError: It does; its class is not what it was.
+        """
+        if not self.answers:
+            return
+        now = answers_of(encoder, self.shape)
+        for name, before in self.answers.items():
+            apart = np.abs(now[name].astype(np.float64) - before)
+            if np.nanmedian(apart) > APART * max(float(np.nanstd(before)), 1e-12):
+                raise ValueError(
+                    f"checkpoint of {self.about['encoder']}: with the same weights and the same input its {name} is "
+                    f"{np.nanmedian(apart):.3g} away from what it was when it was saved; the class has changed since, "
+                    "restore it or train the encoder again"
+                )
+
     def refuse_other_panel(self, panel: Panel) -> None:
         """Refuses a panel that is neither the one trained on nor that one with days appended.
 
@@ -141,6 +169,20 @@ class Checkpoint:
         raise ValueError(f"checkpoint was trained on another panel: {difference}; name the panel with --panel")
 
 
+def answers_of(encoder: Encoder, shape: InputShape) -> dict[str, AnyArray]:
+    """Returns what an encoder says of a window of random numbers, always the same: ``forecast_mean`` and ``asset``."""
+    generator = torch.Generator().manual_seed(0)
+    places = (*encoder.parameters(), *encoder.buffers())
+    device = places[0].device if places else torch.device("cpu")
+    features = torch.randn(1, shape.lookback, shape.n_assets, shape.n_features, generator=generator)
+    calendar = torch.rand(1, shape.lookback, shape.n_calendar, generator=generator)
+    mask = torch.ones(1, shape.n_assets, dtype=torch.bool)
+    with torch.no_grad(), evaluating(encoder):
+        state, forecast, _ = encoder.infer(features.to(device), mask.to(device), calendar.to(device))
+    found = {"forecast_mean": forecast.mean, "asset": state.asset}
+    return {name: value.float().cpu().numpy() for name, value in found.items()}
+
+
 def describe(data: TrainingData, encoder: Encoder, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what a checkpoint of this encoder on this data says of itself."""
     return {
@@ -157,8 +199,3 @@ def describe(data: TrainingData, encoder: Encoder, settings: Mapping[str, Any]) 
         "panel_fingerprint": data.panel.fingerprint,
         "content_fingerprint": content_fingerprint(data.panel),
     }
-
-
-def content_fingerprint(panel: Panel) -> str:
-    """Returns the fingerprint of a panel wherever it came from: of dates, assets, fields, values and masks alone."""
-    return replace(panel, source={}).fingerprint

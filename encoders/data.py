@@ -1,7 +1,7 @@
 """From a panel to windows, one way for training, extraction and audit; what is measured is what is deployed."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from encoders.base import Encoder, evaluating
 from encoders.windows import WindowStore
 from market.arrays import AnyArray, BoolArray, CodeArray, FeatureArray, FloatArray, IntArray
 from market.features import FeatureSet
+from market.features.health import Health, HealthCheck
 from market.labels import Label
 from market.panel import Panel
 from market.scaling.scalers import Scaler, Scaling
@@ -43,8 +44,29 @@ class Pipeline:
         Raises:
             ValueError: The panel is shorter than the look-back, or its features are not those that were fitted.
         """
-        features = scaled(self.features.compute(panel), self.scaler, panel)
-        return WindowStore.from_panel(panel, features, label, self.lookback)
+        return WindowStore.from_panel(panel, self.inputs(panel), label, self.lookback)
+
+    def inputs(self, panel: Panel) -> Panel:
+        """Returns the scaled features of `panel`, what an encoder is fed; float32 and finite.
+
+        Raises:
+            ValueError: They are not those that the scaler was fitted on.
+        """
+        return scaled(self.features.compute(panel), self.scaler, panel)
+
+
+def _copied(panel: Panel) -> Panel:
+    listed, tradable = np.array(panel.listed), np.array(panel.tradable)
+    return replace(panel, values=np.array(panel.values), listed=listed, tradable=tradable)
+
+
+def complaints(health: Sequence[Health], shown: int = 5) -> Iterator[str]:
+    """Yields a line for the first few features with something wrong, and how many more there are."""
+    told = [one for one in health if one.complaints]
+    for one in told[:shown]:
+        yield f"{one.name}: {', '.join(one.complaints)}"
+    if len(told) > shown:
+        yield f"{len(told) - shown} more; features.json of the run has them all"
 
 
 def scaled(features: Panel, scaler: Scaler, panel: Panel) -> Panel:
@@ -66,6 +88,7 @@ class TrainingData:
         label: What is forecast.
         split: The days that are fitted, chosen and judged on, as dates.
         days: The same as rows of the panel.
+        health: What is wrong with each feature, as far as it is known.
     """
 
     panel: Panel
@@ -75,6 +98,7 @@ class TrainingData:
     label: Label
     split: Split
     days: SplitDays
+    health: tuple[Health, ...] = ()
 
     @property
     def fit_end(self) -> np.datetime64:
@@ -85,6 +109,25 @@ class TrainingData:
         """
         last: np.datetime64 = self.panel.dates[min(self.days.valid.stop - 1 + self.label.span, len(self.panel) - 1)]
         return last
+
+    @cached_property
+    def learnable(self) -> "TrainingData":
+        """What fitting and training are given: nothing after `fit_end`, and no label that reaches beyond it, in copies.
+
+        A model that remembers every label it is shown, or looks prices up, then knows no more than it may. The test
+        days are empty; rows of train and valid are where they were.
+        """
+        labelled = self.days.valid.stop
+        stop = min(labelled + self.label.span, len(self.panel))
+        panel, returns = self.panel[:stop], np.array(self.returns[:stop])
+        returns[labelled:] = np.nan
+        return replace(
+            self,
+            panel=_copied(panel),
+            store=self.store.until(stop, labelled),
+            returns=returns,
+            days=replace(self.days, test=slice(stop, stop)),
+        )
 
     @property
     def judged_parts(self) -> dict[str, slice]:
@@ -141,10 +184,14 @@ def prepare(
     for line in split.shortfalls(panel.dates, parts):
         logger.warning("%s", line)
     computed = features.compute(panel)
+    check = HealthCheck(computed)
     pipeline = Pipeline(features, scaling.fit(computed, days.train), lookback)
     store = WindowStore.from_panel(panel, scaled(computed, pipeline.scaler, panel), label.compute(panel), lookback)
+    health = check.after(store.features.numpy(), pipeline.scaler.clip)
     returns = replace(label, transform=None).compute(panel)
-    data = TrainingData(panel, pipeline, store, returns, label, split, days)
+    data = TrainingData(panel, pipeline, store, returns, label, split, days, health)
+    for line in complaints(health):
+        logger.warning("features: %s", line)
     for name in parts:
         if not len(data.judged_days(getattr(days, name))):
             raise ValueError(f"split: no day of {name} has a label and {lookback} days behind it; move or lengthen it")

@@ -112,6 +112,18 @@ class WindowStore:
         names = ("features", "calendar", "prices", "listed", "forward_return")
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
+    def until(self, stop: int, labelled: int) -> "WindowStore":
+        """Returns the store of the rows before `stop`, with no label from row `labelled` on.
+
+        Labels, prices and masks are copies, so that what comes after cannot be reached from them; the features, by far
+        the largest, share memory.
+        """
+        label = self.forward_return[:stop].clone()
+        label[labelled:] = torch.nan
+        names = ("calendar", "prices", "listed")
+        copies = {name: getattr(self, name)[:stop].clone() for name in names}
+        return replace(self, features=self.features[:stop], forward_return=label, **copies)
+
     def workspace(self, batch: int) -> Float[Tensor, " n"]:
         """Returns memory for the features of `batch` windows, for loops that are done with one before the next.
 

@@ -1,7 +1,7 @@
 """Tape: the aligned arrays that every episode replays, built once, shared by all and changed by none."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from typing import Any, Self
 
@@ -10,6 +10,7 @@ import numpy as np
 from envs.execution import FREE, StatusArray, compute_fill_returns, impact_scale
 from envs.observables import Observables, observables_of
 from market.arrays import BoolArray, DateArray, FeatureArray, FloatArray
+from market.audit import audit_of
 from market.fills import Fill, check_fill, default_fill
 from market.panel import Panel
 from market.states import MarketStates
@@ -42,6 +43,8 @@ class Tape:
         lookback: Days of `frames` in one observation.
         fit_end: ``[T] datetime64[D]``, the last day that the encoder of each row's states learnt from; None without
             states.
+        provenance: What is seen (``sees``: states, features or bars) and what was proven about it (``audit``:
+            ``passed``, ``not audited``, or ``built in`` for the ratios of the bars).
         periods_per_year: Number of rows in a year.
     """
 
@@ -63,6 +66,7 @@ class Tape:
     lookback: int
     fit_end: DateArray | None
     periods_per_year: float = 252.0
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -179,6 +183,7 @@ class Tape:
             impact_scale=None if scale is None else np.ascontiguousarray(scale[rows]),
             lookback=lookback,
             fit_end=None if states is None else states.fit_end[np.searchsorted(states.dates, panel.dates[rows])],
+            provenance=_provenance(states, features),
             periods_per_year=panel.periods_per_year,
         )
 
@@ -217,6 +222,17 @@ class Tape:
         if not 0 <= row < len(self) - 1:
             raise ValueError(f"day {row} is outside 0 ... {len(self) - 2}, the days a decision can be taken on")
         return row
+
+
+def _provenance(states: MarketStates | None, features: Panel | None) -> dict[str, Any]:
+    if states is not None:
+        known = {key: states.provenance.get(key) for key in ("encoder", "panel_fingerprint")}
+        return {"sees": "states", "audit": states.provenance.get("audit") or "not audited", **known}
+    if features is None:
+        return {"sees": "bars", "audit": "built in"}
+    found = audit_of(features)
+    external = sorted(found.get("external", {}))
+    return {"sees": "features", "audit": found["verdict"], "external": external}
 
 
 def _check_states(states: MarketStates, fill: Fill, allow_unaudited: bool) -> None:

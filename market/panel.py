@@ -13,7 +13,7 @@ from market.calendar import parse_day, periods_per_year
 from market.frames import BARS, PRICES, frame_parts
 from market.storage.array_file import fingerprint, header_dates, header_names, header_object, read_arrays, write_arrays
 
-__all__ = ["BARS", "PRICES", "VERSION", "Panel", "panel_header"]
+__all__ = ["BARS", "PRICES", "VERSION", "Panel", "content_fingerprint", "panel_header"]
 
 VERSION = 1
 
@@ -200,6 +200,11 @@ class Panel:
 
     def _header(self) -> dict[str, Any]:
         return panel_header(self.dates, self.assets, self.fields, self.source)
+
+
+def content_fingerprint(panel: Panel) -> str:
+    """Returns the fingerprint of a panel wherever it came from: of dates, assets, fields, values and masks alone."""
+    return replace(panel, source={}).fingerprint
 
 
 def panel_header(

@@ -10,16 +10,17 @@ import numpy as np
 from configs.files import load_json
 from configs.schema.names import check_folder_name
 from configs.schema.pretrain import Pretrain
-from encoders.checkpoint import Checkpoint, content_fingerprint
+from encoders.checkpoint import Checkpoint
 from encoders.states import extraction
 from encoders.states.audit import TrainingFacts
-from encoders.states.extraction import AuditError, Batch, Extraction, known_rows
+from encoders.states.extraction import Batch, Extraction, known_rows
 from encoders.training.launch import init_distributed
 from envs.rules import RECORDED
 from market.arrays import AnyArray
 from market.artifacts import AUDIT, CONFIG, MODEL, STATES
+from market.audit import AuditError
 from market.labels import Label
-from market.panel import Panel
+from market.panel import Panel, content_fingerprint
 from market.storage.array_file import header_dates, header_names, read_header, read_json, write_json
 from pipeline.pretraining import rules_of
 from pipeline.results import SILENT, ExtractResult, Observer
@@ -146,10 +147,19 @@ def _extraction(
             RECORDED: rules_of(experiment, panel).to_json(),
         },
         fit_end=np.datetime64(checkpoint.about["fit_end"], "D"),
-        training=TrainingFacts(label, experiment.scaling, _trained_rows(checkpoint, panel)),
+        training=TrainingFacts(
+            label, experiment.scaling, _trained_rows(checkpoint, panel), _audited_inputs(Path(record["run"]))
+        ),
         batch_size=record["batch_size"],
         tokens=record["tokens"],
     )
+
+
+def _audited_inputs(run: Path) -> dict[str, Any] | None:
+    """Returns the audit of the inputs that a pretraining run learnt from, None where it has none."""
+    path = run / AUDIT
+    found: dict[str, Any] | None = read_json(path) if path.exists() else None
+    return found
 
 
 def _trained_rows(checkpoint: Checkpoint, panel: Panel) -> slice | None:

@@ -14,14 +14,17 @@ from configs.schema.pretrain import Pretrain
 from configs.values import to_data, upgraded
 from encoders import data as encoder_pipeline
 from encoders.checkpoint import Checkpoint
+from encoders.data import TrainingData
+from encoders.states.audit import inputs_fingerprint, inputs_record
 from encoders.training import loop as training
 from encoders.training.launch import init_distributed
 from envs.rules import MarketRules, recorded_rules
-from market.artifacts import METRICS, MODEL
+from market.artifacts import AUDIT, FEATURES, METRICS, MODEL
+from market.features.health import health_json
 from market.ledger import Part
 from market.panel import Panel
 from market.splits import PARTS
-from market.storage.array_file import read_json
+from market.storage.array_file import read_json, write_json
 from pipeline.forecast_trading import portfolio_measures
 from pipeline.results import SILENT, Observer, PretrainResult
 from pipeline.run_directory import begin, is_finished, lock, pretrain_folder
@@ -94,6 +97,19 @@ def enter_looks(experiment: Pretrain, run: str, stage: str, parts: Sequence[Part
             question.enter(stage, part, run, to_data(experiment), (experiment.seed,), command)
 
 
+def write_inputs(data: TrainingData, folder: Path) -> None:
+    """Writes the health of the features and the audit of them, unless an interrupted run has done so; one process does.
+
+    Raises:
+        AuditError: They see the future, or cannot be shown not to.
+    """
+    if init_distributed().is_main_process:
+        write_json(folder / FEATURES, health_json(data.health))
+        path, now = folder / AUDIT, inputs_fingerprint(data.store)
+        if not path.exists() or read_json(path).get("inputs_fingerprint") != now:
+            write_json(path, inputs_record(data.pipeline, data.panel, data.store))
+
+
 def _learn(experiment: Pretrain, folder: Path, test: bool, until: np.datetime64 | None) -> dict[str, Any]:
     enter_looks(experiment, folder.name, "pretrain", ("valid", "test") if test else ("valid",))
     panel = Panel.load(experiment.panel)
@@ -106,6 +122,7 @@ def _learn(experiment: Pretrain, folder: Path, test: bool, until: np.datetime64 
         experiment.split,
         PARTS if until is None else PARTS[:2],
     )
+    write_inputs(data, folder)
     rules = rules_of(experiment, data.panel)
     terms = (rules.costs, rules.price_limit, rules.delisting_return)
     backtest = portfolio_measures(data.panel, experiment.label.fill, experiment.portfolio, *terms)

@@ -1,6 +1,7 @@
 """A finished trading run, read back as data: its market on the test days, its agents, and the forecast they saw."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from evaluation.rollout import rollout
 from evaluation.terms import terms
 from market.arrays import AnyArray
 from market.artifacts import AUDIT, CONFIG, TRAINING
+from market.audit import is_proven, sentence
 from market.labels import Label
 from market.ledger import config_hash
 from market.panel import Panel
 from market.storage.array_file import read_header, read_json
 from pipeline.control_markets import TradeSources, read_sources, tape_of
+from pipeline.observation import judged_observation
 from pipeline.policy_contest import Candidate
 from pipeline.reference_policies import EvaluationMarket
 from pipeline.run_directory import seed_folder
@@ -37,12 +40,14 @@ class TrainedRun:
         experiment: What decided it; read from ``config.json``, so opening somebody else's run executes nothing.
         sources: Bars, states and features.
         market: The test days and the terms of trading.
+        observation: What its agents see and what is proven about it (`pipeline.observation`).
     """
 
     folder: Path
     experiment: Trade
     sources: TradeSources
     market: EvaluationMarket
+    observation: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -144,6 +149,7 @@ class TrainedRun:
             "refits": 0 if tape.fit_end is None else len(np.unique(tape.fit_end)) - 1,
             "in_sample_days": self.in_sample_days(),
             "audit": None if states is None else states.provenance["audit"],
+            "observation": {"sentence": sentence(self.observation), "proven": is_proven(self.observation)},
             "always_listed": bool(self.sources.panel.between(split.train[0], split.test[1]).listed.all()),
             "listing": listing_of(self.sources.panel.between(split.train[0], split.test[1])),
         }
@@ -205,7 +211,7 @@ def open_run(folder: Path) -> TrainedRun:
         costs=experiment.costs,
         shorts=isinstance(experiment.action, LongShort),
     )
-    found = TrainedRun(folder, experiment, sources, market)
+    found = TrainedRun(folder, experiment, sources, market, judged_observation(experiment, sources, folder))
     found.audit()
     _refuse_learnt_days(found)
     return found

@@ -14,6 +14,7 @@ from configs.values import to_data, upgraded
 from market.artifacts import TRAINING
 from market.storage.array_file import write_json
 from pipeline.control_markets import question_of, read_sources, tape_of
+from pipeline.observation import write_observation
 from pipeline.results import SILENT, Observer, TrainResult
 from pipeline.run_directory import begin, is_finished, lock, seed_folder, trade_folder
 
@@ -83,6 +84,7 @@ def torch_threads(count: int) -> Iterator[None]:
 def _learn(experiment: Trade, folder: Path, overwrite: bool, device: str) -> list[dict[str, Any]]:
     task, settings = task_of(experiment), to_data(experiment)
     begin(folder, experiment, TRAINING, overwrite)
+    write_observation(experiment, read_sources(experiment), folder)
     question_of(experiment).enter("train", "valid", folder.name, settings, experiment.seeds)
     how = (settings, device, upgraded)
     records = [

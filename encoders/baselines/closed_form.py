@@ -33,6 +33,8 @@ class ClosedForm(EncoderConfig, Protocol):
     def fit(self, data: TrainingData, seed: int) -> Encoder:
         """Returns the encoder fitted on the train days of `data`; other days decide only what the class says.
 
+        It is given `TrainingData.learnable`, which ends at `TrainingData.fit_end`: what a model remembers of it cannot
+        be a label of a test day.
         Every process of a launch fits the same data and gets the same encoder.
         """
         ...

@@ -1,7 +1,11 @@
 """The audit: rewrites the future, the batch, the labels and the other assets, and measures what moved.
 
-An honest encoder's row ``t`` is a function of rows ``<= t`` of its own window. Five checks try to prove the opposite:
+An honest encoder's row ``t`` is a function of rows ``<= t`` of its own window. Checks try to prove the opposite, first
+of the inputs, every day of them (`market.audit`), then of the encoder on samples of days:
 
+* ``inputs``: scaled features are compared on every row with every later day rewritten, must follow the panel where it
+  changes, and must not move when a later split or dividend restates the past;
+* ``window``: everything outside the windows of some days becomes NaN; what is said of those days must not move;
 * ``future``: everything after ``t`` becomes noise, for several ``t``; rows up to ``t`` must not move;
 * ``batch``: the same days come in another order, in batches of another size, beside other days;
 * ``labels``: the training path sees noise for labels before the encoder is asked;
@@ -17,23 +21,28 @@ because a rounding can turn a code that lies at a tie.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from encoders.base import evaluating
-from encoders.data import EncodedDays, FrozenEncoder
+from encoders.data import EncodedDays, FrozenEncoder, Pipeline
 from encoders.states.perturbation import noise_after, noise_in, unlisted
 from encoders.windows import WindowStore
 from market.arrays import AnyArray, AnyFloatArray, IntArray
+from market.audit import AuditError, Columns, Scrutiny, audit_columns, externals_of
+from market.audit import AuditResult as AuditResult
 from market.labels import Label
 from market.panel import Panel
 from market.scaling.scalers import Scaling
+from market.storage.array_file import fingerprint
 
 ROWS = ("asset", "market", "forecast_mean", "forecast_std", "mask", "codes")
 ALLOWED = 0.02  # share of days that roundings may move
+LATER = 64  # days after train that a scaler might look at
+STRETCH = 512  # days on which other assets are changed
 
 
 @dataclass(frozen=True)
@@ -45,12 +54,14 @@ class Audit:
         days: Days of a batch, and of each sample.
         tolerance: Share of a value's standard deviation that counts as moved where rounding may differ.
         seed: Of the noise and of the samples.
+        inputs: How hard it looks at what the encoder is fed, which is computed for every day.
     """
 
-    cuts: int = 4
-    days: int = 32
+    cuts: int = 1
+    days: int = 16
     tolerance: float = 1e-4
     seed: int = 0
+    inputs: Scrutiny = field(default_factory=lambda: Scrutiny(cuts=4, cells=6e8))
 
 
 @dataclass(frozen=True)
@@ -62,35 +73,14 @@ class TrainingFacts:
         scaling: How the scaler was fitted.
         train: Rows that it was fitted on; None where the panel is not the one trained on, and they cannot be fitted
             again.
+        inputs: Record of `audit_inputs` on what the encoder was trained with. Where the inputs of an extraction are
+            those, to the bit, they are not audited a second time.
     """
 
     label: Label
     scaling: Scaling
     train: slice | None
-
-
-@dataclass(frozen=True)
-class AuditResult:
-    """Result of an audit: one line a fault, and which checks were made."""
-
-    faults: tuple[str, ...]
-    checks: Mapping[str, str]
-    settings: Audit
-
-    @property
-    def passed(self) -> bool:
-        """True where nothing moved that must not."""
-        return not self.faults
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns the content of ``audit.json``."""
-        word = "passed" if self.passed else "failed"
-        return {
-            "verdict": word,
-            "checks": dict(self.checks),
-            "faults": list(self.faults),
-            "settings": asdict(self.settings),
-        }
+    inputs: Mapping[str, Any] | None = None
 
 
 def audit(
@@ -108,12 +98,42 @@ def audit(
     auditor = _Auditor(frozen, panel, written, training, settings)
     checks: dict[str, str] = {}
     faults: list[str] = []
-    for name in ("future", "batch", "labels", "scaler", "assets"):
+    for name in ("inputs", "window", "future", "batch", "labels", "scaler", "assets"):
         found = list(dict.fromkeys(getattr(auditor, name)()))
         skipped = auditor.skipped.get(name)
         checks[name] = f"skipped: {skipped}" if skipped else "failed" if found else "passed"
         faults += [f"{name}: {line}" for line in found]
-    return AuditResult(tuple(faults), checks, settings)
+    external = externals_of(frozen.pipeline.features)
+    return AuditResult(tuple(faults), checks, settings, auditor.coverage, external)
+
+
+def audit_inputs(pipeline: Pipeline, panel: Panel, settings: Scrutiny | None = None) -> AuditResult:
+    """Returns the verdict on what encoders are fed with: scaled features, on every day of `panel`."""
+
+    def compute(one: Panel) -> list[Columns]:
+        scaled = pipeline.inputs(one)
+        return [Columns(scaled.values, scaled.fields)]
+
+    levels = tuple(getattr(pipeline.features, "levels", ()))
+    return audit_columns(compute, panel, settings, externals_of(pipeline.features), levels)
+
+
+def inputs_record(pipeline: Pipeline, panel: Panel, store: WindowStore) -> dict[str, Any]:
+    """Returns the verdict on the inputs in `store`, as JSON that names them by their fingerprint.
+
+    Raises:
+        AuditError: They see the future, or cannot be shown not to.
+    """
+    verdict = audit_inputs(pipeline, panel)
+    if not verdict.passed:
+        raise AuditError(verdict, "nothing is learnt from these features")
+    return {**verdict.to_json(), "inputs_fingerprint": inputs_fingerprint(store)}
+
+
+def inputs_fingerprint(store: WindowStore) -> str:
+    """Returns the sha256 of what encoders are fed with: features, listings and calendar of all days."""
+    arrays = {name: getattr(store, name).cpu().numpy() for name in ("features", "listed", "calendar")}
+    return fingerprint({"lookback": store.lookback}, arrays)
 
 
 class _Auditor:
@@ -131,6 +151,33 @@ class _Auditor:
         self.store = frozen.store(panel)
         self.first = frozen.pipeline.lookback - 1
         self.skipped: dict[str, str] = {}
+        self.coverage: dict[str, object] = {}
+
+    def inputs(self) -> Iterator[str]:
+        proven = self.training.inputs
+        if proven is not None and proven.get("inputs_fingerprint") == inputs_fingerprint(self.store):
+            self.coverage = dict(proven["coverage"])
+            yield from proven["faults"]
+            return
+        found = audit_inputs(self.frozen.pipeline, self.panel, self.settings.inputs)
+        self.coverage = {**found.coverage, "checks": dict(found.checks)}
+        yield from found.faults
+
+    def window(self) -> Iterator[str]:
+        days = self.sample(self.first, len(self.panel), max(1, self.settings.days // 4))
+        seen = np.zeros(len(self.panel), np.bool_)
+        for day in days:
+            seen[day - self.first : day + 1] = True
+        outside = torch.from_numpy(~seen).to(self.frozen.device)
+        if not bool(outside.any()):
+            self.skipped["window"] = "the windows of the days looked at hold the whole panel"
+            return
+        features, prices = self.store.features.clone(), self.store.prices.clone()
+        features[outside], prices[outside] = torch.nan, torch.nan
+        listed = self.store.listed & ~outside[:, None]
+        poisoned = replace(self.store, features=features, prices=prices, listed=listed)
+        told = "after everything outside the windows became NaN"
+        yield from self.compare(self.frozen.rows(self.store, days), self.frozen.rows(poisoned, days), days, told)
 
     def future(self) -> Iterator[str]:
         last = len(self.panel) - 2
@@ -178,8 +225,11 @@ class _Auditor:
             self.skipped["scaler"] = "the panel is not the one trained on"
             return
         kept = self.frozen.pipeline.scaler.arrays()
-        other = noise_after(self.panel, train.stop - 1, self.generator)
-        for panel, told in ((self.panel, "fitted again on the train days"), (other, "when later rows are noise")):
+        near = self.panel[: train.stop + LATER]  # what comes after cannot be told from it
+        changed = [(near, "fitted again on the train days")]
+        if train.stop < len(near):
+            changed.append((noise_after(near, train.stop - 1, self.generator), "when later rows are noise"))
+        for panel, told in changed:
             names, fitted = self.fitted(panel, train)
             for name, array in kept.items():
                 wrong = np.flatnonzero(~_equal(array, fitted[name]))
@@ -201,14 +251,13 @@ class _Auditor:
             return
         asset = int(self.generator.integers(len(self.panel.assets)))
         name = self.panel.assets[asset]
-        absent = unlisted(self.panel, asset)
-        middle = (self.first + len(self.panel) + 1) // 2
-        changed = [
-            (noise_in(absent, asset, self.generator), len(self.panel), f"after unlisted {name} got other values")
-        ]
-        if middle < len(self.panel):
-            told = f"before {self.panel.dates[middle]}, when {name} is listed from then on"
-            changed.append((unlisted(self.panel, asset, until=middle), middle, told))
+        stretch = self.panel[: max(STRETCH, 4 * (self.first + 1))]
+        absent = unlisted(stretch, asset)
+        middle = (self.first + len(stretch) + 1) // 2
+        changed = [(noise_in(absent, asset, self.generator), len(stretch), f"after unlisted {name} got other values")]
+        if middle < len(stretch):
+            told = f"before {stretch.dates[middle]}, when {name} is listed from then on"
+            changed.append((unlisted(stretch, asset, until=middle), middle, told))
         samples = [self.sample(self.first, stop) for _, stop, _ in changed]
         for (panel, _, told), days, before in zip(changed, samples, self.rows_of(absent, samples), strict=True):
             [found] = self.rows_of(panel, [days])

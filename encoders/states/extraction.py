@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from encoders.data import FrozenEncoder
-from encoders.states.audit import Audit, AuditResult, TrainingFacts, audit
+from encoders.states.audit import Audit, TrainingFacts, audit
 from market.arrays import AnyArray, BoolArray, IntArray
+from market.audit import AuditError as AuditError
+from market.audit import AuditResult
 from market.panel import Panel
 from market.states import MarketStates, read_states, states_header
 from market.storage.array_file import ArraySpec, arrays_in_place, release_pages
@@ -47,14 +49,6 @@ class Extraction:
     batch_size: int = 32
     tokens: bool = False
     audit: Audit = field(default_factory=Audit)
-
-
-class AuditError(ValueError):
-    """States that see what they must not; carries the `AuditResult`."""
-
-    def __init__(self, verdict: AuditResult) -> None:
-        super().__init__(f"the audit failed, no states were written: {'; '.join(verdict.faults)}")
-        self.verdict = verdict
 
 
 def extract(
@@ -104,7 +98,7 @@ def extract(
         del store
         verdict = audit(frozen, panel, written, how.training, how.audit)
         if not verdict.passed:
-            raise AuditError(verdict)
+            raise AuditError(verdict, "no states were written")
     return verdict
 
 

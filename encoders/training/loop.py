@@ -109,7 +109,7 @@ def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
 def _fit(experiment: Experiment, config: ClosedForm, directory: Path) -> dict[str, Any]:
     accelerator = make_accelerator(experiment.optim)
     data, metric = experiment.data, experiment.optim.metric
-    encoder = config.fit(data, experiment.seed).to(accelerator.device)
+    encoder = config.fit(data.learnable, experiment.seed).to(accelerator.device)
     judge = Evaluator(accelerator, data, data.store.to(accelerator.device), experiment.optim.batch_size)
     about = describe(data, encoder, experiment.settings or {})
     outcome = TrainingResult(judge, directory, about, experiment.backtest)
@@ -135,11 +135,13 @@ class _Run:
         self.data, self.optim = experiment.data, experiment.optim
         self.accelerator: Accelerator = make_accelerator(self.optim)
         self.first: bool = self.accelerator.is_main_process
-        self.store = self.data.store.to(self.accelerator.device)
+        whole = self.data.store.to(self.accelerator.device)
+        learnable = self.data.learnable
+        self.store = whole.until(len(learnable.panel), learnable.days.valid.stop)
         seed_step(experiment.seed, FIRST_WEIGHTS, 0)  # the same on every process
         self.encoder = experiment.encoder.build(self.store.shape).to(self.accelerator.device)
         if isinstance(experiment.encoder, FitStartHook):
-            experiment.encoder.begin(self.encoder, self.data)
+            experiment.encoder.begin(self.encoder, learnable)
         if experiment.first_weights is not None:
             experiment.first_weights.load_into(self.encoder)
         self.encoder.refuse_small_data(len(self.data.train_days))
@@ -153,7 +155,7 @@ class _Run:
         self.model = self.accelerator.prepare(self.encoder)
         share = self.optim.batch_size // self.accelerator.num_processes
         self.workspace = self.store.workspace(share // self.optim.accumulation)
-        self.judge = Evaluator(self.accelerator, self.data, self.store, share)
+        self.judge = Evaluator(self.accelerator, self.data, whole, share)
         self.about = describe(self.data, self.encoder, experiment.settings or {})
         self.outcome = TrainingResult(self.judge, directory, self.about, experiment.backtest)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from encoders.base import Encoder
-from encoders.checkpoint import Checkpoint
+from encoders.checkpoint import Checkpoint, answers_of
 from encoders.training.validation import Evaluator, Losses, by_year, codebook_health, prediction
 from market.arrays import FloatArray
 from market.artifacts import FORECASTS, METRICS, MODEL
@@ -54,7 +54,8 @@ class TrainingResult:
         if self.judge.accelerator.is_main_process:
             chosen = {"epoch": epoch, "metric": metric, "value": value}
             scaler = self.judge.data.pipeline.scaler.arrays()
-            Checkpoint(encoder.state_dict(), scaler, {**self.about, **chosen}).save(self.model_path)
+            answers = answers_of(encoder, self.judge.data.store.shape)
+            Checkpoint(encoder.state_dict(), scaler, {**self.about, **chosen}, answers).save(self.model_path)
 
     def judge_best(self, encoder: Encoder, best_epoch: int | None, n_epochs: int, test: bool = False) -> dict[str, Any]:
         """Returns and writes the metrics of the checkpoint, put into `encoder`, on valid and, where asked, on test.

@@ -20,6 +20,7 @@ from evaluation.reports.figures import (
 )
 from evaluation.reports.html import Page
 from evaluation.verdict import in_sample_warning, limits, reach_verdict
+from market.audit import sentence
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +103,7 @@ def _evidence(page: Page, chapter: Section) -> None:
         page.markup(
             f'<div class="verdict"><p{tone}><b>{head}</b> {html.escape(found.summary)}</p><ul>{sentences}</ul></div>'
         )
+    page.markup(_seen(chapter.metrics))
     page.markup(_tiles(chapter))
     page.heading("Returns, risk and trading", 3)
     page.text(
@@ -116,6 +118,12 @@ def _evidence(page: Page, chapter: Section) -> None:
         if chapter.metrics["comparisons"][name]:
             page.heading(f"{display_name(name)} against its references, day by day", 3)
             page.markup(tables.comparison_table(chapter.metrics, name))
+
+
+def _seen(metrics: Mapping[str, Any]) -> str:
+    """What the agent saw and what was proven about it, in red where nothing was."""
+    known = metrics.get("observation") or {"sentence": sentence({}), "proven": False}
+    return f'<p class="{"good" if known["proven"] else "bad"}">{html.escape(known["sentence"])}</p>'
 
 
 def _tiles(chapter: Section) -> str:

@@ -3,7 +3,7 @@
 Reference: ``Alpha158DL`` of https://github.com/microsoft/qlib/blob/main/qlib/contrib/data/loader.py with the default
 configuration of the ``Alpha158`` handler. Prices are divided by the close and volumes by the volume of the day, so no
 feature carries a currency. `market.features.operators` says where an operator departs from qlib's on missing or
-constant values.
+constant values. Volume over the day's volume is missing on a day without volume, where qlib divides by 1e-12.
 """
 
 from dataclasses import dataclass
@@ -60,8 +60,8 @@ _ROLLING = over_windows(
     ("SUMP{w}", f"total({_GAIN}, {{w}}) / (total(abs{_CHANGE}, {{w}}) + 1e-12)"),
     ("SUMN{w}", f"total({_LOSS}, {{w}}) / (total(abs{_CHANGE}, {{w}}) + 1e-12)"),
     ("SUMD{w}", f"(total({_GAIN}, {{w}}) - total({_LOSS}, {{w}})) / (total(abs{_CHANGE}, {{w}}) + 1e-12)"),
-    ("VMA{w}", "mean(volume, {w}) / (volume + 1e-12)"),
-    ("VSTD{w}", "std(volume, {w}) / (volume + 1e-12)"),
+    ("VMA{w}", "mean(volume, {w}) / volume"),
+    ("VSTD{w}", "std(volume, {w}) / volume"),
     ("WVMA{w}", f"std({_TURMOIL}, {{w}}) / (mean({_TURMOIL}, {{w}}) + 1e-12)"),
     ("VSUMP{w}", f"total({_VOLUME_GAIN}, {{w}}) / (total(abs{_VOLUME_CHANGE}, {{w}}) + 1e-12)"),
     ("VSUMN{w}", f"total({_VOLUME_LOSS}, {{w}}) / (total(abs{_VOLUME_CHANGE}, {{w}}) + 1e-12)"),

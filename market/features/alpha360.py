@@ -1,6 +1,7 @@
 """Alpha360: qlib's bars of the last 60 days relative to today's, in its definitions, its spelling and its order.
 
 Reference: ``Alpha360DL`` of https://github.com/microsoft/qlib/blob/main/qlib/contrib/data/loader.py.
+On a day without volume the volumes relative to it are missing, where qlib divides by 1e-12.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ _TABLE = (
     *_history("high", "close"),
     *_history("low", "close"),
     *_history("vwap", "close"),
-    *_history("volume", "(volume + 1e-12)"),
+    *_history("volume", "volume"),
 )
 
 

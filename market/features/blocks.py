@@ -7,6 +7,7 @@ of threads changes a bit of the result.
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from numba import njit
 
 from market.arrays import AnyFloatArray, BoolArray, FeatureArray
+from market.features.expressions import parse
 from market.features.program import AssetBlock, Program, Value
 from market.features.table import Feature, computable
 from market.panel import Panel, panel_header
@@ -51,7 +53,7 @@ def compute_features(name: str, table: Sequence[Feature], panel: Panel) -> Panel
     """
     kept, dropped = computable(name, table, panel.fields)
     values = np.empty((len(panel.dates), len(panel.assets), len(kept)), dtype=np.float32)
-    _fill(values, Program([entry.expression for entry in kept]), panel, range(len(panel.assets)))
+    _fill(values, _program(tuple(entry.formula for entry in kept)), panel, range(len(panel.assets)))
     return Panel(
         dates=panel.dates,
         assets=panel.assets,
@@ -70,7 +72,7 @@ def write_features(name: str, table: Sequence[Feature], panel: Panel, path: str 
     """
     kept, dropped = computable(name, table, panel.fields)
     fields = tuple(entry.name for entry in kept)
-    program = Program([entry.expression for entry in kept])
+    program = _program(tuple(entry.formula for entry in kept))
     header = panel_header(panel.dates, panel.assets, fields, _source(name, kept, dropped, panel))
     specs = {
         "values": ArraySpec((*panel.shape[:2], len(fields)), np.dtype(np.float32)),
@@ -84,6 +86,11 @@ def write_features(name: str, table: Sequence[Feature], panel: Panel, path: str 
             _fill(np.asarray(mapped["values"]), program, panel, stripe)
             release_pages(mapped["values"])
     return Panel.load(path, verify=False)
+
+
+@lru_cache(maxsize=8)  # an audit computes the same features a hundred times
+def _program(formulas: tuple[str, ...]) -> Program:
+    return Program([parse(formula) for formula in formulas])
 
 
 def _source(name: str, kept: Sequence[Feature], dropped: Mapping[str, Sequence[str]], panel: Panel) -> dict[str, Any]:

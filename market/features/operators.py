@@ -5,7 +5,9 @@ Row ``t`` of a result uses rows ``<= t`` only, and none of them is ever revised:
 at most the days that exist, so the first rows use shorter windows (qlib's ``min_periods=1``).
 
 Missing values follow pandas: NaN and infinities do not count, and a window without enough valid values (one; two for
-`std`, `var`, `slope`, `rsquare`, `residual`, `corr` and `cov`) gives NaN. The definitions are those of qlib's operators
+`std`, `var`, `slope`, `rsquare`, `residual`, `corr` and `cov`) gives NaN. A ratio whose denominator is zero is missing,
+and so is a comparison of which one side is (pandas answers infinity and False, which the next mean would count). The
+definitions are those of qlib's operators
 (https://qlib.readthedocs.io/en/latest/component/data.html); where they differ, the function says so.
 
 The functions here are for arrays. `market.features.expressions` has the same names for formulas, and `ALPHABET`
@@ -19,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from market import pointwise
 from market.arrays import FloatArray, IntArray
 from market.features.kernels import rolling as kernels
 
@@ -135,14 +138,12 @@ class Operator:
         parameters: Names of the numbers that follow them.
         sweep: Pass that computes it together with other statistics and windows of the same operands; None if pointwise.
         pointwise: Function of the values of one day; None for a rolling operator.
-        compares: It answers 0 or 1, and 0 where a value is missing, as in pandas.
     """
 
     operands: int
     parameters: tuple[str, ...] = ()
     sweep: Sweep | None = None
     pointwise: Callable[..., Any] | None = None
-    compares: bool = False
 
     def check(self, name: str, parameters: Parameters) -> None:
         """Raises ValueError unless `parameters` are a whole window of at least a day and a level in [0, 1]."""
@@ -243,11 +244,11 @@ ALPHABET: dict[str, Operator] = {
     "+": Operator(2, pointwise=np.add),
     "-": Operator(2, pointwise=np.subtract),
     "*": Operator(2, pointwise=np.multiply),
-    "/": Operator(2, pointwise=np.divide),
-    "<": Operator(2, pointwise=np.less, compares=True),
-    "<=": Operator(2, pointwise=np.less_equal, compares=True),
-    ">": Operator(2, pointwise=np.greater, compares=True),
-    ">=": Operator(2, pointwise=np.greater_equal, compares=True),
+    "/": Operator(2, pointwise=pointwise.ratio),
+    "<": Operator(2, pointwise=pointwise.less),
+    "<=": Operator(2, pointwise=pointwise.less_equal),
+    ">": Operator(2, pointwise=pointwise.greater),
+    ">=": Operator(2, pointwise=pointwise.greater_equal),
     "abs": Operator(1, pointwise=np.abs),
     "log": Operator(1, pointwise=np.log),
     "sign": Operator(1, pointwise=np.sign),

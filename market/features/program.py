@@ -131,13 +131,11 @@ def _rolling_step(sweep: Sweep, members: Sequence[Call]) -> Callable[[AssetBlock
 
 
 def _pointwise_step(call: Call) -> Callable[[AssetBlock, Sequence[Value]], Sequence[Value]]:
-    operator = ALPHABET[call.operator]
-    pointwise = operator.pointwise
+    pointwise = ALPHABET[call.operator].pointwise
     assert pointwise is not None
 
     def run(block: AssetBlock, operands: Sequence[Value]) -> Sequence[Value]:
-        value = pointwise(*operands)
-        return (np.where(block.before, np.nan, value),) if operator.compares else (value,)
+        return (pointwise(*operands),)
 
     return run
 

@@ -25,10 +25,13 @@ of an activity, the activity in units of today's.
 ==========================  ======================================  ===================================
 view                        value                                   activity
 ==========================  ======================================  ===================================
-``MARKET_EQUAL``            mean return                             geometric mean of volumes
+``MARKET_EQUAL``            mean return                             geometric mean of traded value
 ``MARKET_TURNOVER``         return weighted by traded value         traded value
 ``MARKET_BREADTH``          rising less falling, as a share         standard deviation of returns
 ==========================  ======================================  ===================================
+
+Traded value is money (`market.money`): adjusted closes times volumes would shrink with every dividend to come, and so
+weigh the assets of a day by what is not known yet. Halted assets count for nothing.
 
 Reference: Kim et al. (2025), FactorVQVAE, Knowledge-Based Systems, whose market features are those of Li et al. (2024),
 MASTER, section 4.1. https://arxiv.org/abs/2312.15235
@@ -44,6 +47,7 @@ from market.features import FeatureSet, operators
 from market.features.alpha158 import Alpha158
 from market.features.table import WINDOWS, Feature
 from market.labels import Label
+from market.money import traded_money
 from market.panel import Panel
 
 REALISED = "REALISED"
@@ -125,18 +129,9 @@ def _described(panel: Panel, windows: tuple[int, ...]) -> Iterator[FeatureArray]
 
 def _views(panel: Panel) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Yields value and activity of each view of the market, ``[T]`` each; NaN where nothing is known."""
-    close = np.where(panel.listed, panel["close"], np.nan).astype(np.float64)
-    volume = np.full_like(close, np.nan)
-    if "volume" in panel:
-        volume = np.where(panel.listed, panel["volume"], np.nan).astype(np.float64)
-    volume[~(volume > 0)] = np.nan
-    returns = np.full_like(close, np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        returns[1:] = close[1:] / close[:-1] - 1
-    returns[~np.isfinite(returns)] = np.nan
-    traded = close * volume
+    returns, traded = _returns(panel), traded_money(panel)
     middle = _mean(returns)
-    yield middle, np.exp(_mean(np.log(volume)))
+    yield middle, np.exp(_mean(np.log(traded)))
     total = np.nansum(traded, axis=1)
     total[total == 0] = np.nan
     held = np.where(np.isfinite(traded * returns), traded, 0.0)
@@ -145,6 +140,17 @@ def _views(panel: Panel) -> Iterator[tuple[FloatArray, FloatArray]]:
     yield (held * np.nan_to_num(returns)).sum(axis=1) / weight, total
     signs = np.where(np.isfinite(returns), np.sign(returns), np.nan)
     yield _mean(signs), np.sqrt(_mean((returns - middle[:, None]) ** 2))
+
+
+def _returns(panel: Panel) -> FloatArray:
+    """Returns of traded days since the last traded one, ``[T, N]``; NaN on halted and unlisted days."""
+    close = np.where(panel.tradable, panel["close"], np.nan).astype(np.float64)
+    close[~(close > 0)] = np.nan
+    row = np.maximum.accumulate(np.where(np.isfinite(close), np.arange(len(close))[:, None], 0), axis=0)
+    last = np.take_along_axis(close, row, axis=0)
+    returns = np.full_like(close, np.nan)
+    returns[1:] = close[1:] / last[:-1] - 1
+    return returns
 
 
 def _mean(values: FloatArray) -> FloatArray:

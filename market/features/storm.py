@@ -9,6 +9,9 @@ from 0, gains and losses of returns rather than of prices.
 
 Differs from the reference, because there
 
+- ``open``, ``high``, ``low``, ``close`` and ``adj_close`` are price levels. Prices that are adjusted backwards carry
+  every later split and dividend in their level, so a level of the past knows the future; here each is divided by the
+  close of the day before;
 - ``beta`` is the change over the window per day with the wrong sign; here it is the regression slope per day;
 - ``corr`` and ``cord`` pass the second series as ``pairwise=``, so each correlates the price with itself and is one;
   here they are correlations with volume;
@@ -27,11 +30,11 @@ from market.features.table import Feature, over_windows
 from market.panel import Panel
 
 _BAR = (
-    Feature("open", "open"),
-    Feature("high", "high"),
-    Feature("low", "low"),
-    Feature("close", "close"),
-    Feature("adj_close", "adj_close"),
+    Feature("open", "open / delay(close, 1)"),
+    Feature("high", "high / delay(close, 1)"),
+    Feature("low", "low / delay(close, 1)"),
+    Feature("close", "close / delay(close, 1)"),
+    Feature("adj_close", "adj_close / delay(adj_close, 1)"),
     Feature("kmid", "(close - open) / close"),
     Feature("kmid2", "(close - open) / (high - low + 1e-12)"),
     Feature("klen", "(high - low) / open"),
@@ -75,8 +78,8 @@ _ROLLING = over_windows(
     ("sump_{w}", f"total({_GAIN}, {{w}}) / {_MOVES}"),
     ("sumn_{w}", f"total({_LOSS}, {{w}}) / {_MOVES}"),
     ("sumd_{w}", f"(total({_GAIN}, {{w}}) - total({_LOSS}, {{w}})) / {_MOVES}"),
-    ("vma_{w}", "mean(volume, {w}) / (volume + 1e-12)"),
-    ("vstd_{w}", "std(volume, {w}) / (volume + 1e-12)"),
+    ("vma_{w}", "mean(volume, {w}) / volume"),
+    ("vstd_{w}", "std(volume, {w}) / volume"),
     ("wvma_{w}", f"std({_TURMOIL}, {{w}}) / (mean({_TURMOIL}, {{w}}) + 1e-12)"),
     ("vsump_{w}", f"total({_VOLUME_GAIN}, {{w}}) / {_VOLUME_MOVES}"),
     ("vsumn_{w}", f"total({_VOLUME_LOSS}, {{w}}) / {_VOLUME_MOVES}"),

@@ -12,10 +12,11 @@ from torch import Tensor
 from encoders.base import Encoding, Inference
 from encoders.data import EncodedDays, FrozenEncoder
 from encoders.states.audit import Audit, TrainingFacts
-from encoders.states.extraction import AuditError, Extraction, extract
+from encoders.states.extraction import Extraction, extract
 from encoders.states.perturbation import noise_after, noise_in, unlisted
 from encoders.windows import Window, WindowStore
 from market.arrays import AnyArray
+from market.audit import AuditError
 from market.panel import Panel
 from market.scaling.scalers import RobustZScore, Scaler
 from market.states import MarketStates
@@ -56,7 +57,9 @@ def faults(path: Path, made: FrozenEncoder, panel: Panel | None = None, **change
 def test_an_honest_pipeline_passes(tmp_path: Path) -> None:
     verdict = extract(frozen(), bars(), tmp_path / "states.safetensors", how())
     assert verdict.to_json()["verdict"] == "passed"
-    assert verdict.checks == dict.fromkeys(("future", "batch", "labels", "scaler", "assets"), "passed")
+    assert verdict.checks == dict.fromkeys(
+        ("inputs", "window", "future", "batch", "labels", "scaler", "assets"), "passed"
+    )
     assert MarketStates.load(tmp_path / "states.safetensors").audited
 
 
@@ -253,3 +256,17 @@ def test_noise_in_one_asset_and_a_later_listing_touch_nothing_else() -> None:
     assert not late.listed[:50, 2].any()
     assert late.listed[50:].all()
     assert late.listed[:, others].all()
+
+
+class PeeksOutside(FrozenEncoder):
+    """Adds what stands at the end of the panel to every state, beside the window."""
+
+    def rows(self, store: WindowStore, days: Any, tokens: bool = False) -> EncodedDays:
+        found = super().rows(store, days, tokens)
+        return found._replace(market=found.market + float(store.features[-1].sum()))
+
+
+def test_an_encoder_that_looks_outside_its_window_is_caught(tmp_path: Path) -> None:
+    honest = frozen()
+    found = faults(tmp_path, PeeksOutside(honest.pipeline, honest.encoder))
+    assert any(line.startswith("window: market moved") and "outside the windows" in line for line in found)

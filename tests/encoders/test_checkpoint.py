@@ -1,15 +1,18 @@
 """The model file: what was saved is what is restored, and what does not fit is refused by name."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from encoders.checkpoint import Checkpoint, describe
+from encoders.base import Inference
+from encoders.checkpoint import Checkpoint, answers_of, describe
+from encoders.windows import InputShape
 from market.scaling.scalers import RobustZScore
-from tests.encoders.tiny import LABEL, SPLIT, Moves, Tiny, bars, tiny_data
+from tests.encoders.tiny import LABEL, SPLIT, Moves, Tiny, TinyEncoder, bars, tiny_data
 
 
 def saved(path: Path, config: Tiny = Tiny()) -> Checkpoint:  # noqa: B008 - a frozen value
@@ -88,3 +91,37 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(bytes(content))
     with pytest.raises(ValueError, match="the file is damaged"):
         Checkpoint.load(path)
+
+
+class Changed(TinyEncoder):
+    """The class of tomorrow: the same weights, another forecast."""
+
+    def infer(self, features: Tensor, mask: Tensor, calendar: Tensor, *, tokens: bool = False) -> Inference:
+        return super().infer(features.flip(1), mask, calendar, tokens=tokens)
+
+
+@dataclass(frozen=True)
+class ChangedTiny(Tiny):
+    def build(self, shape: InputShape) -> Changed:
+        return Changed(self, shape)
+
+
+def test_a_class_that_has_changed_since_is_refused(tmp_path: Path) -> None:
+    data = tiny_data()
+    torch.manual_seed(0)
+    encoder = TinyEncoder(Tiny(), data.store.shape)
+    about = describe(data, encoder, {})
+    answers = answers_of(encoder, data.store.shape)
+    Checkpoint(encoder.state_dict(), data.pipeline.scaler.arrays(), about, answers).save(tmp_path / "model.safetensors")
+    found = Checkpoint.load(tmp_path / "model.safetensors")
+    found.restore(Tiny(), Moves(), RobustZScore())
+    with pytest.raises(ValueError, match=r"its (asset|forecast_mean) is .* the class has changed since"):
+        found.restore(ChangedTiny(), Moves(), RobustZScore())
+
+
+def test_a_file_of_an_earlier_version_has_no_answers_and_loads(tmp_path: Path) -> None:
+    data = tiny_data()
+    encoder = TinyEncoder(Tiny(), data.store.shape)
+    about = describe(data, encoder, {})
+    Checkpoint(encoder.state_dict(), data.pipeline.scaler.arrays(), about).save(tmp_path / "model.safetensors")
+    Checkpoint.load(tmp_path / "model.safetensors").restore(Tiny(), Moves(), RobustZScore())

@@ -14,10 +14,11 @@ from encoders.factor_vqvae.networks import ReturnTokenizer, market_of, pack_wind
 from encoders.factor_vqvae.tokenizer import FactorVQVAE, FactorVQVAEEncoder
 from encoders.quantizers import Affine
 from encoders.states.audit import Audit, TrainingFacts
-from encoders.states.extraction import AuditError, Extraction, extract
+from encoders.states.extraction import Extraction, extract
 from encoders.testing.windows import inputs, make_window, train, trained
 from encoders.training.loop import Experiment, pretrain
 from encoders.training.optim import Optim
+from market.audit import AuditError
 from market.features.realised import MARKET, REALISED, WithRealisedReturns
 from market.labels import Label
 from market.panel import Panel

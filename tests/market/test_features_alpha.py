@@ -1,5 +1,7 @@
 """Alpha158 and Alpha360 against pandas, ticker by ticker."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -97,13 +99,18 @@ def rolling158(bar: pd.DataFrame, w: int) -> dict[str, pd.Series]:
         "IMXD": (top - bottom) / w,
         "CORR": windows.corr(np.log(v + 1)),
         "CORD": ratio.rolling(w, min_periods=1).corr(volume_ratio),
-        **moves("CNT", (c.diff() > 0) * 1.0, (c.diff() < 0) * 1.0, w, lambda x: x.mean(), pd.Series(1.0, c.index)),
+        **moves("CNT", *rises_and_falls(c), w, lambda x: x.mean(), pd.Series(1.0, c.index)),
         **moves("SUM", c.diff().clip(lower=0), -c.diff().clip(upper=0), w, lambda x: x.sum(), c.diff().abs()),
         "VMA": v.rolling(w, min_periods=1).mean() / (v + TINY),
         "VSTD": v.rolling(w, min_periods=1).std() / (v + TINY),
         "WVMA": turmoil.rolling(w, min_periods=1).std() / (turmoil.rolling(w, min_periods=1).mean() + TINY),
         **moves("VSUM", v.diff().clip(lower=0), -v.diff().clip(upper=0), w, lambda x: x.sum(), v.diff().abs()),
     }
+
+
+def rises_and_falls(c: pd.Series) -> tuple[pd.Series, pd.Series]:
+    known = c.diff().notna()
+    return (c.diff() > 0).astype(float).where(known), (c.diff() < 0).astype(float).where(known)
 
 
 def moves(name: str, up: pd.Series, down: pd.Series, w: int, gather: object, whole: pd.Series) -> dict[str, pd.Series]:
@@ -162,3 +169,13 @@ def test_close_only_panels_work(panel: Panel, caplog: pytest.LogCaptureFixture) 
     dropped = features.source["dropped_features"]
     assert dropped["high"] == ["HIGH0", *(f"{name}{w}" for name in ("MAX", "IMAX") for w in WINDOWS)]
     assert sum(map(len, dropped.values())) == 83
+
+
+def test_volumes_beside_a_day_without_volume_are_missing(frame: pd.DataFrame) -> None:
+    panel = Panel.from_frame(frame.assign(volume=frame.volume.where(frame.index != 80, 0.0)))
+    traded = replace(panel, tradable=panel.listed)  # a market whose volumes say nothing about trading
+    ours, history = Alpha158().compute(traded), Alpha360().compute(traded)
+    for name in ("VMA5", "VSTD60"):
+        assert np.isnan(ours[name][80]).all()
+        assert np.isfinite(ours[name][81]).all()
+    assert np.isnan(history["VOLUME3"][80]).all()

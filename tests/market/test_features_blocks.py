@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numba
@@ -144,6 +145,30 @@ def test_what_was_known_before_an_asset_joined_enters(panel: Panel, whole: Panel
     joined = Panel(panel.dates[:120], ("A",), ("close",), close, listed, listed)
     average = Formulas((Feature("MA60", "mean(close, 60) / close"),)).compute(joined).values[80, 0, 0]
     assert average == pytest.approx(close[21:81].mean() / close[80, 0, 0])
+
+
+def test_a_halted_bar_is_missing_to_every_operator(panel: Panel) -> None:
+    closed = replace(panel, tradable=panel.tradable & (np.random.default_rng(1).random(panel.tradable.shape) > 0.1))
+    halted = closed.listed & ~closed.tradable
+    flat = np.array(closed.values)
+    flat[halted] = 7.0  # what a vendor writes for a day without trades
+    flat[halted, 4] = 0.0
+    holes = np.where(halted[..., None], np.nan, closed.values)
+    written, missing = (FEATURES.compute(replace(closed, values=values)) for values in (flat, holes))
+    np.testing.assert_array_equal(written.values, missing.values)
+    assert np.isnan(written["KMID"][halted]).all()
+
+
+def test_nothing_counts_a_halted_day() -> None:
+    close = np.array([1.0, 2, 99, 3, 4])[:, None]
+    halted = np.array([False, False, True, False, False])[:, None]
+    listed = np.ones_like(halted)
+    panel = Panel(
+        np.datetime64("2020-01-01") + np.arange(5), ("A",), ("close",), close[..., None], listed, listed & ~halted
+    )
+    up = Formulas((Feature("UP", "mean(close > delay(close, 1), 5)"), Feature("MEAN", "mean(close, 5)"))).compute(panel)
+    np.testing.assert_array_equal(up["UP"][:, 0], np.array([np.nan, 1, 1, 1, 1], np.float32))
+    np.testing.assert_array_equal(up["MEAN"][:, 0], np.array([1, 1.5, 1.5, 2, 2.5], np.float32))
 
 
 def test_infinities_become_missing(panel: Panel) -> None:

@@ -56,7 +56,11 @@ def test_what_the_reference_chose_otherwise(panel: Panel) -> None:
     window = slice(day + 1 - w, day + 1)
     returns = close[window] / close[day - w : day] - 1
     expected = {
-        "adj_close": panel["adj_close"][day],
+        "open": panel["open"][day] / close[day - 1],
+        "high": high[day] / close[day - 1],
+        "low": panel["low"][day] / close[day - 1],
+        "close": close[day] / close[day - 1],
+        "adj_close": panel["adj_close"][day] / panel["adj_close"][day - 1],
         "kmid": 1 - panel["open"][day] / close[day],
         "max_20": close[window].max(axis=0) / close[day],
         "min_20": close[window].min(axis=0) / close[day],

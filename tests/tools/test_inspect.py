@@ -112,3 +112,12 @@ def test_the_name_of_the_command_hides_no_module_of_python() -> None:
     result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.startswith("(obj, /)")
     assert str(ROOT / "tools") not in result.stdout
+
+
+def test_the_health_of_a_runs_inputs_is_printed(
+    tmp_path: Path, frame: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Panel.from_frame(frame).save(tmp_path / "panel.safetensors")
+    write_json(tmp_path / "features.json", {"complaints": {"VMA5": ["constant 89.5%"]}, "features": [], "limits": {}})
+    main(["--panel", str(tmp_path / "panel.safetensors"), "--features", str(tmp_path)])
+    assert "VMA5  constant 89.5%" in capsys.readouterr().out

@@ -78,7 +78,7 @@ def test_from_prices_to_audited_states_and_on(config: Path, market: Panel, capsy
     pretrain.main(command(config, "work"))
     run = config.parent / "work" / "pretrain" / "tiny"
     names = {"config.py", "config.json", "model.safetensors", "last", "metrics.json", "history.jsonl", "tensorboard"}
-    names |= {"forecasts.safetensors"}
+    names |= {"forecasts.safetensors", "features.json", "audit.json"}
     assert {path.name for path in run.iterdir()} == names
     shown = capsys.readouterr().out
     assert "rank_ic" in shown

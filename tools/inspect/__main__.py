@@ -6,8 +6,12 @@ own from it, and ``accelerate launch tools/pretrain.py`` runs a script of this f
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pipeline
+from market.artifacts import FEATURES
+from market.features.health import health_rows
+from market.storage.array_file import read_json
 from tools.cli import plain, run
 
 
@@ -23,6 +27,8 @@ class Options:
     """Number of largest moves to print."""
     findings: int = 40
     """Number of findings to print one by one, the most dangerous first."""
+    features: str | None = None
+    """Directory of a pretraining run, of whose inputs the health is printed as well."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -36,6 +42,9 @@ def main(argv: Sequence[str]) -> None:
     print(f"\nquality: {quality}")
     if found.quality is not None and found.quality.findings:
         print("\n" + "\n".join(found.quality.listing(options.findings)))
+    if options.features is not None:
+        told = health_rows(read_json(Path(options.features) / FEATURES))
+        print("\n".join(["\ninputs:", *(f"  {name}  {text}" for name, text in told)]))
     if options.html is not None:
         print(f"\nwrote {options.html}")
 

@@ -1,0 +1,201 @@
+"""The audit of a function of a panel, from the first recomputation to the verdict."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from market.arrays import AnyFloatArray
+from market.audit.causality import Causality
+from market.audit.columns import Columns, Recompute, differences
+from market.audit.controls import dependent_on_names, dependent_on_start, frozen_columns, level_columns
+from market.audit.external import External, externals_of
+from market.audit.verdict import AuditResult, Scrutiny
+from market.panel import Panel
+
+REMEDY = "compute it from the panel, or declare it as External with its lag"
+
+
+class Computes(Protocol):
+    """Anything that makes features of a panel, such as a `market.features.FeatureSet`."""
+
+    def compute(self, panel: Panel) -> Panel:
+        """Returns the features of `panel`."""
+        ...
+
+
+def audit_features(
+    features: Computes, panel: Panel, settings: Scrutiny | None = None, written: Panel | None = None
+) -> AuditResult:
+    """Returns the verdict on the features of `panel`.
+
+    Args:
+        features: The feature set; what it declares in ``external`` and ``levels`` is taken from it.
+        panel: What they are computed from.
+        settings: How hard to look.
+        written: The feature panel that is going to be used, which is what is judged; it is computed where not given.
+    """
+
+    def compute(one: Panel) -> Sequence[Columns]:
+        return columns_of(features.compute(one))
+
+    known = None if written is None else columns_of(written)
+    levels = tuple(getattr(features, "levels", ()))
+    return audit_columns(compute, panel, settings, externals_of(features), levels, known)
+
+
+def columns_of(features: Panel) -> list[Columns]:
+    """Returns the features and the masks of a panel as columns."""
+    masks: AnyFloatArray = np.stack([features.listed, features.tradable], axis=2).astype(np.float32)
+    return [Columns(features.values, features.fields), Columns(masks, ("listed", "tradable"))]
+
+
+def audit_columns(
+    compute: Recompute,
+    panel: Panel,
+    settings: Scrutiny | None = None,
+    external: Iterable[External] = (),
+    levels: Iterable[str] = (),
+    written: Sequence[Columns] | None = None,
+) -> AuditResult:
+    """Returns the verdict on what `compute` makes of `panel`.
+
+    Args:
+        compute: Makes columns of a panel of any days and assets.
+        panel: The panel whose columns are going to be used.
+        settings: How hard to look.
+        external: Columns that were computed elsewhere; nothing is asked of them.
+        levels: Columns that may move when a later split or dividend restates prices, because they are computed from
+            quotes as they were known on the day.
+        written: The columns that are going to be used; they are computed where not given.
+    """
+    settings, external = settings or Scrutiny(), tuple(external)
+
+    def quietly(one: Panel) -> Sequence[Columns]:
+        with np.errstate(all="ignore"):  # rewritten worlds hold zeros and gaps on purpose
+            return compute(one)
+
+    first = quietly(panel)
+    original = first if written is None else written
+    skipped = frozenset(one.name for one in external)
+    auditor = _Auditor(quietly, panel, original, settings, skipped, frozenset(levels))
+    auditor.repeat(first if written is not None else quietly(panel))
+    auditor.future()
+    auditor.controls()
+    auditor.every_day()
+    auditor.scale()
+    return AuditResult(tuple(auditor.faults), auditor.checks, settings, auditor.coverage, external)
+
+
+class _Auditor:
+    def __init__(
+        self,
+        compute: Recompute,
+        panel: Panel,
+        original: Sequence[Columns],
+        settings: Scrutiny,
+        skipped: frozenset[str],
+        levels: frozenset[str],
+    ) -> None:
+        self.compute, self.panel, self.original, self.settings = compute, panel, original, settings
+        self.skipped, self.levels = skipped, levels
+        self.causality = Causality(compute, panel, original, settings, skipped)
+        self.checks: dict[str, str] = {}
+        self.faults: list[str] = []
+        self.coverage: dict[str, Any] = {}
+        self.cuts = self.causality.cuts()
+        self.complete = len(self.cuts) == max(0, len(panel) - 1)
+
+    def note(self, check: str, lines: Iterable[str]) -> None:
+        found = list(dict.fromkeys(lines))
+        self.checks[check] = "failed" if found else "passed"
+        self.faults += [f"{check}: {line}" for line in found]
+
+    def repeat(self, again: Sequence[Columns]) -> None:
+        rows, tolerance = np.arange(len(self.panel)), self.settings.tolerance
+        found = differences(self.original, again, rows, self.causality.spread, tolerance, self.skipped)
+        self.note(
+            "repeat",
+            (
+                f"{one.name} moved by {one.amount()} when it was computed from the same panel again, first on "
+                f"{one.told(self.panel)}"
+                for one in found
+            ),
+        )
+
+    def future(self) -> None:
+        self.causality.after_cuts(self.cuts)
+        self.note("future", self.causality.faults.values())
+
+    def controls(self) -> None:
+        """Finds what does not recompute from the panel; columns that depend on the date alone may stand still."""
+        still = (
+            set(
+                frozen_columns(
+                    self.compute, self.panel, self.original, self.causality.generator, self.settings.tolerance
+                )
+            )
+            - self.skipped
+        )
+        if not self.complete:
+            self.causality.measure_memory(self.causality.parts()[0] if len(self.panel.assets) > 64 else self.panel)
+        named, foreign = self.named(still)
+        lines = [f"{name} does not recompute from the panel: {why}; {REMEDY}" for name, why in named.items()]
+        self.coverage["calendar"] = sorted(still - set(named))
+        self.note("controls", [*foreign, *lines])
+
+    def named(self, still: set[str]) -> tuple[dict[str, str], list[str]]:
+        """Returns why each column that does not follow the panel does not, and what could not be computed."""
+        tolerance, causality = self.settings.tolerance, self.causality
+        try:
+            renamed = set(dependent_on_names(self.compute, self.panel, self.original, tolerance, self.skipped))
+            late = set(
+                dependent_on_start(
+                    self.compute,
+                    self.panel,
+                    self.original,
+                    causality.memory,
+                    tolerance,
+                    self.skipped | frozenset(causality.long),
+                )
+                if causality.memory
+                else ()
+            )
+        except LookupError as error:
+            if self.skipped:
+                return {}, []
+            why = f"other days or names of assets cannot be computed ({error!r})"
+            return {}, [f"{why}: something does not recompute from the panel; {REMEDY}"]
+        found: dict[str, str] = {}
+        for name in sorted((renamed | late) - frozenset(causality.faults)):
+            found[name] = (
+                "it holds the same values whatever the panel holds"
+                if name in still
+                else "it depends on what days and assets are called or on where they stand"
+            )
+        return found, []
+
+    def every_day(self) -> None:
+        n_patterns, parts = 0, [self.panel]
+        if self.complete:
+            self.checks["every day"] = self.checks["future"]
+        else:
+            before, parts = set(self.causality.faults), self.causality.parts()
+            n_patterns = self.causality.every_day(parts)
+            self.note("every day", (self.causality.faults[n] for n in self.causality.faults if n not in before))
+        self.coverage |= self.causality.coverage(n_patterns, len(parts), self.cuts)
+
+    def scale(self) -> None:
+        part = self.causality.parts()[0] if not self.complete else self.panel
+        found = level_columns(self.compute, part, self.causality.generator, self.skipped | self.levels)
+        words: dict[str, list[str]] = {}
+        for name, word in found:
+            words.setdefault(name, []).append(word)
+        self.note(
+            "scale",
+            (
+                f"{name} moves when a later {' or '.join(which)} restates the past: it reads the level of prices or "
+                "volumes, which knows what is to come; use ratios or traded money"
+                for name, which in words.items()
+            ),
+        )

@@ -1,0 +1,124 @@
+"""What a function makes of a panel, as named columns, and how two of them are compared."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from market.arrays import AnyFloatArray, BoolArray, FloatArray, IntArray
+from market.panel import Panel
+
+BLOCK = 256  # days compared at once
+ROUNDING = 4 * float(np.finfo(np.float32).eps)
+
+
+class Columns(NamedTuple):
+    """Numbers of every day.
+
+    Attributes:
+        values: ``[T, K, F]``; K is the number of assets, or 1 where a column says the same of all.
+        names: F names.
+    """
+
+    values: AnyFloatArray
+    names: tuple[str, ...]
+
+
+Recompute = Callable[[Panel], Sequence[Columns]]
+"""Makes of a panel what is to be audited: the same columns, in the same order, of any days and assets."""
+
+
+class Difference(NamedTuple):
+    """Where a column differs.
+
+    Attributes:
+        name: Of the column.
+        row: First row of the panel on which it does.
+        asset: Asset there, or 0 for a column of all.
+        size: Largest difference, NaN where values came or went.
+        days: Number of rows on which it differs.
+        shared: Whether the column says the same of all assets.
+    """
+
+    name: str
+    row: int
+    asset: int
+    size: float
+    days: int
+    shared: bool
+
+    def told(self, panel: Panel) -> str:
+        """Returns the day and the asset."""
+        return f"{panel.dates[self.row]}" if self.shared else f"{panel.dates[self.row]} of {panel.assets[self.asset]}"
+
+    def amount(self) -> str:
+        """Returns how far it moved."""
+        return f"up to {self.size:.3g}" if np.isfinite(self.size) else "to or from nothing"
+
+
+def spreads(columns: Sequence[Columns]) -> list[FloatArray]:
+    """Returns the standard deviation of each column over a sample of days, ``[F]`` each; 1 where there is none."""
+    found = []
+    for one in columns:
+        sample = np.asarray(one.values[:: max(1, len(one.values) // 200)], dtype=np.float64)
+        cells = sample.reshape(-1, len(one.names))
+        known = np.isfinite(cells)
+        count = np.maximum(known.sum(axis=0), 1)
+        mean = np.where(known, cells, 0).sum(axis=0) / count
+        square = np.where(known, cells - mean, 0)
+        spread = np.sqrt((square**2).sum(axis=0) / count)
+        found.append(np.where(spread > 0, spread, 1.0))
+    return found
+
+
+def moved(before: AnyFloatArray, after: AnyFloatArray, spread: FloatArray, tolerance: float) -> BoolArray:
+    """Returns where values ``[n, K, F]`` differ by more than rounding: `tolerance` of the column's deviation."""
+    with np.errstate(invalid="ignore"):
+        gap = np.abs(after.astype(np.float64) - before)
+        limit = tolerance * spread + ROUNDING * np.abs(before)
+        same = (before == after) | ((before != before) & (after != after)) | (gap <= limit)
+    different: BoolArray = ~same
+    return different
+
+
+def differences(
+    before: Sequence[Columns],
+    after: Sequence[Columns],
+    rows: IntArray,
+    spread: Sequence[FloatArray],
+    tolerance: float,
+    skipped: frozenset[str] = frozenset(),
+) -> Iterator[Difference]:
+    """Yields a difference for each column that moved on `rows`, which both sides have at the same places."""
+    for one, other, scale in zip(before, after, spread, strict=True):
+        _refuse_other_shape(one, other)
+        wrong = np.zeros((len(rows), len(one.names)), np.bool_)
+        for first in range(0, len(rows), BLOCK):
+            part = rows[first : first + BLOCK]
+            a, b = one.values[part], other.values[part]
+            odd = np.flatnonzero(~((a == b) | ((a != a) & (b != b))).all(axis=(0, 1)))
+            if len(odd):
+                wrong[first : first + BLOCK, odd] = moved(a[..., odd], b[..., odd], scale[odd], tolerance).any(axis=1)
+        for k in np.flatnonzero(wrong.any(axis=0)):
+            if one.names[k] not in skipped:
+                days = rows[wrong[:, k]]
+                yield _described(one, other, int(k), days, scale, tolerance)
+
+
+def _described(
+    one: Columns, other: Columns, column: int, days: IntArray, spread: FloatArray, tolerance: float
+) -> Difference:
+    a, b = (np.asarray(side.values[days][:, :, column : column + 1], dtype=np.float64) for side in (one, other))
+    wrong = moved(a, b, spread[column : column + 1], tolerance)[..., 0]
+    gaps = np.abs(a - b)[..., 0][wrong]
+    size = float(np.nanmax(gaps)) if np.isfinite(gaps).any() else float("nan")
+    asset = int(np.argmax(wrong[0]))
+    return Difference(one.names[column], int(days[0]), asset, size, len(days), one.values.shape[1] == 1)
+
+
+def _refuse_other_shape(one: Columns, other: Columns) -> None:
+    if one.names != other.names or one.values.shape != other.values.shape:
+        raise ValueError(
+            f"audit: a panel of the same days and assets gave columns {other.values.shape}, {other.names[:3]}..., "
+            f"where there were {one.values.shape}, {one.names[:3]}...; compute the same columns of every panel"
+        )

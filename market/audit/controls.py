@@ -1,0 +1,119 @@
+"""Positive controls: an audit that looks at something which cannot move would pass whatever it is shown.
+
+A column must move when the panel does, must not depend on what the days and the assets are called, where they stand or
+when the panel begins, and must not move when a later split or dividend restates the past.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from market.arrays import AnyFloatArray, BoolArray, IntArray
+from market.audit.columns import Columns, Recompute, differences, moved, spreads
+from market.audit.worlds import restated, rewritten
+from market.panel import Panel
+
+YEARS = 28
+"""After so many years weekdays, months and leap days are the same again, within a century."""
+CYCLE = np.timedelta64(10_227, "D")
+ROWS = 256  # of the days looked at where a share of them decides
+MOST = 0.5  # of the known days on which a column must move
+LEVEL_MOVE, LEVEL_SHARE = 1e-2, 0.01  # of a deviation, on a share of the cells: more than rounding
+DROPPED = 37  # first days left out
+
+
+def frozen_columns(
+    compute: Recompute, panel: Panel, original: Sequence[Columns], generator: np.random.Generator, tolerance: float
+) -> Iterator[str]:
+    """Yields the columns that do not move on most of their days when every cell of the panel becomes another one.
+
+    Columns that hold one and the same value everywhere hold nothing, and are left out.
+    """
+    other = compute(rewritten(panel, generator))
+    rows = _sample(len(panel))
+    for one, after, spread in zip(original, other, spreads(original), strict=True):
+        before, there = np.asarray(one.values[rows]), np.asarray(after.values[rows])
+        either = np.isfinite(before) | np.isfinite(there)
+        days = either.any(axis=1).sum(axis=0)
+        changed = moved(before, there, spread, tolerance).any(axis=1).sum(axis=0)
+        for k, name in enumerate(one.names):
+            if days[k] and changed[k] < MOST * days[k] and not _constant(one.values[:, :, k]):
+                yield name
+
+
+def dependent_on_names(
+    compute: Recompute, panel: Panel, original: Sequence[Columns], tolerance: float, skipped: frozenset[str]
+) -> Iterator[str]:
+    """Yields the columns that differ where days lie 28 years away and assets have other names in another order.
+
+    Raises:
+        LookupError: The function looks days or assets up in something that is not the panel.
+    """
+    order = np.roll(np.arange(len(panel.assets))[::-1], 1)
+    found = compute(_disguised(panel, order))
+    back = np.argsort(order)
+    plain = [one._replace(values=one.values[:, back] if one.values.shape[1] > 1 else one.values) for one in found]
+    rows = np.arange(len(panel))
+    for one in differences(original, plain, rows, spreads(original), tolerance, skipped):
+        yield one.name
+
+
+def dependent_on_start(
+    compute: Recompute,
+    panel: Panel,
+    original: Sequence[Columns],
+    memory: int,
+    tolerance: float,
+    skipped: frozenset[str],
+) -> Iterator[str]:
+    """Yields the columns that differ, once their memory is full, where the panel begins some weeks later."""
+    if len(panel) <= DROPPED + memory:
+        return
+    found = compute(panel[DROPPED:])
+    cut = [one._replace(values=one.values[DROPPED:]) for one in original]
+    rows = np.arange(memory, len(panel) - DROPPED)
+    for one in differences(cut, found, rows, spreads(original), tolerance, skipped):
+        yield one.name
+
+
+def level_columns(
+    compute: Recompute, panel: Panel, generator: np.random.Generator, skipped: frozenset[str]
+) -> Iterator[tuple[str, str]]:
+    """Yields the columns that move when later splits or dividends restate the past, each with which of the two."""
+    panel = _with_quoted_close(panel)
+    before = compute(panel)
+    rows = _sample(len(panel))
+    for word, splits in (("split", True), ("dividend", False)):
+        after = compute(restated(panel, generator, splits))
+        for one, other, spread in zip(before, after, spreads(before), strict=True):
+            own, there = np.asarray(one.values[rows]), np.asarray(other.values[rows])
+            known = np.maximum(np.isfinite(own).sum(axis=(0, 1)), 1)
+            share = moved(own, there, spread, LEVEL_MOVE).sum(axis=(0, 1)) / known
+            for k in np.flatnonzero(share > LEVEL_SHARE):
+                if one.names[k] not in skipped:
+                    yield one.names[k], word
+
+
+def _disguised(panel: Panel, order: IntArray) -> Panel:
+    ahead = panel.dates[-1] + CYCLE < np.datetime64("2100-01-01")
+    plain = panel.select([panel.assets[n] for n in order])
+    names = tuple(f"asset {k}" for k in range(len(order)))
+    return replace(plain, dates=panel.dates + CYCLE if ahead else panel.dates - CYCLE, assets=names)
+
+
+def _with_quoted_close(panel: Panel) -> Panel:
+    """Returns the panel with the closes that were quoted, where it has no money and its closes are all there is."""
+    if "close" not in panel or "raw_close" in panel or "amount" in panel:
+        return panel
+    values = np.concatenate([panel.values, panel["close"][..., None]], axis=2)
+    return replace(panel, fields=(*panel.fields, "raw_close"), values=values)
+
+
+def _sample(days: int) -> IntArray:
+    return np.unique(np.linspace(0, days - 1, min(days, ROWS)).astype(np.int64))
+
+
+def _constant(values: AnyFloatArray) -> bool:
+    known: BoolArray = np.isfinite(values)
+    return not known.any() or bool(np.ptp(values[known]) == 0)
