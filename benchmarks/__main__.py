@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("features", "envs", "agents", "pretrain", "quantizers", "encoders", "long_and_wide")
+NAMES = ("features", "envs", "agents", "pretrain", "quantizers", "encoders", "long_and_wide", "probe")
 
 
 def main(argv: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -143,7 +143,7 @@ def prepare(
     computed = features.compute(panel)
     pipeline = Pipeline(features, scaling.fit(computed, days.train), lookback)
     store = WindowStore.from_panel(panel, scaled(computed, pipeline.scaler, panel), label.compute(panel), lookback)
-    returns = replace(label, transform=None).compute(panel)
+    returns = label.judged.compute(panel)
     data = TrainingData(panel, pipeline, store, returns, label, split, days)
     for name in parts:
         if not len(data.judged_days(getattr(days, name))):
@@ -177,10 +177,12 @@ class FrozenEncoder:
     Attributes:
         pipeline: From panel to windows.
         encoder: Already on the device that it runs on, in evaluation mode while it is asked.
+        std_scale: Factor of all its deviations, which calibrates them (`encoders.calibration`).
     """
 
     pipeline: Pipeline
     encoder: Encoder
+    std_scale: float = 1.0
 
     @property
     def device(self) -> torch.device:
@@ -204,7 +206,7 @@ class FrozenEncoder:
             asset=state.asset.float().cpu().numpy(),
             market=state.market.float().cpu().numpy(),
             forecast_mean=forecast.mean.float().cpu().numpy(),
-            forecast_std=forecast.std.float().cpu().numpy(),
+            forecast_std=forecast.std.float().cpu().numpy() * np.float32(self.std_scale),
             mask=window.mask.cpu().numpy(),
             codes=None if state.codes is None else state.codes.to(torch.int32).cpu().numpy(),
             tokens={name: token.float().cpu().numpy() for name, token in raw.items()},

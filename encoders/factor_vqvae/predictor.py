@@ -44,6 +44,7 @@ from encoders.factor_vqvae.tokenizer import FactorVQVAE
 from encoders.layers import masked_mean, unpack
 from encoders.losses import gaussian_nll, pairwise_rank_loss, rank_loss
 from encoders.windows import InputShape, Window, WindowStore
+from market.labels import Label
 
 LIKELIEST = 8  # codes whose spread is measured; the rest of a sharp distribution adds nothing
 
@@ -97,6 +98,10 @@ class FactorVQVAEPredictor:
         """
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is no multiple of the heads, {self.heads}; change either")
+        if not self.tokens.quantizer.codebook_size:
+            raise ValueError(
+                "encoder.tokens has no codes to foretell; the twin without codes ends with the first stage"
+            )
         if not 1 <= self.market_layers <= self.depth:
             raise ValueError(
                 f"market_layers is {self.market_layers} of depth {self.depth}; expected at least 1 and at most all"
@@ -121,7 +126,7 @@ class FactorVQVAEPredictor:
         differing = None
         if tuple(checkpoint.about["features"]) != scaler.fields:
             differing = f"{len(checkpoint.about['features'])} features, this one {len(scaler.fields)} or others"
-        elif checkpoint.about["label"] != asdict(data.label):
+        elif Label(**checkpoint.about["label"]) != data.label:
             differing = f"label {checkpoint.about['label']}, this one {asdict(data.label)}"
         elif np.datetime64(checkpoint.about["fit_end"], "D") > data.fit_end:
             differing = f"days until {checkpoint.about['fit_end']}, this one until {data.fit_end}"

@@ -19,6 +19,7 @@ from market.features.program import AssetBlock, Program, Value
 from market.features.table import Feature, computable
 from market.panel import Panel, panel_header
 from market.storage.array_file import ArraySpec, arrays_in_place, release_pages
+from market.vwap import VWAP, with_vwap
 
 BLOCK = 4
 """Assets evaluated together."""
@@ -39,7 +40,8 @@ def compute_features(name: str, table: Sequence[Feature], panel: Panel) -> Panel
     Args:
         name: Name of the feature set, for messages and for the source.
         table: Features; those that need a field the panel lacks are dropped, with one log message.
-        panel: Prices, or whatever fields the formulas read.
+        panel: Prices, or whatever fields the formulas read; ``vwap`` may come from ``amount`` and ``volume``
+            (`market.vwap`).
 
     Returns:
         Panel of float32 values; its source adds ``features`` (`name`), ``formulas`` and ``dropped_features``.
@@ -47,6 +49,7 @@ def compute_features(name: str, table: Sequence[Feature], panel: Panel) -> Panel
     Raises:
         ValueError: Two features have one name, a field is misspelt, or nothing can be computed.
     """
+    panel = _with_fields(table, panel)
     kept, dropped = computable(name, table, panel.fields)
     values = np.empty((len(panel.dates), len(panel.assets), len(kept)), dtype=np.float32)
     _fill(values, Program([entry.expression for entry in kept]), panel, range(len(panel.assets)))
@@ -66,6 +69,7 @@ def write_features(name: str, table: Sequence[Feature], panel: Panel, path: str 
 
     The values pass through memory a few assets at a time, so the file may be larger than memory.
     """
+    panel = _with_fields(table, panel)
     kept, dropped = computable(name, table, panel.fields)
     fields = tuple(entry.name for entry in kept)
     program = Program([entry.expression for entry in kept])
@@ -82,6 +86,11 @@ def write_features(name: str, table: Sequence[Feature], panel: Panel, path: str 
             _fill(np.asarray(mapped["values"]), program, panel, stripe)
             release_pages(mapped["values"])
     return Panel.load(path, verify=False)
+
+
+def _with_fields(table: Sequence[Feature], panel: Panel) -> Panel:
+    """Returns the panel with its average price of the day, where a feature reads that and the panel tells it."""
+    return with_vwap(panel) if any(VWAP in entry.expression.fields for entry in table) else panel
 
 
 def _source(name: str, kept: Sequence[Feature], dropped: Mapping[str, Sequence[str]], panel: Panel) -> dict[str, Any]:

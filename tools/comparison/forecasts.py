@@ -79,7 +79,7 @@ def compare_encoders(folders: Sequence[Path], target: Path, reference: str | Non
     names = [base_name(folder.name) for folder in folders]
     refuse_unknown(reference, names)
     panel, shared = Panel.load(experiments[0].panel), experiments[0]
-    returns = replace(shared.label, transform=None).compute(panel)
+    returns = shared.label.judged.compute(panel)
     judged = [judge(folder, one, panel, returns) for folder, one in zip(folders, experiments, strict=True)]
     forecasters = [
         Forecaster(name, tuple(run for owner, run in zip(names, judged, strict=True) if owner == name))
@@ -200,7 +200,7 @@ def refuse_other_questions(experiments: Sequence[Pretrain]) -> None:
 
 def _question(experiment: Pretrain, field: str) -> Any:
     value = getattr(experiment, field)
-    return replace(value, transform=None) if field == "label" else value  # how a loss sees the return is its own affair
+    return value.judged if field == "label" else value  # how a loss sees the return is its own affair
 
 
 def _finished(folder: Path) -> Pretrain:
