@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("features", "envs", "agents", "pretrain", "quantizers", "encoders", "long_and_wide", "coverage")
+NAMES = ("features", "envs", "agents", "pretrain", "quantizers", "encoders", "long_and_wide", "coverage", "probe")
 
 
 def main(argv: list[str]) -> None:

@@ -1,6 +1,6 @@
 """Markets that experiments share: where their panels are, their days, and on what terms forecasts are judged."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agents.baselines.simple import TopKDropN
 from configs.schema.pretrain import Pretrain
@@ -11,6 +11,9 @@ from market.features.alpha158 import Alpha158
 from market.labels import Label
 from market.scaling.scalers import CrossSectionalZScore, RobustZScore, Scaling
 from market.splits import Split
+
+HORIZONS = (1, 2, 3, 5)
+"""Days of the returns whose mean rank the ``*_RANKS`` markets teach; forecasts are judged on one day as everywhere."""
 
 RETURNS = Formulas((Feature("RET1", "close / delay(close, 1) - 1"),))
 """The return of the day alone, for factor models of returns."""
@@ -98,6 +101,39 @@ SP500 = Dataset(
     portfolio=TopKDropN(k=50, n_drop=5),
 )
 """505 stocks of the S&P 500 over five years."""
+
+CSI300_RANKS = replace(
+    CSI300,
+    label=Label(fill="next_close", horizon=1, transform="rank", horizons=HORIZONS),
+    split=Split(
+        train=("2010-01-04", "2017-12-13"),
+        valid=("2018-01-02", "2018-12-13"),
+        test=("2019-01-02", "2020-08-31"),
+    ),
+)
+"""CSI 300, taught ranks over several days; train and valid end earlier, so that no label reaches the next part."""
+
+DJ30_RANKS = replace(
+    DJ30,
+    label=Label(transform="rank", horizons=HORIZONS),
+    split=Split(
+        train=("2008-04-01", "2019-03-22"),
+        valid=("2019-04-08", "2021-03-24"),
+        test=("2021-04-08", "2024-03-28"),
+    ),
+)
+"""The Dow Jones stocks, taught ranks over several days."""
+
+SP500_RANKS = replace(
+    SP500,
+    label=Label(transform="rank", horizons=HORIZONS),
+    split=Split(
+        train=("2013-02-08", "2016-06-23"),
+        valid=("2016-07-11", "2016-12-22"),
+        test=("2017-01-09", "2018-02-07"),
+    ),
+)
+"""The 505 stocks of the S&P 500, taught ranks over several days."""
 
 BUNDLED = Dataset(
     name="bundled",

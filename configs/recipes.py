@@ -1,12 +1,16 @@
 """Encoders, and ways to learn, that experiments on several markets share."""
 
+from dataclasses import replace
+
 from configs.schema.discover import DiscoverModel
 from encoders.baselines.lightgbm import Boosting, LightGBM
 from encoders.baselines.pca import PCA
+from encoders.factor_vae import FactorVAE
 from encoders.factor_vqvae.tokenizer import FactorVQVAE
-from encoders.quantizers import Affine, Learnable
+from encoders.quantizers import Affine, Learnable, Residual
 from encoders.storm.branches import StormSizes
-from encoders.storm.model import Storm
+from encoders.storm.head import GatedHead
+from encoders.storm.model import LossWeights, Storm
 from encoders.training.optim import Optim
 from encoders.vae.model import VAE
 from encoders.vae.networks import RecurrentWindow
@@ -25,6 +29,23 @@ STORM_SMALL = Storm(
 )
 """STORM small enough for two CPU cores."""
 SMALL_OPTIM = Optim(epochs=10, batch_size=32, learning_rate=1e-3, betas=(0.9, 0.95), weight_decay=0.05, patience=4)
+
+RANKS_OPTIM = Optim(epochs=6, batch_size=8, learning_rate=5e-4, patience=None, average_best=3)
+"""How networks learn ranks over several days: six epochs, of which the three best are averaged if that is better."""
+
+RANKS_FACTOR_VAE = FactorVAE(lookback=8, likelihood=0.2, kl=0.1, rank=1.0)
+"""FactorVAE on eight days of history, which serve as well as twenty and take less than half the time."""
+
+RANKS_STORM = Storm(
+    lookback=8,
+    quantizer=Residual(levels=2, quantizer=Learnable(codebook_size=64)),
+    sizes=StormSizes(dim=64, depth=1, decoder_depth=1, heads=4, patch=2, asset_state=64, market_state=32),
+    weights=LossWeights(codes=0.5),
+    head=GatedHead(),
+)
+"""STORM with short patches, two levels of codes that are taught the label, and a gated head."""
+STORM_RANKS_OPTIM = replace(RANKS_OPTIM, ema_decay=0.998, average_best=1)
+"""How it learns ranks: moving averages of the weights instead of the mean of the best epochs."""
 
 TOKENS = FactorVQVAE(hidden=64, dim=64, quantizer=Affine(codebook_size=128))
 """First stage of FactorVQVAE, small enough for a CPU."""

@@ -48,7 +48,8 @@ class Checkpoint:
         scaler: What the scaler learnt, by name.
         about: What made it, as JSON: ``encoder`` (class), ``settings`` (the experiment), ``features`` (names),
             ``shape`` (of its windows), ``label``, ``split``, ``fit_end``, ``train_rows``, ``assets``, ``n_days``,
-            ``panel_fingerprint``, ``content_fingerprint``, ``epoch``, ``metric``, ``value``.
+            ``panel_fingerprint``, ``content_fingerprint``, ``epoch``, ``metric``, ``value``, and once the run is over
+            ``std_scale`` (`encoders.training.calibration`).
         answers: What the encoder said of a made-up window when it was saved (`answers_of`), by name; empty in files of
             earlier versions.
     """
@@ -106,7 +107,8 @@ class Checkpoint:
         encoder.requires_grad_(False).eval()
         self.refuse_other_answers(encoder)
         scaler = scaling.restore(tuple(self.about["features"]), self.scaler)
-        return FrozenEncoder(Pipeline(features, scaler, self.shape.lookback), encoder)
+        pipeline = Pipeline(features, scaler, self.shape.lookback)
+        return FrozenEncoder(pipeline, encoder, float(self.about.get("std_scale", 1.0)))
 
     def load_into(self, encoder: Encoder) -> None:
         """Puts the weights into an encoder of the same architecture.

@@ -188,7 +188,7 @@ def prepare(
     pipeline = Pipeline(features, scaling.fit(computed, days.train), lookback)
     store = WindowStore.from_panel(panel, scaled(computed, pipeline.scaler, panel), label.compute(panel), lookback)
     health = check.after(store.features.numpy(), pipeline.scaler.clip)
-    returns = replace(label, transform=None).compute(panel)
+    returns = label.judged.compute(panel)
     data = TrainingData(panel, pipeline, store, returns, label, split, days, health)
     for line in complaints(health):
         logger.warning("features: %s", line)
@@ -224,10 +224,12 @@ class FrozenEncoder:
     Attributes:
         pipeline: From panel to windows.
         encoder: Already on the device that it runs on, in evaluation mode while it is asked.
+        std_scale: Factor of all its deviations, which calibrates them (`encoders.training.calibration`).
     """
 
     pipeline: Pipeline
     encoder: Encoder
+    std_scale: float = 1.0
 
     @property
     def device(self) -> torch.device:
@@ -251,7 +253,7 @@ class FrozenEncoder:
             asset=state.asset.float().cpu().numpy(),
             market=state.market.float().cpu().numpy(),
             forecast_mean=forecast.mean.float().cpu().numpy(),
-            forecast_std=forecast.std.float().cpu().numpy(),
+            forecast_std=forecast.std.float().cpu().numpy() * np.float32(self.std_scale),
             mask=window.mask.cpu().numpy(),
             codes=None if state.codes is None else state.codes.to(torch.int32).cpu().numpy(),
             tokens={name: token.float().cpu().numpy() for name, token in raw.items()},

@@ -22,10 +22,12 @@ from einops import einsum, rearrange, reduce
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from encoders.bars import BarHistory, bar_columns
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
+from encoders.data import TrainingData
 from encoders.distributions import Normal, positive_std
-from encoders.layers import masked_mean, masked_softmax, unpack
-from encoders.losses import LabelScale, gaussian_kl, gaussian_nll, rank_loss
+from encoders.layers import masked_mean, masked_softmax, pack, unpack
+from encoders.losses import LabelScale, gaussian_kl, gaussian_nll, rank_terms
 from encoders.windows import InputShape, Window
 
 TINY = 1e-6
@@ -43,6 +45,9 @@ class FactorVAE:
         likelihood: Weight of the negative log likelihood of labels under the posterior of the factors.
         kl: Weight of the divergence of that posterior from the prior.
         rank: Weight of one minus the correlation of the prior's forecast with the label's ranks.
+        pairwise: Weight of wrongly ordered pairs of assets in the prior's forecast.
+        listwise: Weight of the cross-entropy between forecast and label as shares of the day.
+        bars: Reads the last columns of the features as 60 days of bars; None takes all features alike.
     """
 
     lookback: int = 20
@@ -52,6 +57,9 @@ class FactorVAE:
     likelihood: float = 1.0
     kl: float = 1.0
     rank: float = 0.0
+    pairwise: float = 0.0
+    listwise: float = 0.0
+    bars: BarHistory | None = None
 
     def build(self, shape: InputShape) -> "FactorVAEEncoder":
         """Returns a new encoder for data of this shape.
@@ -61,6 +69,11 @@ class FactorVAE:
         """
         shape.check_lookback(self.lookback)
         return FactorVAEEncoder(self, shape)
+
+    def begin(self, encoder: Encoder, data: TrainingData) -> None:
+        """Refuses features that do not end in the bars that are to be read."""
+        if self.bars is not None:
+            self.bars.refuse_other_columns(data.pipeline.scaler.fields)
 
 
 class Covariance(NamedTuple):
@@ -93,22 +106,30 @@ class Head(nn.Module):
 
 
 class Embedding(nn.Module):
-    """Embedding of an asset's window: a recurrent network over its embedded features, on the last day (eq. 4-5)."""
+    """Embedding of an asset's window: a recurrent network over its embedded features, on the last day (eq. 4-5).
 
-    def __init__(self, n_features: int, hidden: int) -> None:
+    Where there are bars they have a network of their own, whose answer is added.
+    """
+
+    def __init__(self, n_features: int, hidden: int, bars: BarHistory | None = None) -> None:
         super().__init__()
-        self.hidden = hidden
-        self.features = nn.Linear(n_features, hidden)
+        self.hidden, self.n_bars = hidden, bar_columns(bars)
+        self.features = nn.Linear(n_features - self.n_bars, hidden)
         self.days = nn.GRU(hidden, hidden)
+        self.bars = None if bars is None else bars.build(hidden)
 
     def forward(self, features: Float[Tensor, "B L N F"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B N H"]:
         """Returns the embeddings, zero where masked."""
-        embedded = rearrange(F.leaky_relu(self.features(features)), "b l n h -> l (b n) h")
+        own = features[..., : features.shape[-1] - self.n_bars]
+        embedded = rearrange(F.leaky_relu(self.features(own)), "b l n h -> l (b n) h")
         rows = embedded[:, rearrange(mask, "b n -> (b n)")]  # after the embedding, which is the narrower one to copy
         if not rows.shape[1]:  # the recurrent kernels refuse to work for nobody
             return features.new_zeros(*mask.shape, self.hidden)
         _, last = self.days(rows)
-        return unpack(last[0].float(), mask)
+        found = last[0].float()
+        if self.bars is not None:
+            found = found + self.bars(pack(features[:, -1, :, -self.n_bars :], mask)).float()
+        return unpack(found, mask)
 
 
 class Posterior(nn.Module):
@@ -193,7 +214,7 @@ class FactorVAEEncoder(Encoder):
     def __init__(self, config: FactorVAE, shape: InputShape) -> None:
         super().__init__()
         self.config = config
-        self.embedding = Embedding(shape.n_features, config.hidden)
+        self.embedding = Embedding(shape.n_features, config.hidden, config.bars)
         self.posterior = Posterior(config)
         self.prior = Prior(config)
         self.decoder = FactorVAEDecoder(config)
@@ -219,7 +240,7 @@ class FactorVAEEncoder(Encoder):
             terms = {
                 "likelihood": config.likelihood * gaussian_nll(*day.returns(posterior), standard, known),
                 "kl": config.kl * masked_mean(divergence, known.any(-1, keepdim=True)),
-                "rank": config.rank * rank_loss(prior_returns.mean, label, known),
+                **rank_terms(config, prior_returns.mean, label, known),
             }
         return Encoding.summed(terms, self._forecast(prior_returns, mask))
 

@@ -4,6 +4,8 @@ NaN and mask policy: labels may be NaN where they are not known; all else is fin
 gradient. Where nothing is known a term is zero.
 """
 
+from typing import Protocol, runtime_checkable
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -11,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from encoders.distributed import summed_over_ranks
-from encoders.layers import masked_mean
+from encoders.layers import NEVER, masked_mean
 
 LABEL_CLIP = 5.0
 """Standard deviations beyond which a label no longer moves a likelihood: returns have tails that a Gaussian lacks."""
@@ -115,6 +117,60 @@ def pairwise_rank_loss(
             gaps = (score[:, None] - score) * (target[:, None] - target)
             days.append(F.relu(-gaps).sum() / (len(score) * (len(score) - 1)))
     return torch.stack(days).mean() if days else forecast.sum() * 0.0
+
+
+def listwise_rank_loss(
+    forecast: Float[Tensor, "B N"], label: Float[Tensor, "B N"], known: Bool[Tensor, "B N"]
+) -> Float[Tensor, ""]:
+    """Returns how far a day's forecasts, as shares by softmax, are from the shares of its label ranks.
+
+    The divergence of the softmax of forecasts from that of label ranks in standard units (of deviation one), a mean
+    over days with at least three labels; zero where both shares agree, so that adding a number to all forecasts of a
+    day changes nothing.
+
+    Reference: Cao et al. (2007), Learning to rank: from pairwise approach to listwise approach, equation 5.
+    """
+    counted = known.sum(-1) >= 3
+    target = (cross_sectional_ranks(label, known) - 0.5) * 12**0.5
+    wanted, found = (value.masked_fill(~known, NEVER).log_softmax(-1) for value in (target, forecast))
+    divergence = (wanted.exp() * (wanted - found)).where(known, 0.0).sum(-1)
+    return masked_mean(divergence, counted)
+
+
+@runtime_checkable
+class RankWeights(Protocol):
+    """Weights of the losses of ranks, in the configuration of an encoder; a loss without weight is not computed."""
+
+    @property
+    def rank(self) -> float:
+        """Weight of `rank_loss`."""
+        ...
+
+    @property
+    def pairwise(self) -> float:
+        """Weight of `pairwise_rank_loss`."""
+        ...
+
+    @property
+    def listwise(self) -> float:
+        """Weight of `listwise_rank_loss`."""
+        ...
+
+
+def rank_terms(
+    weights: RankWeights, forecast: Float[Tensor, "B N"], label: Float[Tensor, "B N"], known: Bool[Tensor, "B N"]
+) -> dict[str, Tensor]:
+    """Returns the weighted losses of a forecast's ranks by name: ``rank`` always, the others where they have weight.
+
+    The pair-wise loss sees labels as centred ranks of deviation one, so that its weight means the same for any label.
+    """
+    terms = {"rank": weights.rank * rank_loss(forecast, label, known)}
+    if weights.pairwise:
+        target = (cross_sectional_ranks(label, known) - 0.5) * 12**0.5
+        terms["pairwise"] = weights.pairwise * pairwise_rank_loss(forecast, target, known)
+    if weights.listwise:
+        terms["listwise"] = weights.listwise * listwise_rank_loss(forecast, label, known)
+    return terms
 
 
 def price_inconsistency(prices: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*batch"]:

@@ -131,6 +131,10 @@ class WindowStore:
         """
         return torch.empty(batch * self.lookback * self.features[0].numel(), device=self.features.device)
 
+    def mask(self, days: Int[Tensor, " B"]) -> Bool[Tensor, "B N"]:
+        """Returns which assets were listed over the whole look-back of each day."""
+        return self.listed[self._rows(days.to(self.listed.device))].all(dim=1)
+
     def gather(self, days: Int[Tensor, " B"], workspace: Float[Tensor, " n"] | None = None) -> Window:
         """Returns the windows that end on `days`; each must have a whole look-back behind it.
 
@@ -141,7 +145,7 @@ class WindowStore:
             raise ValueError(
                 f"day {int(days.min())} has no look-back of {self.lookback} days; start at {self.lookback - 1}"
             )
-        rows = days[:, None] + torch.arange(1 - self.lookback, 1, device=days.device)  # [B, L]
+        rows = self._rows(days)
         close = self.prices[days][:, None, :, -1:]  # the last field of every panel of prices is the close
         prices = torch.nan_to_num(self.prices[rows] / close - 1.0, posinf=0.0, neginf=0.0)
         return Window(
@@ -152,6 +156,9 @@ class WindowStore:
             forward_return=self.forward_return[days],
             day=days,
         )
+
+    def _rows(self, days: Int[Tensor, " B"]) -> Int[Tensor, "B L"]:
+        return days[:, None] + torch.arange(1 - self.lookback, 1, device=days.device)
 
     def _features_in(self, workspace: Float[Tensor, " n"], rows: Int[Tensor, "B L"]) -> Float[Tensor, "B L N F"]:
         room = workspace[: rows.numel() * self.features[0].numel()].view(-1, *self.features.shape[1:])

@@ -4,7 +4,7 @@ import numpy as np
 
 from market.arrays import FloatArray
 from market.panel import Panel
-from market.preparation.adjustment import RAW_CLOSE
+from market.quality.actions import RAW_CLOSE
 
 LARGEST = 0.1
 """A larger step of the adjustment is a split, or both, and counts as none of it being a dividend."""

@@ -3,13 +3,13 @@
 A label looks ahead by definition. It is an input of training losses and of evaluation, never of an encoder.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
 
 from market.arrays import BoolArray, FloatArray, IntArray
-from market.cross_section import cross_sectional_rank, cross_sectional_zscore, quantile_classes
+from market.cross_section import average_ranks, cross_sectional_rank, cross_sectional_zscore, quantile_classes
 from market.fills import Fill, check_fill, fill_delay, fill_prices, marked_prices
 from market.panel import Panel
 
@@ -29,18 +29,37 @@ class Label:
         fill: When the decision of day ``t`` is traded; ``next_open`` needs opens.
         horizon: Days that the position is held.
         transform: None for the simple return; ``rank`` or ``zscore`` for its place in the day's cross-section.
+        horizons: Holding periods in days whose transformed returns are averaged to what a loss sees; empty for
+            `horizon` alone. Forecasts are judged on the return over `horizon` whatever a loss sees.
+        trim: Share of a day's labels, the most extreme ones at both ends, that a loss does not see.
     """
 
     fill: Fill = "next_open"
     horizon: int = 1
     transform: Transform | None = None
+    horizons: tuple[int, ...] = ()
+    trim: float = 0.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "horizons", tuple(self.horizons))  # what a file of JSON gives is a list
         check_fill(self.fill)
         if self.horizon < 1:
             raise ValueError(f"label: horizon is {self.horizon} days, expected at least 1")
         if self.transform not in (None, *get_args(Transform)):
             raise ValueError(f"label: transform is '{self.transform}', expected None, 'rank' or 'zscore'")
+        if any(days < 1 for days in self.horizons) or len(set(self.horizons)) != len(self.horizons):
+            raise ValueError(f"label: horizons are {self.horizons}, expected different numbers of days from 1")
+        if self.horizons and self.transform is None:
+            raise ValueError(
+                f"label: returns over {self.horizons} days cannot be averaged as they are; set transform to 'rank'"
+            )
+        if not 0 <= self.trim < 1:
+            raise ValueError(f"label: trim is {self.trim}, expected a share in [0, 1)")
+
+    @property
+    def judged(self) -> "Label":
+        """The plain return that forecasts are judged on, whatever a loss sees of it."""
+        return Label(self.fill, self.horizon)
 
     @property
     def delay(self) -> int:
@@ -50,7 +69,7 @@ class Label:
     @property
     def span(self) -> int:
         """Days after ``t`` that the label of ``t`` needs; parts of a split lie at least this far apart."""
-        return self.horizon + self.delay
+        return max(self.horizon, *self.horizons) + self.delay if self.horizons else self.horizon + self.delay
 
     def compute(self, panel: Panel) -> FloatArray:
         """Returns the labels ``[T, N]``; row ``t`` uses the prices of days ``t`` to ``t + span`` and no others.
@@ -64,6 +83,8 @@ class Label:
         Raises:
             ValueError: The panel lacks the price that the fill trades at.
         """
+        if self.horizons or self.trim:
+            return self._combined(panel)
         entry = fill_prices(panel, self.fill)
         entry[~panel.tradable] = np.nan
         mark = marked_prices(panel, self.fill)
@@ -77,6 +98,15 @@ class Label:
             return cross_sectional_rank(label).astype(np.float64, copy=False)
         if self.transform == "zscore":
             return cross_sectional_zscore(label).astype(np.float64, copy=False)
+        return label
+
+    def _combined(self, panel: Panel) -> FloatArray:
+        """Returns the mean of the labels of all horizons, NaN where one is unknown and where it is trimmed."""
+        each = [replace(self, horizon=days, horizons=(), trim=0.0) for days in self.horizons or (self.horizon,)]
+        label: FloatArray = np.mean([one.compute(panel) for one in each], axis=0)
+        if self.trim:
+            rank, count = average_ranks(label)
+            label[np.abs(2 * rank - 1 - count) >= (1 - self.trim) * count] = np.nan
         return label
 
 

@@ -108,7 +108,7 @@ def _compare(folders: Sequence[Path], target: Path, reference: str | None, title
     command = new_command()
     for one in experiments:
         enter_looks(one, one.name, "compare", ("test",), command)
-    returns = replace(shared.label, transform=None).compute(panel)
+    returns = shared.label.judged.compute(panel)
     judged = [judge(folder, one, panel, returns) for folder, one in zip(folders, experiments, strict=True)]
     forecasters = [
         Forecaster(name, tuple(run for owner, run in zip(names, judged, strict=True) if owner == name))
@@ -191,7 +191,7 @@ def refuse_other_questions(experiments: Sequence[Pretrain]) -> None:
 
 def _question(experiment: Pretrain, field: str) -> Any:
     value = getattr(experiment, field)
-    return replace(value, transform=None) if field == "label" else value  # how a loss sees the return is its own affair
+    return value.judged if field == "label" else value  # how a loss sees the return is its own affair
 
 
 def _finished(folder: Path) -> Pretrain:

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import docstring_parser
 import tyro
@@ -76,7 +76,7 @@ def configurations(schema: type[S], options: type[R], argv: Sequence[str], confi
     fields, choices = _shadow_fields(value), _option_fields(options)
     command = dataclasses.make_dataclass("Command", [*fields, *choices], frozen=True)
     about = _description(schema, given, value)
-    defaults = {**_parts(value, command), **dataclasses.asdict(options())}
+    defaults = {**_parts(value, command), **dataclasses.asdict(cast(Any, options()))}
     chosen = tyro.cli(command, prog=_program(), default=command(**defaults), args=rest, description=about)
     rest_of = options(**{name: getattr(chosen, name) for name, _ in choices})
     workdir = getattr(rest_of, "workdir", "workdir")
@@ -204,7 +204,7 @@ def _shadow_fields(value: Any) -> list[tuple[str, Any]]:
             kind = None
         else:
             kind = hints[field.name]
-        kind = tyro.conf.Fixed[Any] if kind is None else kind
+        kind = cast(Any, tyro.conf.Fixed)[Any] if kind is None else kind
         if field.name in helps:
             kind = Annotated[kind, tyro.conf.arg(help=helps[field.name])]
         fields.append((field.name, kind))

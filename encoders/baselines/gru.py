@@ -15,10 +15,12 @@ from einops import rearrange, reduce
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from encoders.bars import BarHistory, bar_columns
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
+from encoders.data import TrainingData
 from encoders.distributions import positive_std
 from encoders.layers import pack, unpack
-from encoders.losses import LabelScale, gaussian_nll, rank_loss
+from encoders.losses import LabelScale, gaussian_nll, rank_terms
 from encoders.windows import InputShape, Window
 
 
@@ -33,6 +35,9 @@ class GRU:
         dropout: Share of each layer's output that is dropped in training.
         likelihood: Weight of the negative log likelihood of labels.
         rank: Weight of one minus the correlation of the forecast with the label's ranks.
+        pairwise: Weight of wrongly ordered pairs of assets in the forecast.
+        listwise: Weight of the cross-entropy between forecast and label as shares of the day.
+        bars: Reads the last columns of the features as 60 days of bars; None takes all features alike.
     """
 
     lookback: int = 20
@@ -41,6 +46,9 @@ class GRU:
     dropout: float = 0.0
     likelihood: float = 0.2
     rank: float = 1.0
+    pairwise: float = 0.0
+    listwise: float = 0.0
+    bars: BarHistory | None = None
 
     def build(self, shape: InputShape) -> "GRUEncoder":
         """Returns a new encoder for data of this shape.
@@ -51,6 +59,11 @@ class GRU:
         shape.check_lookback(self.lookback)
         return GRUEncoder(self, shape)
 
+    def begin(self, encoder: Encoder, data: TrainingData) -> None:
+        """Refuses features that do not end in the bars that are to be read."""
+        if self.bars is not None:
+            self.bars.refuse_other_columns(data.pipeline.scaler.fields)
+
 
 class GRUEncoder(Encoder):
     """Each asset by itself: its state is the network's on the last day, the market's the mean over listed assets."""
@@ -58,7 +71,10 @@ class GRUEncoder(Encoder):
     def __init__(self, config: GRU, shape: InputShape) -> None:
         super().__init__()
         self.config = config
-        self.days = nn.GRU(shape.n_features, config.hidden, config.layers, batch_first=True, dropout=config.dropout)
+        self.n_bars = bar_columns(config.bars)
+        n_own, hidden = shape.n_features - self.n_bars, config.hidden
+        self.days = nn.GRU(n_own, hidden, config.layers, batch_first=True, dropout=config.dropout)
+        self.bars = None if config.bars is None else config.bars.build(hidden)
         self.head = nn.Linear(config.hidden, 2)
         self.label_scale = LabelScale()
 
@@ -76,7 +92,7 @@ class GRUEncoder(Encoder):
         mean, std = self._returns(self._states(window.features, window.mask))
         terms = {
             "likelihood": self.config.likelihood * gaussian_nll(mean, std, standard, known),
-            "rank": self.config.rank * rank_loss(mean, window.forward_return, known),
+            **rank_terms(self.config, mean, window.forward_return, known),
         }
         return Encoding.summed(terms, self._forecast(mean, std, window.mask))
 
@@ -100,7 +116,11 @@ class GRUEncoder(Encoder):
         rows = pack(rearrange(features, "b l n f -> b n l f"), mask)
         if not len(rows):  # the recurrent kernels need at least one asset
             return features.new_zeros(*mask.shape, self.config.hidden)
-        return unpack(self.days(rows)[0][:, -1].float(), mask)
+        own = rows[..., : rows.shape[-1] - self.n_bars]
+        found = self.days(own)[0][:, -1].float()
+        if self.bars is not None:
+            found = found + self.bars(rows[:, -1, -self.n_bars :]).float()
+        return unpack(found, mask)
 
     def _returns(self, asset: Float[Tensor, "B N D"]) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B N"]]:
         with torch.autocast(asset.device.type, enabled=False):

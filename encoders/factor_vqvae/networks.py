@@ -8,6 +8,7 @@ from einops import einsum, rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from encoders.bars import BarHistory, bar_columns
 from encoders.distributions import positive_std
 from encoders.layers import short_attention
 
@@ -40,18 +41,28 @@ def market_of(features: Float[Tensor, "B L N F"], mask: Bool[Tensor, "B N"], n_m
 
 
 class Extractor(nn.Module):
-    """Embedding of an asset's features: normed, embedded, and read day by day by a recurrent network."""
+    """Embedding of an asset's features: normed, embedded, and read day by day by a recurrent network.
 
-    def __init__(self, n_features: int, hidden: int) -> None:
+    Where there are bars they have a network of their own, whose answer is added.
+    """
+
+    def __init__(self, n_features: int, hidden: int, norm: bool = True, bars: BarHistory | None = None) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(n_features, elementwise_affine=False)  # the next map says all that its own would
-        self.features = nn.Linear(n_features, hidden)
+        self.n_bars = bar_columns(bars)
+        n_own = n_features - self.n_bars
+        # without weights of its own: the next map says all that they would
+        self.norm = nn.LayerNorm(n_own, elementwise_affine=False) if norm else nn.Identity()
+        self.features = nn.Linear(n_own, hidden)
         self.days = nn.GRU(hidden, hidden)
+        self.bars = None if bars is None else bars.build(hidden)
 
     def forward(self, features: Float[Tensor, "L S f"]) -> Float[Tensor, "S H"]:
         """Returns the embedding on the last day."""
-        _, last = self.days(F.leaky_relu(self.features(self.norm(features))))
+        own = features[..., : features.shape[-1] - self.n_bars]
+        _, last = self.days(F.leaky_relu(self.features(self.norm(own))))
         embedded: Tensor = last[0].float()
+        if self.bars is not None:
+            embedded = embedded + self.bars(features[-1, :, -self.n_bars :]).float()
         return embedded
 
 

@@ -96,6 +96,10 @@ class FactorVQVAEPredictor:
         """
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is no multiple of the heads, {self.heads}; change either")
+        if not self.tokens.quantizer.codebook_size:
+            raise ValueError(
+                "encoder.tokens has no codes to foretell; the twin without codes ends with the first stage"
+            )
         if not 1 <= self.market_layers <= self.depth:
             raise ValueError(
                 f"market_layers is {self.market_layers} of depth {self.depth}; expected at least 1 and at most all"

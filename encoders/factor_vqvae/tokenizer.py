@@ -37,6 +37,7 @@ from einops import rearrange, reduce
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from encoders.bars import BarHistory
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
 from encoders.data import TrainingData
 from encoders.factor_vqvae.networks import (
@@ -48,7 +49,7 @@ from encoders.factor_vqvae.networks import (
 )
 from encoders.layers import RunningNorm, masked_mean, unpack
 from encoders.losses import LabelScale, gaussian_nll, rank_loss
-from encoders.quantizers import EMA, FSQ, Affine, Learnable, Quantized, VQTorch
+from encoders.quantizers import EMA, FSQ, Affine, Continuous, Learnable, Quantized, Residual, SimVQ, VQTorch
 from encoders.training.hooks import refuse_misaligned
 from encoders.windows import InputShape, Window
 
@@ -66,10 +67,13 @@ class FactorVQVAE:
         dim: Width of a token.
         factors: Width of the factors that tokens are decoded to.
         heads: Heads of the attention among tokens.
-        quantizer: `Affine`, or any other.
+        quantizer: `Affine`, or any other; `Continuous` for the twin without codes, which has no second stage.
         error: Weight of the squared error of the label rebuilt from its token.
         likelihood: Weight of the negative log likelihood of the label, forecast from the tokens before it.
         rank: Weight of one minus the correlation of that forecast with the label's ranks.
+        norm: Whether an asset's features are brought to mean zero and deviation one of each day, as in the reference.
+            Features that are cross-sectional scores lose by it how unusual the asset is.
+        bars: Reads the last columns in front of the realised label as 60 days of bars; None takes them as the others.
     """
 
     lookback: int = 20
@@ -79,10 +83,12 @@ class FactorVQVAE:
     dim: int = 128
     factors: int = 64
     heads: int = 4
-    quantizer: Affine | Learnable | EMA | FSQ | VQTorch = Affine()
+    quantizer: Affine | Learnable | EMA | FSQ | Residual | SimVQ | Continuous | VQTorch = Affine()
     error: float = 10.0
     likelihood: float = 0.2
     rank: float = 1.0
+    norm: bool = True
+    bars: BarHistory | None = None
 
     def build(self, shape: InputShape) -> "FactorVQVAEEncoder":
         """Returns a new encoder for data of this shape.
@@ -106,6 +112,8 @@ class FactorVQVAE:
     def begin(self, encoder: Encoder, data: TrainingData) -> None:
         """Refuses data whose realised labels are others than those that are known."""
         refuse_misaligned(data, -1 - self.market_features, self.span)
+        if self.bars is not None:
+            self.bars.refuse_other_columns(data.pipeline.scaler.fields[: -1 - self.market_features])
 
 
 class WindowEmbedding(NamedTuple):
@@ -133,7 +141,8 @@ class FactorVQVAEEncoder(Encoder):
     def __init__(self, config: FactorVQVAE, shape: InputShape) -> None:
         super().__init__()
         self.config, self.n_assets = config, shape.n_assets
-        self.extractor = Extractor(shape.n_features - 1 - config.market_features, config.hidden)
+        n_own = shape.n_features - 1 - config.market_features
+        self.extractor = Extractor(n_own, config.hidden, config.norm, config.bars)
         self.tokens = ReturnTokenizer(config.dim, config.heads, config.lookback, config.span)
         self.norm = RunningNorm(config.dim)
         self.quantizer = config.quantizer.build(config.dim)
@@ -144,13 +153,14 @@ class FactorVQVAEEncoder(Encoder):
 
     @property
     def codebook_sizes(self) -> Mapping[str, int]:
-        """One codebook, of returns."""
-        return {"returns": self.config.quantizer.codebook_size}
+        """One codebook, of returns; none where nothing is quantised."""
+        size = self.config.quantizer.codebook_size
+        return {"returns": size} if size else {}
 
     @property
     def tokens_per_day(self) -> Mapping[str, int]:
         """A label an asset."""
-        return {"returns": self.n_assets}
+        return dict.fromkeys(self.codebook_sizes, self.n_assets)
 
     def forward(self, window: Window) -> Encoding:
         """Returns the losses of a batch; the only place where labels enter."""
@@ -172,7 +182,7 @@ class FactorVQVAEEncoder(Encoder):
             "rank": config.rank * rank_loss(mean, label, known),
             **sentence.loss_terms,
         }
-        return Encoding.summed(terms, self.in_units(forecast, mask), {"returns": sentence.codes})
+        return Encoding.summed(terms, self.in_units(forecast, mask), dict.fromkeys(self.codebook_sizes, sentence.codes))
 
     @torch.no_grad()
     def infer(
@@ -191,7 +201,7 @@ class FactorVQVAEEncoder(Encoder):
             (forecast,) = self.decoder(seen.asset, factors)
         asset = unpack(torch.cat([seen.asset, factors], -1), mask)
         market = reduce(asset, "b n d -> b d", "sum") / mask.sum(1, keepdim=True).clamp(min=1)
-        state = State(asset, market, unpack(sentence.codes + 1, mask) - 1)
+        state = State(asset, market, unpack(sentence.codes + 1, mask) - 1 if self.codebook_sizes else None)
         raw = {"returns": unpack(sentence.quantised, mask)} if tokens else {}
         return Inference(state, self.in_units(forecast, mask), raw)
 

@@ -19,6 +19,8 @@ from encoders.quantizers.continuous import Continuous, ContinuousQuantizer
 from encoders.quantizers.ema import EMA, EMAQuantizer
 from encoders.quantizers.fsq import FSQ, FSQQuantizer
 from encoders.quantizers.learnable import Learnable, LearnableQuantizer, distances, diversity, orthogonality
+from encoders.quantizers.residual import Residual, ResidualQuantizer
+from encoders.quantizers.simvq import SimVQ, SimVQQuantizer
 from encoders.quantizers.usage import dead_codes, perplexity, usage
 from encoders.quantizers.vqtorch import VQTorch
 
@@ -36,6 +38,10 @@ __all__ = [
     "Quantized",
     "Quantizer",
     "QuantizerConfig",
+    "Residual",
+    "ResidualQuantizer",
+    "SimVQ",
+    "SimVQQuantizer",
     "VQTorch",
     "dead_codes",
     "distances",
@@ -49,5 +55,5 @@ __all__ = [
 ]
 
 # Runs name these classes in their files. The name is that of the package, which outlives the modules in it.
-for _config in (EMA, FSQ, Affine, Continuous, Learnable, VQTorch):
+for _config in (EMA, FSQ, Affine, Continuous, Learnable, Residual, SimVQ, VQTorch):
     _config.__module__ = __name__

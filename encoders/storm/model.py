@@ -22,7 +22,7 @@ Differs from the reference, because:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -30,12 +30,15 @@ from einops import rearrange, repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from encoders.bars import BarHistory, bar_columns
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
+from encoders.data import TrainingData
 from encoders.layers import masked_mean, pack, unpack
 from encoders.losses import LabelScale, gaussian_kl, gaussian_nll, info_nce, price_inconsistency, rank_loss
-from encoders.quantizers import EMA, FSQ, Affine, Continuous, Learnable, VQTorch
+from encoders.quantizers import EMA, FSQ, Affine, Continuous, Learnable, Residual, SimVQ, VQTorch
 from encoders.storm.branches import StormSizes
 from encoders.storm.factors import StormFactorModel, StormFactorOutput, StormFactors
+from encoders.storm.head import GatedHead, GatedResidual
 from encoders.storm.trunk import Tokens, Trunk, TrunkOutput
 from encoders.windows import InputShape, Window
 
@@ -54,6 +57,8 @@ class LossWeights:
         reconstruction: Squared error of rebuilt prices.
         consistency: Rebuilt bars whose low or high does not bound open and close.
         alignment: Contrast between the two branches' views of a day.
+        codes: One minus the correlation of the label's ranks with a linear reading of an asset's quantised tokens. It
+            reaches the tokens straight through the quantiser, so that codes keep what foretells the label.
     """
 
     likelihood: float = 0.2
@@ -62,6 +67,7 @@ class LossWeights:
     reconstruction: float = 0.2
     consistency: float = 0.1
     alignment: float = 0.02
+    codes: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -73,20 +79,24 @@ class Storm:
         branches: ``("time_series", "cross_section")``, either alone, or ``("mix",)``: both kinds of token through one
             transformer and one codebook.
         attention: ``"per_asset"``, linear in the number of assets, or ``"joint"`` over all tokens of a day.
-        quantizer: `EMA`, `Learnable`, `Affine`, `FSQ` or `VQTorch`, each with the size of a codebook; `Continuous` for
-            the twin without codes.
+        quantizer: `EMA`, `Learnable`, `Affine`, `FSQ`, `Residual`, `SimVQ` or `VQTorch`, each with the size of a
+            codebook; `Continuous` for the twin without codes.
         sizes: Widths and depths.
         factors: The factor model.
         weights: Weights of the loss.
+        head: What an asset's window adds to its state past the tokens; None leaves it to the last day's features.
+        bars: Reads the last columns of the features as 60 days of bars, in the head alone; tokens do not see them.
     """
 
     lookback: int = 64
     branches: tuple[str, ...] = ("time_series", "cross_section")
     attention: str = "per_asset"
-    quantizer: EMA | Learnable | Affine | FSQ | VQTorch | Continuous = Learnable()
+    quantizer: EMA | Learnable | Affine | FSQ | Residual | SimVQ | VQTorch | Continuous = Learnable()
     sizes: StormSizes = StormSizes()
     factors: StormFactors = StormFactors()
     weights: LossWeights = LossWeights()
+    head: GatedHead | None = None
+    bars: BarHistory | None = None
 
     def build(self, shape: InputShape) -> "StormEncoder":
         """Returns a new encoder for data of this shape.
@@ -104,7 +114,18 @@ class Storm:
             raise ValueError(f"branches {self.branches} unknown; use one of {BRANCHES}")
         if self.attention not in ATTENTIONS:
             raise ValueError(f"attention {self.attention!r} unknown; use one of {ATTENTIONS}")
+        if self.weights.codes and "time_series" not in self.branches:
+            raise ValueError(
+                f"weights.codes reads an asset's own tokens, and branches {self.branches} have none; set it to 0"
+            )
+        if self.bars is not None and self.head is None:
+            raise ValueError("bars are read by the head, and there is none; give the encoder a GatedHead or no bars")
         return StormEncoder(self, shape)
+
+    def begin(self, encoder: Encoder, data: TrainingData) -> None:
+        """Refuses features that do not end in the bars that are to be read."""
+        if self.bars is not None:
+            self.bars.refuse_other_columns(data.pipeline.scaler.fields)
 
 
 class StormOutput(NamedTuple):
@@ -129,13 +150,21 @@ class StormEncoder(Encoder):
         sizes = config.sizes
         self.config, self.shape = config, shape
         joint = config.attention == "joint"
-        self.trunk = Trunk(config.branches, joint, sizes, config.quantizer, shape)
+        self.n_own = shape.n_features - bar_columns(config.bars)  # features that tokens are made of
+        seen = replace(shape, n_features=self.n_own)
+        self.trunk = Trunk(config.branches, joint, sizes, config.quantizer, seen)
         self.asset_tokens = nn.Linear(self.trunk.own_width, sizes.asset_state)
         self.asset_features = nn.Linear(shape.n_features, sizes.asset_state, bias=False)
         self.market_tokens = nn.Linear(2 * sizes.dim, sizes.market_state)
         self.market_factors = nn.Linear(sizes.market_state, sizes.asset_state)
         self.factors = StormFactorModel(sizes.asset_state, config.factors)
         self.label_scale = LabelScale()
+        self.codes_read = None
+        if config.weights.codes:
+            self.codes_read = nn.Linear(config.lookback // sizes.patch * sizes.dim, 1, bias=False)
+        self.head = None
+        if config.head is not None:
+            self.head = GatedResidual(config.head, shape.n_features, sizes.asset_state, config.bars)
         if config.branches not in (("time_series",), ("cross_section",)):
             self.alignment_scale = nn.Parameter(torch.tensor(2.0))  # logarithm of the inverse temperature
 
@@ -201,11 +230,14 @@ class StormEncoder(Encoder):
         self, features: Float[Tensor, "B L N F"], mask: Bool[Tensor, "B N"], calendar: Float[Tensor, "B L c"]
     ) -> StormOutput:
         features = features.where(rearrange(mask, "b n -> b 1 n 1"), 0.0)
-        trunk: TrunkOutput = self.trunk(features, mask, calendar)
+        trunk: TrunkOutput = self.trunk(features[..., : self.n_own], mask, calendar)
         views = trunk.views
         market = self.market_tokens(views["cross_section" if "cross_section" in views else "time_series"]).float()
+        own = None if self.head is None else self.head.read(features, mask)
         with torch.autocast(features.device.type, enabled=False):
             packed = self.asset_tokens(trunk.own.float()) + self.asset_features(pack(features[:, -1], mask))
+            if self.head is not None:
+                packed = self.head(packed, own)
             asset = unpack(packed, mask)
             day = self.factors(asset, mask, self.market_factors(market)[:, None])
         return StormOutput(trunk, asset, market, day)
@@ -237,11 +269,16 @@ class StormEncoder(Encoder):
             likelihood = gaussian_nll(*day.returns(posterior), standard, known)
             divergence = gaussian_kl(*posterior, *day.prior)
             rank = rank_loss(day.returns(day.prior).mean, label, known)
-        return {
-            "likelihood": weights.likelihood * likelihood,
-            "kl": weights.kl * masked_mean(divergence, known.any(-1, keepdim=True)),
-            "rank": weights.rank * rank,
-        }
+            terms = {
+                "likelihood": weights.likelihood * likelihood,
+                "kl": weights.kl * masked_mean(divergence, known.any(-1, keepdim=True)),
+                "rank": weights.rank * rank,
+            }
+            if self.codes_read is not None:
+                quantised = encoded.trunk.tokens["time_series"].quantised.float()
+                read = unpack(self.codes_read(rearrange(quantised, "s t d -> s (t d)"))[:, 0], mask)
+                terms["codes"] = weights.codes * rank_loss(read, label, known)
+        return terms
 
     def _forecast(self, day: StormFactorOutput, mask: Bool[Tensor, "B N"]) -> Forecast:
         mean, std = self.label_scale.restore(*day.returns(day.prior))

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from safetensors.torch import load, save
@@ -14,15 +15,14 @@ from encoders.windows import Window
 
 def assert_same(one: Inference, other: Inference, what: str, exact: bool = False) -> None:
     """Fails unless two inferences agree."""
-    tolerance = {"rtol": 0.0, "atol": 0.0} if exact else {"rtol": 1e-3, "atol": 1e-5}
+    relative, absolute = (0.0, 0.0) if exact else (1e-3, 1e-5)
     fields = zip((*one.state, *one.forecast), (*other.state, *other.forecast), strict=True)
     for name, (left, right) in zip((*State._fields, *Forecast._fields), fields, strict=True):
         if left is None or right is None:
             assert left is right, f"{what}: {name} is there once and not twice"
             continue
-        torch.testing.assert_close(
-            left, right, equal_nan=True, **tolerance, msg=lambda text, name=name: f"{what} moved {name}: {text}"
-        )
+        message = partial("{} moved {}: {}".format, what, name)
+        torch.testing.assert_close(left, right, rtol=relative, atol=absolute, equal_nan=True, msg=message)
 
 
 def assets_of(inference: Inference, assets: Tensor) -> Inference:
@@ -38,7 +38,8 @@ def assets_of(inference: Inference, assets: Tensor) -> Inference:
 
 def days_of(inference: Inference, days: Tensor) -> Inference:
     """Returns an inference of some of its days."""
-    state = State(*(None if part is None else part[days] for part in inference.state))
+    asset, market, codes = inference.state
+    state = State(asset[days], market[days], None if codes is None else codes[days])
     return Inference(state, Forecast(*(part[days] for part in inference.forecast)), {})
 
 

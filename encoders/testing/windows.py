@@ -13,7 +13,10 @@ N_DAYS = 6
 def make_window(config: EncoderConfig, shape: InputShape, n_days: int = N_DAYS, seed: int = 0) -> Window:
     """Returns a batch with a masked asset on every other day and an unknown label."""
     draw = torch.Generator().manual_seed(seed)
-    normal = lambda *size: torch.randn(*size, generator=draw)  # noqa: E731
+
+    def normal(*size: int) -> Tensor:
+        return torch.randn(*size, generator=draw)
+
     B, L, N = n_days, shape.lookback, shape.n_assets
     mask = torch.ones(B, N, dtype=torch.bool)
     mask[::2, 1] = False
@@ -60,7 +63,7 @@ def train(encoder: Encoder, window: Window, n_steps: int, learning_rate: float =
     for _ in range(n_steps):
         encoding: Encoding = encoder(window)
         optimizer.zero_grad()
-        encoding.loss.backward()
+        encoding.loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         losses.append(float(encoding.loss.detach()))
     return losses

@@ -12,6 +12,7 @@ from encoders.checkpoint import Checkpoint
 from encoders.data import TrainingData
 from encoders.windows import WindowStore
 from market.artifacts import MODEL
+from market.labels import Label
 
 
 @runtime_checkable
@@ -63,7 +64,7 @@ def checkpoint_of_same_data(run: str | Path, data: TrainingData, remedy: str) ->
     differing = None
     if tuple(checkpoint.about["features"]) != scaler.fields:
         differing = f"{len(checkpoint.about['features'])} features, this one {len(scaler.fields)} or others"
-    elif checkpoint.about["label"] != asdict(data.label):
+    elif Label(**checkpoint.about["label"]) != data.label:
         differing = f"label {checkpoint.about['label']}, this one {asdict(data.label)}"
     elif np.datetime64(checkpoint.about["fit_end"], "D") > data.fit_end:
         differing = f"days until {checkpoint.about['fit_end']}, this one until {data.fit_end}"

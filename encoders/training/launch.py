@@ -3,15 +3,22 @@
 import logging
 import os
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
+from accelerate.utils import GradientAccumulationPlugin
 
 from encoders.training.optim import Optim
 
 logger = logging.getLogger(__name__)
+
+TOLD_PRECISION = "ACCELERATE_MIXED_PRECISION"
+TOLD_ACCUMULATION = "ACCELERATE_GRADIENT_ACCUMULATION_STEPS"
+PRECISIONS: Mapping[str, Literal["fp32", "bf16"]] = MappingProxyType({"no": "fp32", "bf16": "bf16"})
+"""Arithmetic of the forward pass by the name that launchers have for it."""
 
 WORLD_SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 """Variables in which launchers say how many processes there are."""
@@ -40,7 +47,7 @@ def lost_threads(environment: Mapping[str, str], n_cores: int) -> int:
     ``accelerate launch`` sets ``OMP_NUM_THREADS=1`` for a single process on a machine without a GPU, which leaves all
     cores but one idle.
     """
-    by_accelerate = "ACCELERATE_MIXED_PRECISION" in environment
+    by_accelerate = TOLD_PRECISION in environment
     return n_cores if by_accelerate and environment.get("OMP_NUM_THREADS") == "1" and n_cores > 1 else 0
 
 
@@ -51,12 +58,13 @@ def make_accelerator(optim: Optim) -> Accelerator:
         ValueError: The launcher started fewer processes than it was asked for, or a batch cannot be shared out equally.
     """
     state = init_distributed()
-    precision = native_precision(state.device) if optim.precision == "auto" else optim.precision
+    precision = chosen_precision(optim, os.environ, state.device)
+    refuse_other_accumulation(optim, os.environ)
     AcceleratorState._reset_state()  # there is no public way to let a later run of a process choose its own precision
     accelerator = Accelerator(
         cpu=state.device.type == "cpu",
         mixed_precision="no" if precision == "fp32" else precision,
-        gradient_accumulation_steps=optim.accumulation,
+        gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=optim.accumulation),
     )
     processes = accelerator.num_processes
     if optim.batch_size % (processes * optim.accumulation):
@@ -65,6 +73,62 @@ def make_accelerator(optim: Optim) -> Accelerator:
             f"{optim.accumulation} parts; use a multiple of {processes * optim.accumulation}"
         )
     return accelerator
+
+
+def chosen_precision(optim: Optim, environment: Mapping[str, str], device: torch.device) -> Literal["fp32", "bf16"]:
+    """Returns the arithmetic of the forward pass: of the configuration, else of the launcher, else of the hardware.
+
+    Where ``optim.precision`` is ``auto`` a launcher decides, for it was asked later; ``accelerate launch`` says ``no``
+    where nobody told it otherwise. A line says so wherever that is not what the configuration or the device would
+    take.
+
+    Args:
+        optim: The configuration.
+        environment: Variables that the launcher has set.
+        device: Where the run computes.
+
+    Raises:
+        ValueError: The launcher was told an arithmetic that no run has.
+    """
+    told = environment.get(TOLD_PRECISION)
+    if told is None:
+        return native_precision(device) if optim.precision == "auto" else optim.precision
+    if told not in PRECISIONS:
+        raise ValueError(
+            f"the launcher was told mixed precision '{told}', expected one of {', '.join(PRECISIONS)}; "
+            "pass --mixed_precision bf16 or no"
+        )
+    precision = PRECISIONS[told]
+    if optim.precision == "auto":
+        if precision != native_precision(device):
+            better = next(name for name, each in PRECISIONS.items() if each == native_precision(device))
+            logger.warning(
+                "precision %s, as the launcher says; for this device --mixed_precision %s would be usual",
+                precision,
+                better,
+            )
+        return precision
+    if precision != optim.precision:
+        logger.warning(
+            "precision %s, as optim.precision says, although the launcher was told --mixed_precision %s",
+            optim.precision,
+            told,
+        )
+    return optim.precision
+
+
+def refuse_other_accumulation(optim: Optim, environment: Mapping[str, str]) -> None:
+    """Refuses a launch that was told to accumulate gradients over another number of parts than the configuration.
+
+    Raises:
+        ValueError: It was; a single part is what launchers say by themselves and contradicts nothing.
+    """
+    told = int(environment.get(TOLD_ACCUMULATION, "1"))
+    if told not in (1, optim.accumulation):
+        raise ValueError(
+            f"the launcher was told to accumulate {told} steps, optim.accumulation is {optim.accumulation}; "
+            f"pass --optim.accumulation {told} instead, which takes each batch in {told} parts"
+        )
 
 
 def refuse_lost_processes(environment: Mapping[str, str], processes: int) -> None:
@@ -81,7 +145,7 @@ def refuse_lost_processes(environment: Mapping[str, str], processes: int) -> Non
         ValueError: Fewer work together than were wanted; the message names the launcher that works.
     """
     sizes = [environment[name] for name in WORLD_SIZES if name in environment]
-    lost = "ACCELERATE_MIXED_PRECISION" in environment and "MASTER_ADDR" in environment and not sizes
+    lost = TOLD_PRECISION in environment and "MASTER_ADDR" in environment and not sizes
     wanted = int(sizes[0]) if sizes else 2 if lost else 1
     if processes < wanted:
         raise ValueError(

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from jaxtyping import Int
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -22,6 +23,8 @@ from encoders.base import Encoder, EncoderConfig
 from encoders.baselines.closed_form import ClosedForm
 from encoders.checkpoint import Checkpoint, describe
 from encoders.data import TrainingData
+from encoders.training.best_epochs import BestEpochs
+from encoders.training.feature_dropout import FeatureDropout
 from encoders.training.hooks import FitStartHook, FrozenCacheHook
 from encoders.training.launch import make_accelerator, precision_of
 from encoders.training.optim import Optim, epoch_batches, seed_step
@@ -101,6 +104,7 @@ def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
         while progress.epoch < optim.epochs and not run.over(progress):
             run.learn_epoch(progress, monitor)
             run.close_epoch(progress, monitor)
+        run.average_best(progress)
         metrics = run.outcome.judge_best(run.encoder, progress.best_epoch, progress.epoch, experiment.test)
         monitor.finish(run.listed, metrics)
     return metrics
@@ -155,9 +159,11 @@ class _Run:
         self.model = self.accelerator.prepare(self.encoder)
         share = self.optim.batch_size // self.accelerator.num_processes
         self.workspace = self.store.workspace(share // self.optim.accumulation)
+        self.augmented = FeatureDropout(self.data.pipeline.scaler.fields, self.optim.feature_dropout)
         self.judge = Evaluator(self.accelerator, self.data, whole, share)
         self.about = describe(self.data, self.encoder, experiment.settings or {})
         self.outcome = TrainingResult(self.judge, directory, self.about, experiment.backtest)
+        self.best = BestEpochs(directory / "last", self.optim.average_best)
 
     @property
     def state_path(self) -> Path:
@@ -197,7 +203,7 @@ class _Run:
         should_stop = self.experiment.should_stop
         if progress.exhausted(self.optim.patience) or should_stop is None:
             return progress.exhausted(self.optim.patience)
-        return bool(should_stop([score(entry["valid"], self.optim.metric) for entry in progress.history]))
+        return bool(should_stop(self.scores(progress)))
 
     def learn_epoch(self, progress: TrainingProgress, monitor: PretrainLogger) -> None:
         """Takes the batches of an epoch that are not done yet."""
@@ -220,13 +226,13 @@ class _Run:
         seed_step(self.experiment.seed, step, rank)
         share = torch.from_numpy(batch.reshape(parts, self.accelerator.num_processes, -1)[:, rank])
         sums: dict[str, Tensor] = {}
-        norm = torch.zeros(())
-        for days in share:
+        weights = self.weights(share)
+        for days, weight in zip(share, weights, strict=True):
             with self.accelerator.accumulate(self.model):
-                encoding = self.model(self.store.gather(days, self.workspace))
+                encoding = self.model(self.augmented(self.store.gather(days, self.workspace)))
                 for name, term in {"total": encoding.loss.detach(), **encoding.terms}.items():
-                    sums[name] = sums.get(name, 0) + term.double() / parts
-                self.accelerator.backward(encoding.loss)
+                    sums[name] = sums.get(name, 0) + term.double() * weight / parts
+                self.accelerator.backward(encoding.loss * weight)
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.optim.clip_norm)
         means = self.accelerator.reduce(torch.stack(list(sums.values())), reduction="mean").tolist()
         terms = dict(zip(sums, means, strict=True))
@@ -236,6 +242,20 @@ class _Run:
         if self.learner.average is not None:
             self.learner.average.update_parameters(self.encoder)
         return terms, float(norm)
+
+    def weights(self, share: Int[Tensor, "parts n"]) -> list[float]:
+        """Returns the weight of each part's loss: its share of the assets listed in the batch, one on average.
+
+        A loss is a mean over the listed assets of its part. Parts and processes that hold more of them weigh more, so
+        that the gradient is that of the batch taken at once.
+        """
+        parts, processes = len(share), self.accelerator.num_processes
+        if parts * processes == 1:
+            return [1.0]
+        listed = torch.stack([self.store.mask(days).sum() for days in share]).double()
+        total = self.accelerator.reduce(listed.sum(), reduction="sum").clamp(min=1)
+        weights: list[float] = (listed / total * parts * processes).tolist()
+        return weights
 
     def close_epoch(self, progress: TrainingProgress, monitor: PretrainLogger) -> None:
         """Validates, keeps the checkpoint if it is the best so far, and saves the state."""
@@ -263,7 +283,30 @@ class _Run:
         progress.finish_epoch(entry)
         if self.first:
             _write_history(self.directory, progress.history)
+        if self.first and self.optim.average_best > 1:
+            self.best.keep(self.scores(progress), self.judged.state_dict())
         self.save(progress)
+
+    def scores(self, progress: TrainingProgress) -> list[float | None]:
+        """Returns the validation metric of every finished epoch."""
+        return [score(entry["valid"], self.optim.metric) for entry in progress.history]
+
+    def average_best(self, progress: TrainingProgress) -> None:
+        """Keeps the average of the best epochs where it is better on valid than the best of them."""
+        scores = self.scores(progress) if self.optim.average_best > 1 else []
+        if not self.best.best(scores):
+            return
+        self.accelerator.wait_for_everyone()
+        self.encoder.load_state_dict(self.best.average(scores))
+        forecasts, losses = self.judge.evaluate(self.encoder, self.data.days.valid)
+        value = score(self.outcome.measures(self.data.days.valid, forecasts, losses), self.optim.metric)
+        better = value is not None and (progress.best_value is None or value > progress.best_value)
+        if self.first:
+            logger.info(
+                "best epochs averaged: valid %s %s; the best: %s", self.optim.metric, value, progress.best_value
+            )
+        if better:
+            self.outcome.keep(self.encoder, progress.best_epoch, self.optim.metric, value)
 
     def save(self, progress: TrainingProgress) -> None:
         """Writes the state that a continuation starts from."""

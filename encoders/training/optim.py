@@ -34,6 +34,10 @@ class Optim:
         decay: How the learning rate falls to zero afterwards, if it does.
         clip_norm: Gradients longer than this are shortened to it.
         ema_decay: Decay of the averaged weights that are validated and kept; None keeps the plain weights.
+        average_best: Epochs whose weights are averaged at the end, those with the best `metric`; the average is kept
+            where it is better on valid than the best of them alone. One keeps the best epoch.
+        feature_dropout: Share of the groups of features that training drops each day
+            (`encoders.training.feature_dropout`).
         patience: Epochs without a better `metric` after which the run stops; None never stops early.
         metric: Validation measure that chooses the checkpoint; ``loss`` is the only one that should be small.
         precision: Arithmetic of the forward pass; ``auto`` takes bf16 where the hardware has it, otherwise fp32.
@@ -50,13 +54,15 @@ class Optim:
     decay: Decay = "linear"
     clip_norm: float = 1.0
     ema_decay: float | None = None
+    average_best: int = 1
+    feature_dropout: float = 0.0
     patience: int | None = 10
     metric: Metric = "rank_ic"
     precision: Precision = "auto"
     save_every: int = 200
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulation", "save_every"):
+        for name in ("epochs", "batch_size", "accumulation", "save_every", "average_best"):
             if getattr(self, name) < 1:
                 raise ValueError(f"optim: {name} is {getattr(self, name)}, expected at least 1")
         for name in ("learning_rate", "clip_norm"):
@@ -64,6 +70,8 @@ class Optim:
                 raise ValueError(f"optim: {name} is {getattr(self, name)}, expected more than 0")
         if not 0 <= self.warmup < 1:
             raise ValueError(f"optim: warmup is {self.warmup}, expected a share of all steps in [0, 1)")
+        if not 0 <= self.feature_dropout < 1:
+            raise ValueError(f"optim: feature_dropout is {self.feature_dropout}, expected a share in [0, 1)")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(f"optim: ema_decay is {self.ema_decay}, expected a number in (0, 1), or None")
         if self.patience is not None and self.patience < 1:

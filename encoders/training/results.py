@@ -1,12 +1,13 @@
 """Results of a pretraining run: the best checkpoint, the measures of each part, and at last the metrics."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from encoders.base import Encoder
 from encoders.checkpoint import Checkpoint, answers_of
+from encoders.training.calibration import coverage, std_scale
 from encoders.training.validation import Evaluator, Losses, by_year, codebook_health, prediction
 from market.arrays import FloatArray
 from market.artifacts import FORECASTS, METRICS, MODEL
@@ -60,30 +61,37 @@ class TrainingResult:
     def judge_best(self, encoder: Encoder, best_epoch: int | None, n_epochs: int, test: bool = False) -> dict[str, Any]:
         """Returns and writes the metrics of the checkpoint, put into `encoder`, on valid and, where asked, on test.
 
-        The forecasts of both are kept beside them, so that runs can be compared day by day; a forecast that is not
-        held against what came true is no look at the test days.
+        Deviations are calibrated on valid (`encoders.training.calibration`), and the checkpoint learns by how much. The
+        forecasts of both parts are kept beside the metrics, so that runs can be compared day by day; a forecast that is
+        not held against what came true is no look at the test days.
         """
         judge = self.judge
         judge.accelerator.wait_for_everyone()
-        Checkpoint.load(self.model_path).load_into(encoder)
+        checkpoint = Checkpoint.load(self.model_path)
+        checkpoint.load_into(encoder)
         train = judge.losses(encoder, judge.data.train_days)
+        parts = judge.data.judged_parts
+        asked = [name for name in parts if test or name != "test"]
+        seen = {name: judge.evaluate(encoder, parts[name]) for name in asked}
+        scale = std_scale(judge.data, seen["valid"][0], parts["valid"])
         metrics: dict[str, Any] = {
             "best_epoch": best_epoch,
             "n_epochs": n_epochs,
             "n_parameters": sum(parameter.numel() for parameter in encoder.parameters()),
             "fit_end": self.about["fit_end"],
+            "std_scale": scale,
             "train": {"loss": train.terms, "codebooks": codebook_health(train.counts)},
         }
-        parts = judge.data.judged_parts
-        forecasts = {}
-        for name, part in parts.items():
-            if name == "test" and not test:
-                forecasts[name] = judge.forecasts(encoder, part)
-                continue
-            forecasts[name], losses = judge.evaluate(encoder, part)
-            years = by_year(judge.data, forecasts[name], part)
-            metrics[name] = self.measures(part, forecasts[name], losses) | {"per_year": years}
+        made = {name: seen[name][0] if name in seen else judge.forecasts(encoder, part) for name, part in parts.items()}
+        forecasts = {name: one._replace(std=one.std * scale) for name, one in made.items()}
+        for name in asked:
+            part = parts[name]
+            metrics[name] = self.measures(part, forecasts[name], seen[name][1]) | {
+                "coverage_90": coverage(judge.data, forecasts[name], part),
+                "per_year": by_year(judge.data, forecasts[name], part),
+            }
         if judge.accelerator.is_main_process:
+            replace(checkpoint, about={**checkpoint.about, "std_scale": scale}).save(self.model_path)
             ForecastRecord.of(judge.data.panel, forecasts, parts).save(self.directory / FORECASTS)
             write_json(self.directory / METRICS, metrics)
         return metrics

@@ -21,6 +21,7 @@ from market.features.program import AssetBlock, Program, Value
 from market.features.table import Feature, computable
 from market.panel import Panel, panel_header
 from market.storage.array_file import ArraySpec, arrays_in_place, release_pages
+from market.vwap import VWAP, with_vwap
 
 BLOCK = 4
 """Assets evaluated together."""
@@ -43,7 +44,8 @@ def compute_features(name: str, table: Sequence[Feature], panel: Panel) -> Panel
     Args:
         name: Name of the feature set, for messages and for the source.
         table: Features; those that need a field the panel lacks are dropped, with one log message.
-        panel: Prices, or whatever fields the formulas read.
+        panel: Prices, or whatever fields the formulas read; ``vwap`` may come from ``amount`` and ``volume``
+            (`market.vwap`).
 
     Returns:
         Panel of float32 values; its source adds ``features`` (`name`), ``formulas`` and ``dropped_features``.
@@ -51,6 +53,7 @@ def compute_features(name: str, table: Sequence[Feature], panel: Panel) -> Panel
     Raises:
         ValueError: Two features have one name, a field is misspelt, or nothing can be computed.
     """
+    panel = _with_fields(table, panel)
     kept, dropped = computable(name, table, panel.fields)
     values = np.empty((len(panel.dates), len(panel.assets), len(kept)), dtype=np.float32)
     _fill(values, _program(tuple(entry.formula for entry in kept)), panel, range(len(panel.assets)))
@@ -70,6 +73,7 @@ def write_features(name: str, table: Sequence[Feature], panel: Panel, path: str 
 
     The values pass through memory a few assets at a time, so the file may be larger than memory.
     """
+    panel = _with_fields(table, panel)
     kept, dropped = computable(name, table, panel.fields)
     fields = tuple(entry.name for entry in kept)
     program = _program(tuple(entry.formula for entry in kept))
@@ -91,6 +95,11 @@ def write_features(name: str, table: Sequence[Feature], panel: Panel, path: str 
 @lru_cache(maxsize=8)  # an audit computes the same features a hundred times
 def _program(formulas: tuple[str, ...]) -> Program:
     return Program([parse(formula) for formula in formulas])
+
+
+def _with_fields(table: Sequence[Feature], panel: Panel) -> Panel:
+    """Returns the panel with its average price of the day, where a feature reads that and the panel tells it."""
+    return with_vwap(panel) if any(VWAP in entry.expression.fields for entry in table) else panel
 
 
 def _source(name: str, kept: Sequence[Feature], dropped: Mapping[str, Sequence[str]], panel: Panel) -> dict[str, Any]:

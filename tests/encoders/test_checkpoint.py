@@ -43,7 +43,7 @@ def test_it_says_what_made_it(tmp_path: Path) -> None:
     assert about["features"] == ["one", "two", "range", "turnover"]
     assert about["fit_end"] == "2020-05-11"
     assert about["split"]["train"] == list(SPLIT.train)
-    assert about["label"] == {"fill": LABEL.fill, "horizon": 1, "transform": None}
+    assert about["label"] == {"fill": LABEL.fill, "horizon": 1, "transform": None, "horizons": [], "trim": 0.0}
     assert about["panel_fingerprint"] == panel.fingerprint
 
 

@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from encoders.bars import BarHistory
 from encoders.data import FrozenEncoder, TrainingData, prepare
 from encoders.factor_vqvae.networks import ReturnTokenizer, market_of, pack_windows
+from encoders.factor_vqvae.predictor import FactorVQVAEPredictor
 from encoders.factor_vqvae.tokenizer import FactorVQVAE, FactorVQVAEEncoder
-from encoders.quantizers import Affine
+from encoders.quantizers import Affine, Continuous, Residual
 from encoders.states.audit import Audit, TrainingFacts
 from encoders.states.extraction import Extraction, extract
 from encoders.testing.windows import inputs, make_window, train, trained
@@ -40,6 +42,37 @@ class TestFactorVQVAE(SetConformance):
     config = SMALL
     shape = replace(SetConformance.shape, n_features=8)
     overfit_steps = 200
+
+
+class TestContinuousTwin(SetConformance):
+    config = replace(SMALL, quantizer=Continuous())
+    shape = replace(SetConformance.shape, n_features=8)
+    overfit_steps = 200
+
+
+class TestOfBars(SetConformance):
+    codes = Residual(2, Affine(codebook_size=4))
+    config = replace(SMALL, norm=False, bars=BarHistory(hidden=8, patch=20), quantizer=codes)
+    shape = replace(SetConformance.shape, n_features=8 + 360)
+    overfit_steps = 200
+
+
+def test_the_twin_without_codes_has_no_second_stage() -> None:
+    twin = trained(TestContinuousTwin.config, TestContinuousTwin.shape)
+    assert twin.codebook_sizes == {}
+    assert twin.tokens_per_day == {}
+    with pytest.raises(ValueError, match="no codes to foretell; the twin without codes ends with the first stage"):
+        FactorVQVAEPredictor(run="none", tokens=TestContinuousTwin.config).build(TestContinuousTwin.shape)
+
+
+def test_features_are_normed_of_each_asset_only_where_wanted() -> None:
+    window = make_window(SMALL, TestFactorVQVAE.shape)
+    scaled = window._replace(features=window.features.clone())
+    scaled.features[..., :5] = 2.0 * scaled.features[..., :5] + 1.0
+    for norm in (True, False):
+        encoder = trained(replace(SMALL, norm=norm), TestFactorVQVAE.shape)
+        one, other = (encoder.infer(*inputs(each)).forecast.mean[each.mask] for each in (window, scaled))
+        assert torch.allclose(one, other, rtol=1e-3, atol=1e-5) is norm
 
 
 @pytest.fixture(scope="module")

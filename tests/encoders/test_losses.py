@@ -7,14 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
+from encoders.factor_vae import FactorVAE
 from encoders.losses import (
     LabelScale,
     cross_sectional_ranks,
     gaussian_kl,
     gaussian_nll,
     info_nce,
+    listwise_rank_loss,
     price_inconsistency,
     rank_loss,
+    rank_terms,
 )
 
 KNOWN = torch.tensor([[True, True, True, True, False], [False, True, True, True, True]])
@@ -130,3 +133,33 @@ class TestLabelScale:
     def test_a_wild_label_is_clipped(self):
         scale, known = LabelScale(), torch.ones(1, 2, dtype=torch.bool)
         assert scale.standard(torch.tensor([[1e6, -1e6]]), known).tolist() == [[5.0, -5.0]]
+
+
+def test_the_listwise_loss_is_a_divergence_of_shares_by_hand():
+    forecast, label = torch.tensor([[0.3, -1.0, 0.5, 9.0]]), torch.tensor([[0.01, -0.02, 0.03, 7.0]])
+    known = torch.tensor([[True, True, True, False]])
+    target = (torch.tensor([0.5, 1 / 6, 5 / 6]) - 0.5) * 12**0.5  # ranks of three labels, of deviation one
+    wanted, found = target.softmax(0), forecast[0, :3].softmax(0)
+    expected = (wanted * (wanted / found).log()).sum()
+    torch.testing.assert_close(listwise_rank_loss(forecast, label, known), expected)
+    perfect = torch.cat([target, torch.zeros(1)])[None] + 5.0  # a shift of the day changes nothing
+    assert float(listwise_rank_loss(perfect, label, known)) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_day_with_too_few_labels_has_no_listwise_loss():
+    known = torch.tensor([[True, True, False], [True, True, True]])
+    forecast, label = torch.randn(2, 3), torch.randn(2, 3)
+    alone = listwise_rank_loss(forecast[1:], label[1:], known[1:])
+    torch.testing.assert_close(listwise_rank_loss(forecast, label, known), alone)
+    assert float(listwise_rank_loss(forecast[:1], label[:1], known[:1])) == 0.0
+
+
+def test_losses_of_ranks_are_weighted_and_those_without_weight_are_left_out():
+    forecast, label, known = torch.randn(2, 5), torch.randn(2, 5), torch.ones(2, 5, dtype=torch.bool)
+    assert set(rank_terms(FactorVAE(rank=1.0), forecast, label, known)) == {"rank"}
+    terms = rank_terms(FactorVAE(rank=0.5, pairwise=2.0, listwise=3.0), forecast, label, known)
+    torch.testing.assert_close(terms["rank"], 0.5 * rank_loss(forecast, label, known))
+    torch.testing.assert_close(terms["listwise"], 3.0 * listwise_rank_loss(forecast, label, known))
+    for scale in (1.0, 1e-3):  # the pair-wise loss sees ranks: its size is the same for any label
+        scaled = rank_terms(FactorVAE(pairwise=2.0), forecast, scale * label, known)
+        torch.testing.assert_close(scaled["pairwise"], terms["pairwise"])

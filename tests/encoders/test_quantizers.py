@@ -18,6 +18,8 @@ from encoders.quantizers import (
     Affine,
     EMAQuantizer,
     Learnable,
+    Residual,
+    SimVQ,
     dead_codes,
     distances,
     diversity,
@@ -27,7 +29,16 @@ from encoders.quantizers import (
     usage,
 )
 
-CONFIGS = [EMA(), Learnable(), Affine(), FSQ((4, 4))]
+RESIDUAL = Residual(2, Learnable(codebook_size=4))
+CONFIGS = [
+    EMA(),
+    Learnable(),
+    Affine(),
+    FSQ((4, 4)),
+    RESIDUAL,
+    replace(RESIDUAL, quantizer=Affine(codebook_size=4)),
+    SimVQ(rotation=False),
+]
 CODEBOOKS = CONFIGS[:3]
 
 
@@ -42,7 +53,7 @@ def blobs(n=400, n_centres=16, spread=0.05, dim=8):
 
 def sized(config):
     """Returns the config with 16 codes."""
-    return config if isinstance(config, FSQ) else replace(config, codebook_size=16)
+    return config if isinstance(config, FSQ | Residual) else replace(config, codebook_size=16)
 
 
 def started(config, tokens=None):
@@ -279,3 +290,58 @@ def test_ranks_have_equal_codebooks(kind, buffers):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_each_level_takes_up_what_those_before_it_left_over(levels):
+    torch.manual_seed(0)
+    tokens = torch.randn(600, 8)
+    quantizer = Residual(levels, Learnable(codebook_size=8)).build(8)
+    quantizer(tokens)
+    found = quantizer.eval()(tokens)
+    digits = [found.codes // 8 ** (levels - 1 - k) % 8 for k in range(levels)]
+    left = tokens
+    for level, digit in zip(quantizer.levels, digits, strict=True):
+        assert digit.equal(torch.cdist(left, level.codebook).argmin(-1))
+        left = left - level.lookup(digit)
+    close(left, tokens - found.quantised)
+
+
+def test_more_levels_leave_less_over():
+    torch.manual_seed(0)
+    tokens, errors = torch.randn(600, 8), []
+    for levels in (1, 2, 3):
+        quantizer = Residual(levels, Learnable(codebook_size=8)).build(8)
+        quantizer(tokens)
+        errors.append(float((quantizer.eval()(tokens).quantised - tokens).square().mean()))
+    assert errors[0] > 1.15 * errors[1] > 1.3 * errors[2]
+
+
+def test_levels_pull_codes_to_what_is_left_over_and_tokens_only_once():
+    torch.manual_seed(0)
+    tokens = torch.randn(600, 8, requires_grad=True)
+    quantizer = Residual(3, Learnable(codebook_size=4)).build(8)
+    quantizer(tokens.detach())
+    quantizer(tokens).quantised.sum().backward()
+    assert tokens.grad.equal(torch.ones_like(tokens))
+    found = quantizer(tokens)
+    sum(found.loss_terms.values()).backward()
+    assert all(level.codebook.grad.any() for level in quantizer.levels)
+
+
+@pytest.mark.parametrize("config", [replace(RESIDUAL, rotation=True), SimVQ(codebook_size=16)], ids=repr)
+def test_a_rotated_gradient_keeps_its_angle_to_the_token(config):
+    """What a gradient says along the token it says along the code: turned and scaled, not merely copied."""
+    torch.manual_seed(0)
+    tokens = torch.randn(300, 8, requires_grad=True)
+    quantizer = config.build(8)
+    quantizer(tokens.detach())
+    found = quantizer.eval()(tokens)
+    (gradient,) = torch.autograd.grad((found.quantised * found.quantised.detach()).sum(), tokens)
+    along = F.cosine_similarity(gradient, tokens.detach(), dim=-1)
+    torch.testing.assert_close(along, torch.ones_like(along), rtol=1e-3, atol=1e-3)
+
+
+def test_more_codes_than_can_be_counted_are_refused():
+    with pytest.raises(ValueError, match="no more than 1048576 codes together"):
+        Residual(4, Learnable(codebook_size=64))

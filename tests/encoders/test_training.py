@@ -16,8 +16,16 @@ import torch
 from accelerate.state import AcceleratorState, PartialState
 
 import encoders.training.loop as training
+from encoders.baselines.gru import GRU
 from encoders.checkpoint import Checkpoint
-from encoders.training.launch import lost_threads, make_accelerator, refuse_lost_processes
+from encoders.training.launch import (
+    chosen_precision,
+    lost_threads,
+    make_accelerator,
+    native_precision,
+    refuse_lost_processes,
+    refuse_other_accumulation,
+)
 from encoders.training.loop import Experiment, averaged, pretrain
 from encoders.training.optim import Optim, epoch_batches
 from encoders.training.resume import TrainingProgress
@@ -93,7 +101,7 @@ def test_labels_shuffled_in_time_teach_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("step", [0, 3, 5, 6, 14])
 def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    optim = replace(OPTIM, ema_decay=0.9, accumulation=2)
+    optim = replace(OPTIM, ema_decay=0.9, accumulation=2, average_best=2, feature_dropout=0.3)
     pretrain(experiment(optim), tmp_path / "whole")
     with monkeypatch.context() as patch:
         kill_at(patch, step)
@@ -182,6 +190,27 @@ def test_a_diverging_loss_stops_with_step_and_terms_and_keeps_the_checkpoint(
     assert all(np.isfinite(array).all() for array in weights(tmp_path).values())
 
 
+def test_parts_with_fewer_assets_weigh_less(tmp_path: Path) -> None:
+    """The gradient of unequal parts is that of the mean over all listed assets, which one batch takes."""
+    data = tiny_data()
+    listed = torch.ones_like(data.store.listed)
+    listed[:, -1] = False  # has no labels yet
+    listed[20:40, 2:] = False
+    data = replace(data, store=replace(data.store, listed=listed))
+    days, gradients = np.r_[10:18, 30:38], []  # eight days of five assets, eight of two
+    for parts in (1, 2, 4):
+        encoder = GRU(lookback=data.store.lookback, hidden=4, layers=1, rank=0.0)
+        optim = replace(OPTIM, accumulation=parts, learning_rate=1e-9, clip_norm=1e9)
+        run = training._Run(Experiment(encoder, data, optim), tmp_path / str(parts))
+        run.encoder.label_scale.observe(data.store.forward_return[days], listed[days])
+        run.encoder.label_scale.observe = lambda *_: None  # one scale for all
+        run.learner.optimizer.zero_grad = lambda: None
+        run.learn(days, 0, 1e-9)
+        gradients.append(torch.cat([p.grad.flatten() for p in run.encoder.parameters()]))
+    for other in gradients[1:]:
+        torch.testing.assert_close(other, gradients[0], rtol=1e-3, atol=1e-5)
+
+
 def test_accumulated_parts_add_up_to_the_whole_batch(tmp_path: Path) -> None:
     plain = replace(experiment(replace(OPTIM, epochs=1)), encoder=Tiny(dropout=0.0))
     data = replace(plain.data, store=replace(plain.data.store, listed=torch.ones_like(plain.data.store.listed)))
@@ -248,7 +277,16 @@ def test_the_learning_rate_rises_and_falls(decay: Any) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("epochs", 0), ("batch_size", 0), ("learning_rate", 0.0), ("warmup", 1.0), ("ema_decay", 1.0), ("patience", 0)],
+    [
+        ("average_best", 0),
+        ("feature_dropout", 1.0),
+        ("epochs", 0),
+        ("batch_size", 0),
+        ("learning_rate", 0.0),
+        ("warmup", 1.0),
+        ("ema_decay", 1.0),
+        ("patience", 0),
+    ],
 )
 def test_impossible_settings_are_refused(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"optim: {field} is {value}"):
@@ -333,6 +371,41 @@ def test_two_processes_agree_and_count_each_day_once(tmp_path: Path) -> None:
         alone[data.days.test], data.returns[data.days.test], np.isfinite(alone[data.days.test])
     )
     assert metrics["test"]["rank_ic"] == pytest.approx(expected["rank_ic"])
+
+
+def test_a_launcher_decides_the_precision_that_the_configuration_leaves_open(caplog: pytest.LogCaptureFixture) -> None:
+    cpu, native = torch.device("cpu"), native_precision(torch.device("cpu"))
+    assert chosen_precision(Optim(), {}, cpu) == native
+    for told, used in (("no", "fp32"), ("bf16", "bf16")):
+        caplog.clear()
+        assert chosen_precision(Optim(), {"ACCELERATE_MIXED_PRECISION": told}, cpu) == used
+        assert bool(caplog.messages) == (used != native)
+
+
+def test_a_precision_of_the_configuration_that_a_launcher_contradicts_is_kept_and_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told, cpu = {"ACCELERATE_MIXED_PRECISION": "no"}, torch.device("cpu")
+    assert chosen_precision(Optim(precision="fp32"), told, cpu) == "fp32"
+    assert not caplog.messages
+    assert chosen_precision(Optim(precision="bf16"), told, cpu) == "bf16"
+    assert "precision bf16" in caplog.text
+    assert "--mixed_precision no" in caplog.text
+
+
+def test_what_a_launcher_was_told_and_no_run_can_do_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"mixed precision 'fp16'.*--mixed_precision bf16 or no"):
+        chosen_precision(Optim(), {"ACCELERATE_MIXED_PRECISION": "fp16"}, torch.device("cpu"))
+    steps = {"ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "4"}
+    with pytest.raises(ValueError, match=r"accumulate 4 steps, optim\.accumulation is 1"):
+        refuse_other_accumulation(Optim(), steps)
+    refuse_other_accumulation(Optim(accumulation=4), steps)
+    refuse_other_accumulation(Optim(accumulation=4), {"ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "1"})
+
+
+def test_accumulation_is_the_configurations_whatever_the_launcher_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "1")
+    assert make_accelerator(Optim(accumulation=4)).gradient_accumulation_steps == 4
 
 
 def test_runs_of_one_process_may_differ_in_precision() -> None:

@@ -1,4 +1,5 @@
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -151,3 +152,65 @@ def test_spans_and_refusals():
         Label(fill="open")
     with pytest.raises(ValueError, match="transform is 'ranks'"):
         Label(transform="ranks")
+
+
+@given(seed=st.integers(0, 200), fill=st.sampled_from(FILLS), transform=st.sampled_from(["rank", "zscore"]))
+@settings(max_examples=30, deadline=None)
+def test_a_label_of_several_horizons_is_the_mean_of_theirs(seed, fill, transform):
+    panel = random_panel(seed)
+    horizons = (1, 2, 5)
+    found = Label(fill, 1, transform, horizons)
+    each = [Label(fill, days, transform).compute(panel) for days in horizons]
+    np.testing.assert_allclose(found.compute(panel), np.mean(each, axis=0))
+    assert found.span == 5 + found.delay
+    assert np.isnan(found.compute(panel)[-found.span :]).all()
+    np.testing.assert_array_equal(found.judged.compute(panel), Label(fill, 1).compute(panel))
+
+
+@given(seed=st.integers(0, 200), cut=st.integers(8, 19))
+@settings(max_examples=30, deadline=None)
+def test_a_label_of_several_horizons_uses_no_day_past_its_span(seed, cut):
+    panel, label = random_panel(seed), Label("next_close", 1, "rank", (1, 3))
+    whole, part = label.compute(panel), label.compute(panel[:cut])
+    known = cut - label.span
+    np.testing.assert_array_equal(part[:known], whole[:known])
+
+
+@pytest.mark.parametrize("trim", [0.1, 0.5])
+def test_trimming_leaves_out_the_extremes_of_each_day_and_nothing_else(trim):
+    panel = wide_panel()
+    plain, found = Label("close", 1).compute(panel), Label("close", 1, trim=trim).compute(panel)
+    left, known = np.isfinite(found), np.isfinite(plain)
+    np.testing.assert_array_equal(found[left], plain[left])
+    assert (left.sum(1)[:-1] / known.sum(1)[:-1]).tolist() == pytest.approx([1 - trim] * (len(panel) - 1), abs=0.06)
+    for day in range(len(panel) - 1):
+        gone = known[day] & ~left[day]
+        inner = plain[day][left[day]]
+        assert ((plain[day][gone] > inner.max()) | (plain[day][gone] < inner.min())).all()
+
+
+def wide_panel():
+    rng = np.random.default_rng(0)
+    close = np.exp(rng.normal(0, 0.02, (12, 40)).cumsum(0))[..., None]
+    on = np.ones((12, 40), dtype=bool)
+    assets = tuple(f"A{k}" for k in range(40))
+    return Panel(np.datetime64("2020-01-01") + np.arange(12), assets, ("close",), close, on, on)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"horizons": (1, 2)}, "cannot be averaged as they are; set transform to 'rank'"),
+        ({"horizons": (0, 2), "transform": "rank"}, "expected different numbers of days from 1"),
+        ({"horizons": (2, 2), "transform": "rank"}, "expected different numbers of days from 1"),
+        ({"trim": 1.0}, "trim is 1.0"),
+    ],
+)
+def test_an_impossible_combination_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        Label(**change)
+
+
+def test_a_label_read_back_from_json_is_the_same():
+    label = Label("close", 1, "rank", (1, 2))
+    assert Label(**json.loads(json.dumps(asdict(label)))) == label

@@ -1,0 +1,121 @@
+"""Columns of the user beside computed features: fundamentals, or own signals, from a table by date and symbol.
+
+Nobody here can prove what such a column knew when. So a lag is declared: a value of day ``d`` is taken to be known
+after the close `lag` trading days later, and row ``t`` holds it from then on. A day that is no trading day counts as
+the next one.
+"""
+
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from market.arrays import FeatureArray, FloatArray
+from market.features import FeatureSet
+from market.features.alpha158 import Alpha158
+from market.features.table import Feature
+from market.panel import Panel
+
+KEYS = ("date", "symbol")
+
+
+@dataclass(frozen=True)
+class WithColumns:
+    """The features of another set, then columns of a table.
+
+    Attributes:
+        path: Parquet or CSV table with ``date``, ``symbol`` and the columns.
+        lag: Trading days after its day until a value is known; 0 for one that was known before that day's close.
+        columns: Names of the columns; empty for all numbers in the table.
+        carry: Trading days that a value stays in place after the first, until a later one comes; 0 for values of single
+            days, about 65 for quarterly reports.
+        base: The other set.
+    """
+
+    path: str
+    lag: int
+    columns: tuple[str, ...] = ()
+    carry: int = 0
+    base: FeatureSet = Alpha158()
+
+    def __post_init__(self) -> None:
+        if self.lag < 0 or self.carry < 0:
+            raise ValueError(
+                f"WithColumns: lag is {self.lag} and carry {self.carry} days, expected 0 or more; nothing is known "
+                "before its day"
+            )
+
+    def table(self) -> tuple[Feature, ...]:
+        """Returns the features of the other set; columns of a table are no formulas of one asset's bars."""
+        return self.base.table()
+
+    def compute(self, panel: Panel) -> Panel:
+        """Returns all features of `panel`, float32; NaN where unknown or not listed.
+
+        Raises:
+            ValueError: The table cannot be read, lacks a column, repeats a cell, or names no asset of the panel.
+        """
+        frame, base = self._read(), self.base.compute(panel)
+        names = self.columns or tuple(frame.columns.drop(list(KEYS)))
+        clash = set(names) & set(base.fields)
+        if clash:
+            raise ValueError(f"{self.path}: column {min(clash)} is a feature's name already; rename it")
+        values = np.empty((*panel.shape[:2], len(base.fields) + len(names)), dtype=np.float32)
+        values[..., : len(base.fields)] = base.values
+        values[..., len(base.fields) :] = self._placed(frame, names, panel)
+        source = {"path": self.path, "lag": self.lag, "sha256": sha256(Path(self.path).read_bytes()).hexdigest()}
+        return replace(
+            base,
+            fields=(*base.fields, *names),
+            values=values,
+            source={**base.source, "features": type(self).__name__, "external": source},
+        )
+
+    def _read(self) -> pd.DataFrame:
+        try:
+            frame = pd.read_parquet(self.path) if self.path.endswith(".parquet") else pd.read_csv(self.path)
+        except FileNotFoundError:
+            raise ValueError(f"{self.path}: no such file; name a table with date, symbol and the columns") from None
+        for name in (*KEYS, *self.columns):
+            if name not in frame.columns:
+                raise ValueError(f"{self.path}: no column '{name}' among {', '.join(map(str, frame.columns))}")
+        numbers = [name for name in frame.select_dtypes("number").columns if name not in KEYS]
+        wanted = list(self.columns) or numbers
+        odd = [name for name in wanted if name not in numbers]
+        if odd or not wanted:
+            raise ValueError(f"{self.path}: {odd[0] if odd else 'none of its columns'} holds no numbers; convert it")
+        frame = frame[[*KEYS, *wanted]].assign(date=pd.to_datetime(frame["date"]), symbol=frame["symbol"].astype(str))
+        twice = frame[frame.duplicated(list(KEYS))]
+        if len(twice):
+            day, symbol = twice.iloc[0][list(KEYS)]
+            raise ValueError(f"{self.path}: {symbol} has two rows on {day.date()}; keep one of them")
+        return frame.sort_values("date", kind="stable")
+
+    def _placed(self, frame: pd.DataFrame, names: tuple[str, ...], panel: Panel) -> FeatureArray:
+        """Returns the columns where they are known, ``[T, N, columns]``."""
+        asset = pd.Index(panel.assets).get_indexer(pd.Index(frame["symbol"]))
+        if not (asset >= 0).any():
+            raise ValueError(
+                f"{self.path}: none of its symbols ({', '.join(frame['symbol'].unique()[:3])}) is in the panel "
+                f"({', '.join(panel.assets[:3])}); spell them alike"
+            )
+        row = panel.dates.searchsorted(frame["date"].to_numpy().astype("datetime64[D]")) + self.lag
+        there = (asset >= 0) & (row < len(panel))
+        placed = np.full((*panel.shape[:2], len(names)), np.nan, dtype=np.float32)
+        for day in np.unique(row[there]):  # in order, so that of two days that fall on one the later stays
+            at = there & (row == day)
+            placed[day, asset[at]] = frame.loc[at, list(names)].to_numpy(dtype=np.float32)
+        placed = _carried(placed, self.carry)
+        placed[~panel.listed] = np.nan
+        return placed
+
+
+def _carried(values: FeatureArray, days: int) -> FeatureArray:
+    """Returns the values with each kept for some days after it, ``[T, N, C]``, until the next known one."""
+    known = np.isfinite(values)
+    rows = np.arange(len(values))[:, None, None]
+    last: FloatArray = np.maximum.accumulate(np.where(known, rows, -days - 1), axis=0)
+    recent = rows - last <= days
+    return np.where(recent, np.take_along_axis(values, np.maximum(last, 0), axis=0), np.nan).astype(np.float32)

@@ -1,0 +1,62 @@
+"""The volume-weighted average price of a day, from what was paid and how much changed hands.
+
+``amount / volume`` is a price in the vendor's own units: shares may be counted in lots, money in thousands, and the
+prices of the bars may be adjusted for splits and dividends while amounts never are. The bar of the same day says what
+the unit is, for an average price lies between its low and its high. The unit changes only where a price is adjusted,
+so the bars of the last days, taken together, bound it within a few thousandths.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from market.arrays import BoolArray, FloatArray
+from market.panel import Panel
+
+VWAP = "vwap"
+NEEDED = ("amount", "volume", "low", "high")
+DAYS = 20
+"""Days whose bars bound the unit together; fewer where the prices of one of them are adjusted differently."""
+
+ROUNDING = 1e-5
+"""Share of a price that bars in single precision may be off by."""
+
+
+def with_vwap(panel: Panel) -> Panel:
+    """Returns the panel with the field ``vwap``; the same panel where it has one, or lacks what that needs.
+
+    Row ``t`` uses rows ``<= t``. The price is in the units of the bars and lies within the day's. NaN where nothing
+    was traded, where the bar is missing or impossible, and where the asset is not listed.
+    """
+    if VWAP in panel or not all(name in panel for name in NEEDED):
+        return panel
+    amount, volume, low, high = (
+        np.where(panel.listed, panel[name], np.nan).astype(np.float64) for name in NEEDED
+    )  # [T, N] each
+    traded = (amount > 0) & (volume > 0) & (low > 0) & (low <= high) & np.isfinite(amount / np.maximum(volume, 1e-300))
+    paid = np.divide(amount, volume, out=np.full(amount.shape, np.nan), where=traded)
+    unit = _units(low / paid, high / paid, traded)
+    vwap = np.clip(unit * paid, low, high)
+    vwap[~traded] = np.nan
+    values = np.concatenate([panel.values, vwap[..., None].astype(panel.values.dtype)], axis=2)
+    return replace(panel, fields=(*panel.fields, VWAP), values=values)
+
+
+def _units(lowest: FloatArray, highest: FloatArray, traded: BoolArray) -> FloatArray:
+    """Returns the unit of each day, ``[T, N]``, that the bounds of the last days agree on.
+
+    Where a power of ten is among what they allow (prices as quoted, shares in lots) it is that, otherwise the middle.
+    """
+    lowest = np.where(traded, lowest * (1 - ROUNDING), -np.inf)
+    highest = np.where(traded, highest * (1 + ROUNDING), np.inf)
+    low, high, agreed = lowest.copy(), highest.copy(), traded.copy()
+    for lag in range(1, min(DAYS, len(low))):
+        earlier_low = np.maximum(low[lag:], lowest[:-lag])
+        earlier_high = np.minimum(high[lag:], highest[:-lag])
+        agreed[lag:] &= earlier_low <= earlier_high
+        low[lag:] = np.where(agreed[lag:], earlier_low, low[lag:])
+        high[lag:] = np.where(agreed[lag:], earlier_high, high[lag:])
+    middle = np.where(traded, np.sqrt(np.abs(low) * np.abs(high)), np.nan)
+    with np.errstate(invalid="ignore"):
+        ten = 10.0 ** np.round(np.log10(middle))
+        return np.where((low <= ten) & (ten <= high), ten, middle)
