@@ -143,5 +143,13 @@ def new_command() -> str:
 
 
 def config_hash(data: Any) -> str:
-    """Returns the hash of a configuration as JSON data, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:DIGITS]
+    """Returns the hash of a configuration as JSON data; the order of keys does not count, and 5.0 is 5."""
+    return hashlib.sha256(json.dumps(_canonical(data), sort_keys=True).encode()).hexdigest()[:DIGITS]
+
+
+def _canonical(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _canonical(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_canonical(value) for value in data]
+    return int(data) if isinstance(data, float) and data.is_integer() else data

@@ -7,11 +7,12 @@ from typing import Any
 import pandas as pd
 
 from configs.schema.evaluate import Evaluate
+from configs.values import to_data
 from evaluation.backtest import Backtest
 from evaluation.reports.policy import PolicyReport, Section, report
-from market.artifacts import BACKTEST, CONFIG, METRICS, POLICIES, REPORT
+from market.artifacts import BACKTEST, METRICS, POLICIES, REPORT
 from market.ledger import new_command
-from market.storage.array_file import atomic_write, read_json, write_json, write_text
+from market.storage.array_file import atomic_write, write_json, write_text
 from pipeline.control_markets import question_of
 from pipeline.policy_contest import hold_contest, measure_contest
 from pipeline.results import SILENT, EvaluateResult, Observer
@@ -100,7 +101,7 @@ def _enter_looks(groups: Mapping[str, Sequence[TrainedRun]], known: int) -> tupl
     looks = max([known, *(question_of(runs[0].experiment).test_looks() for runs in groups.values())])
     command = new_command()
     for one in (one for runs in groups.values() for one in runs):
-        config, seeds = read_json(one.folder / CONFIG), one.experiment.seeds
+        config, seeds = to_data(one.experiment), one.experiment.seeds
         question_of(one.experiment).enter("evaluate", "test", one.folder.name, config, seeds, command)
     return looks + 1, command
 
@@ -111,7 +112,7 @@ def _enter_results(chapters: Sequence[Section], groups: Mapping[str, Sequence[Tr
         for one, name in zip(runs, section.contest.agents, strict=True):
             found = section.metrics["performance"][name]["seeds"]
             sharpes = {seed: found[f"seed_{seed}"]["sharpe"] for seed in one.experiment.seeds}
-            config = read_json(one.folder / CONFIG)
+            config = to_data(one.experiment)
             question_of(one.experiment).enter_sharpes(one.folder.name, config, sharpes, command)
 
 

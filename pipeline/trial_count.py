@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from configs.files import load_json
+from configs.values import to_data
 from market.artifacts import CONFIG, METRICS
 from market.ledger import Ledger, Look, Part, config_hash, month_hashes, new_command
 from market.panel import Panel
@@ -95,7 +97,7 @@ def other_trials(question: Question, reported: Sequence[Path], deleted: int = 0)
         reported: Run directories.
         deleted: Trainings that are known to have been tried and left no trace.
     """
-    own = {(folder.name, config_hash(read_json(folder / CONFIG))) for folder in reported}
+    own = {(folder.name, _hash_of(folder)) for folder in reported}
     found: dict[tuple[str, str, int], float | None] = {}
     for look in question.looks:
         if look.trial[:2] not in own:
@@ -126,9 +128,14 @@ def _in_folder(question: Question, folder: Path) -> dict[tuple[str, str, int], f
         known = _known_sharpes(evaluate_folder(folder.parent, run.name) / METRICS)
         for seed in sorted(run.glob("seed_*")):
             if seed.is_dir():
-                trial = (run.name, config_hash(data), int(seed.name.removeprefix("seed_")))
+                trial = (run.name, _hash_of(run), int(seed.name.removeprefix("seed_")))
                 found[trial] = known.get(seed.name)
     return found
+
+
+def _hash_of(folder: Path) -> str:
+    """The hash of a run's configuration as the ledger has it, whichever version wrote the file."""
+    return config_hash(to_data(load_json(folder / CONFIG, object)))
 
 
 def _known_sharpes(path: Path) -> dict[str, float | None]:

@@ -12,7 +12,7 @@ from agents.training.loop import train_agent
 from encoders.checkpoint import Checkpoint, describe
 from market.arrays import AnyArray
 from market.panel import Panel
-from market.states import PROVENANCE, MarketStates
+from market.states import PROVENANCE, VERSION, MarketStates
 from market.storage.array_file import read_arrays
 from tests.agents.planted import SHORT, SMALL, task_for
 from tests.encoders.tiny import Tiny, bars, tiny_data
@@ -44,7 +44,7 @@ class Artifact(NamedTuple):
     def _content(self) -> tuple[dict[str, AnyArray], dict[str, Any]]:
         for kind in KINDS:
             try:
-                return read_arrays(self.path, kind, 1)
+                return read_arrays(self.path, kind, VERSION if kind == "states" else 1)
             except ValueError:
                 continue
         raise AssertionError(f"{self.path} is of no known kind")

@@ -82,3 +82,8 @@ def test_a_config_hash_depends_on_content_alone(data) -> None:
 
 def test_commands_have_names_of_their_own() -> None:
     assert new_command() != new_command()
+
+
+def test_a_whole_number_is_one_number_however_it_is_written() -> None:
+    assert config_hash({"scale": 5, "list": [1.0]}) == config_hash({"scale": 5.0, "list": [1]})
+    assert config_hash({"scale": 5}) != config_hash({"scale": 5.5})

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 from accelerate.state import AcceleratorState, PartialState
 
@@ -132,7 +133,7 @@ def test_pca_states_are_of_the_panel_and_days_of_the_learnt_ones(tmp_path) -> No
     assert linear.audited
     for part in ("split", "panel_fingerprint", "fill", "horizon"):
         assert linear.provenance[part] == learnt.provenance[part]
-    assert linear.fit_end == learnt.fit_end
+    assert np.array_equal(linear.fit_end, learnt.fit_end)
     with pytest.raises(ValueError, match="name PCA states with --pca"):
         pca_states(str(tmp_path / "states.safetensors"), workdir)
 
