@@ -35,6 +35,8 @@ class Rules:
         holiday: Days on which less than `min_day_share` of the listed assets (of at least 5) have a bar.
         currencies: Assets quoted in another currency than most, by a column ``currency`` or Yahoo's exchange suffix.
         calendars: Assets with bars on at least three days a year on which most others have none.
+        unknown_members: Symbols of a membership that are no asset, where they are more than the others or are spelled
+            like an asset; ``keep`` counts them by year, as the few that a collection has forgotten.
         ragged: Last days that lack a bar of more than 5 % of the assets which the day before still had.
         calendar: Exchange (its code, as XNYS) whose sessions are the only days, by exchange_calendars; None for none.
         tolerance: Relative rounding error of prices.
@@ -71,6 +73,7 @@ class Rules:
     ragged: Literal["drop", "keep", "refuse"] = "drop"
     currencies: Literal["keep", "refuse"] = "keep"
     calendars: Literal["keep", "refuse"] = "keep"
+    unknown_members: Literal["refuse", "keep"] = "refuse"
     calendar: str | None = None
     tolerance: float = 1e-4
     max_price: float = 1e6
