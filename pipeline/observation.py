@@ -10,7 +10,7 @@ from configs.schema.trade import Trade
 from envs.observables import observables_of
 from market.arrays import BoolArray
 from market.artifacts import AUDIT, CONFIG
-from market.audit import AuditError, Columns, Scrutiny, audit_columns, externals_of
+from market.audit import AuditError, Columns, External, Scrutiny, audit_columns, externals_of
 from market.panel import Panel, content_fingerprint
 from market.states import MarketStates
 from market.storage.array_file import read_header, read_json, write_json
@@ -35,9 +35,7 @@ def audit_observation(experiment: Trade, sources: TradeSources, settings: Scruti
     if sources.states is not None and experiment.states is not None:
         return {**_of_states(experiment, sources.states), **panel}
     named = type(experiment.features).__name__
-    verdict = audit_columns(
-        *_observed(experiment, sources), settings, externals_of(experiment.features), _levels(experiment)
-    )
+    verdict = audit_columns(*_observed(experiment, sources), settings, _externals(experiment), _levels(experiment))
     if not verdict.passed:
         raise AuditError(verdict, f"no agent may see these {named} features")
     return {"sees": f"scaled {named} features", **verdict.to_json(), **panel}
@@ -146,6 +144,11 @@ def _observed(experiment: Trade, sources: TradeSources) -> tuple[Any, Panel]:
         ]
 
     return compute, sources.panel
+
+
+def _externals(experiment: Trade) -> tuple[External, ...]:
+    own = externals_of(experiment.features)
+    return (*own, *(External(f"mean of {one.name}", one.lag) for one in own))
 
 
 def _levels(experiment: Trade) -> tuple[str, ...]:

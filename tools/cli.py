@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from configs.classes import trust
 from configs.components import open_fields, with_components
 from configs.files import load_python
+from configs.own_features import HOLDERS, OPTION, with_own_features
 from configs.paths import located
 from configs.values import place_today
 from configs.variation import parsed, varied
@@ -64,14 +65,16 @@ def configured(schema: type[S], options: type[R], argv: Sequence[str], configs: 
 def configurations(schema: type[S], options: type[R], argv: Sequence[str], configs: str) -> tuple[list[S], R]:
     """Returns as `configured` does, but an experiment for each combination of the values that ``--vary`` names."""
     rest, texts = _take_many(_trusting(list(argv)), "--vary")
-    given, rest = _take_config(rest)
+    given, rest = _take_one(rest, "--config")
     if given is None:
         if "-h" in rest or "--help" in rest:
             given = next(iter(_examples(configs)), None)
         if given is None:
             raise ValueError(f"name an experiment with --config; there are {', '.join(_examples(configs)) or configs}")
     names, rest = _take_components(rest)
+    own, rest = _take_one(rest, OPTION)
     value = with_components(load_python(given, schema), names)
+    value = value if own is None else with_own_features(value, own)
     rest = [_option_today(value, argument) for argument in rest]
     fields, choices = _shadow_fields(value), _option_fields(options)
     command = dataclasses.make_dataclass("Command", [*fields, *choices], frozen=True)
@@ -167,18 +170,24 @@ def _description(schema: type[Any], given: str, value: Any) -> str:
     names = [f"--{name.replace('_', '-')}:NAME" for name in open_fields(value)]
     if names:
         lines.append(f"{', '.join(names)}: another part, with its defaults; a wrong NAME lists what there is.")
+    if HOLDERS & {field.name for field in dataclasses.fields(schema)}:
+        lines.append(
+            f"{OPTION} TABLE[:LAG] puts the columns of a table (date, symbol, ...) beside the features; a value "
+            "is known LAG trading days after its day (1)."
+        )
     lines.append("--vary FIELD=A,B ... runs one experiment for each combination, where a command runs many.")
     return "\n\n".join((*lines, _TRUST))
 
 
-def _take_config(argv: list[str]) -> tuple[str | None, list[str]]:
+def _take_one(argv: list[str], option: str) -> tuple[str | None, list[str]]:
+    """Takes an option with one value out of a command line, and returns the value and the rest."""
     for k, argument in enumerate(argv):
-        if argument == "--config":
+        if argument == option:
             if k + 1 == len(argv):
-                raise ValueError("--config needs the path of a config file")
+                raise ValueError(f"{option} needs the path of a file")
             return argv[k + 1], argv[:k] + argv[k + 2 :]
-        if argument.startswith("--config="):
-            return argument.removeprefix("--config="), argv[:k] + argv[k + 1 :]
+        if argument.startswith(f"{option}="):
+            return argument.removeprefix(f"{option}="), argv[:k] + argv[k + 1 :]
     return None, argv
 
 

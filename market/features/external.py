@@ -6,21 +6,18 @@ the next one.
 """
 
 from dataclasses import dataclass, replace
-from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from market.arrays import FeatureArray, FloatArray
 from market.audit.controls import DISGUISED
-from market.audit.external import External
+from market.audit.external import External, externals_of
 from market.features import FeatureSet
 from market.features.alpha158 import Alpha158
 from market.features.table import Feature
 from market.panel import Panel
-
-KEYS = ("date", "symbol")
+from market.sources.tables.columns import KEYS, file_digest, read_columns
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,13 @@ class WithColumns:
     @property
     def external(self) -> tuple[External, ...]:
         """The columns of the table, which the audit cannot compute again, with the lag that was declared."""
-        return tuple(External(name, self.lag) for name in self.columns or self._read().columns.drop(list(KEYS)))
+        own = tuple(External(name, self.lag) for name in self.columns or _numbers_of(self._read()))
+        return (*externals_of(self.base), *own)
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The columns of the other set that read quotes as they were known on the day."""
+        return tuple(getattr(self.base, "levels", ()))
 
     def table(self) -> tuple[Feature, ...]:
         """Returns the features of the other set; columns of a table are no formulas of one asset's bars."""
@@ -65,14 +68,14 @@ class WithColumns:
             ValueError: The table cannot be read, lacks a column, repeats a cell, or names no asset of the panel.
         """
         frame, base = self._read(), self.base.compute(panel)
-        names = self.columns or tuple(frame.columns.drop(list(KEYS)))
+        names = self.columns or _numbers_of(frame)
         clash = set(names) & set(base.fields)
         if clash:
             raise ValueError(f"{self.path}: column {min(clash)} is a feature's name already; rename it")
         values = np.empty((*panel.shape[:2], len(base.fields) + len(names)), dtype=np.float32)
         values[..., : len(base.fields)] = base.values
         values[..., len(base.fields) :] = self._placed(frame, names, panel)
-        source = {"path": self.path, "lag": self.lag, "sha256": sha256(Path(self.path).read_bytes()).hexdigest()}
+        source = {"path": self.path, "lag": self.lag, "sha256": file_digest(self.path)}
         return replace(
             base,
             fields=(*base.fields, *names),
@@ -81,24 +84,15 @@ class WithColumns:
         )
 
     def _read(self) -> pd.DataFrame:
-        try:
-            frame = pd.read_parquet(self.path) if self.path.endswith(".parquet") else pd.read_csv(self.path)
-        except FileNotFoundError:
-            raise ValueError(f"{self.path}: no such file; name a table with date, symbol and the columns") from None
-        for name in (*KEYS, *self.columns):
+        frame = read_columns(self.path)
+        for name in self.columns:
             if name not in frame.columns:
                 raise ValueError(f"{self.path}: no column '{name}' among {', '.join(map(str, frame.columns))}")
-        numbers = [name for name in frame.select_dtypes("number").columns if name not in KEYS]
-        wanted = list(self.columns) or numbers
-        odd = [name for name in wanted if name not in numbers]
-        if odd or not wanted:
+        numbers = _numbers_of(frame)
+        odd = [name for name in self.columns if name not in numbers]
+        if odd or not numbers:
             raise ValueError(f"{self.path}: {odd[0] if odd else 'none of its columns'} holds no numbers; convert it")
-        frame = frame[[*KEYS, *wanted]].assign(date=pd.to_datetime(frame["date"]), symbol=frame["symbol"].astype(str))
-        twice = frame[frame.duplicated(list(KEYS))]
-        if len(twice):
-            day, symbol = twice.iloc[0][list(KEYS)]
-            raise ValueError(f"{self.path}: {symbol} has two rows on {day.date()}; keep one of them")
-        return frame.sort_values("date", kind="stable")
+        return frame
 
     def _placed(self, frame: pd.DataFrame, names: tuple[str, ...], panel: Panel) -> FeatureArray:
         """Returns the columns where they are known, ``[T, N, columns]``."""
@@ -108,15 +102,19 @@ class WithColumns:
                 f"{self.path}: none of its symbols ({', '.join(frame['symbol'].unique()[:3])}) is in the panel "
                 f"({', '.join(panel.assets[:3])}); spell them alike"
             )
-        row = panel.dates.searchsorted(frame["date"].to_numpy().astype("datetime64[D]")) + self.lag
-        there = (asset >= 0) & (row < len(panel))
+        days = frame["date"].to_numpy().astype("datetime64[D]")
+        row = panel.dates.searchsorted(days) + self.lag
+        there = (asset >= 0) & (row < len(panel)) & (days >= panel.dates[0] - self.carry)
         placed = np.full((*panel.shape[:2], len(names)), np.nan, dtype=np.float32)
-        for day in np.unique(row[there]):  # in order, so that of two days that fall on one the later stays
-            at = there & (row == day)
-            placed[day, asset[at]] = frame.loc[at, list(names)].to_numpy(dtype=np.float32)
+        values = frame[list(names)].to_numpy(dtype=np.float32)
+        placed[row[there], asset[there]] = values[there]  # in time: of two days that fall on one row the later stays
         placed = _carried(placed, self.carry)
         placed[~panel.listed] = np.nan
         return placed
+
+
+def _numbers_of(frame: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(name for name in frame.select_dtypes("number").columns if name not in KEYS)
 
 
 def _carried(values: FeatureArray, days: int) -> FeatureArray:

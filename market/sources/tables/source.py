@@ -157,6 +157,7 @@ class Tables:
     def _read_bars(self, sheet: Sheet, fields: Mapping[str, int], symbol: str | None) -> pd.DataFrame:
         for name in ("date", "close"):
             if name not in fields:
+                _refuse_features(sheet, fields)
                 raise ValueError(
                     f"{sheet.path}: no column '{name}' among {', '.join(sheet.header[:12]) or 'unnamed columns'}; name "
                     f"it with columns=(('...', '{name}'),), or use layout='wide' where columns are symbols"
@@ -225,6 +226,17 @@ def _symbols(sheet: Sheet, fields: Mapping[str, int], symbol: str | None) -> Any
             raise ValueError(f"{sheet.path}: symbol='{symbol}' is given but the file holds {len(set(names))} symbols")
         names[:] = symbol
     return names
+
+
+def _refuse_features(sheet: Sheet, fields: Mapping[str, int]) -> None:
+    """Refuses a table of features, which holds no prices under any name."""
+    if {"date", "symbol"} <= set(fields) and not set(PRICE_FIELDS[:-1]) & set(fields) and len(fields) > 2:
+        count = len(fields) - 2
+        raise ValueError(
+            f"{sheet.path}: it holds {count} columns by date and symbol but no price; a panel needs closes, so prepare "
+            "one from prices and give this table to later stages with --own-features (or name the close with "
+            "columns=(('...', 'close'),))"
+        )
 
 
 def _flags(sheet: Sheet, fields: Mapping[str, int]) -> dict[str, BoolArray]:
