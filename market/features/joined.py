@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from market.audit.external import externals_of
 from market.features import FeatureSet
 from market.features.alpha158 import Alpha158
 from market.features.alpha360 import Alpha360
@@ -29,7 +28,7 @@ class Joined:
         if not self.sets:
             raise ValueError("Joined: there is no feature set in it; name at least one")
         for one in self.sets:
-            if externals_of(one):
+            if hasattr(type(one), "external"):
                 raise ValueError(
                     f"Joined: {type(one).__name__} has columns of a table, which are no formulas; put it outside, as "
                     "WithColumns(path, lag, base=Joined(...))"

@@ -19,7 +19,7 @@ TEXT = (".csv", ".tsv", ".txt")
 _MESSAGE = re.compile(
     r"\s*(\{|\[|<[!?]|<html)", re.IGNORECASE
 )  # JSON, HTML or XML; stooq's header starts with <TICKER>
-_NUMBER = re.compile(r"[-+]?[0-9.,]*")
+NUMBER = re.compile(r"[-+]?[0-9.,]*")
 DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -161,7 +161,7 @@ def _header(lines: list[str], delimiter: str, headed: bool, path: Path) -> tuple
 def _are_levels(first: Sequence[str], second: Sequence[str]) -> bool:
     """Tells whether two lines are fields above tickers or tickers above fields, and no header above a row of data."""
     prices = [all(meaning(cell) in LEVEL_FIELDS for cell in level[1:]) for level in (first, second)]
-    named = not looks_like_date(second[0]) and not any(_NUMBER.fullmatch(cell.strip()) for cell in second[1:])
+    named = not looks_like_date(second[0]) and not any(NUMBER.fullmatch(cell.strip()) for cell in second[1:])
     return named and any(prices) and not all(prices)
 
 

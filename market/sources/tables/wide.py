@@ -4,7 +4,8 @@ import numpy as np
 
 from market.arrays import DateArray, FloatArray
 from market.sources.tables.column_names import is_index, meaning
-from market.sources.tables.files import Sheet
+from market.sources.tables.files import NUMBER, Sheet
+from market.sources.tables.values import as_text
 
 WIDE_SHARE = 0.1
 """A header is wide where at most this share of its columns is named like a field (Lowe's ticker is LOW)."""
@@ -17,7 +18,18 @@ def is_wide(sheet: Sheet, mapped: bool) -> bool:
     known = [meaning(cell) for cell in sheet.header[1:]]
     fields = sum(name is not None for name in known)
     dated = meaning(sheet.header[0]) == "date" or is_index(sheet.header[0])
-    return not mapped and dated and len(known) > 1 and "close" not in known and fields <= WIDE_SHARE * len(known)
+    few = "close" not in known and fields <= WIDE_SHARE * len(known)
+    return not mapped and dated and len(known) > 1 and few and not _names_symbols(sheet)
+
+
+def _names_symbols(sheet: Sheet) -> bool:
+    """Tells whether a column holds names of symbols; a ticker may be called CODE, but its closes are of many values."""
+    named = [k for k, cell in enumerate(sheet.header) if k and meaning(cell) == "symbol"]
+    if not named:
+        return False
+    cells = as_text(sheet.columns[named[0]]).to_pylist()
+    days = as_text(sheet.columns[0]).to_pylist()
+    return len(set(days)) < len(days) or len(set(cells)) == 1 or not all(map(NUMBER.fullmatch, cells[:100]))
 
 
 def wide_symbols(sheet: Sheet) -> list[str]:
