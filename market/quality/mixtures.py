@@ -86,7 +86,7 @@ def _note_calendars(frame: pd.DataFrame, findings: Findings) -> None:
 
 def _traded(frame: pd.DataFrame) -> BoolArray:
     """Returns the rows ``[rows]`` with a close and, where volumes say anything of the asset, with volume."""
-    rows = np.isfinite(frame["close"].to_numpy(dtype=np.float64, na_value=np.nan))
+    rows: BoolArray = np.isfinite(frame["close"].to_numpy(dtype=np.float64, na_value=np.nan))
     if "volume" in frame.columns:
         volume = frame["volume"].to_numpy(dtype=np.float64, na_value=np.nan)
         informs = pd.Series(volume > 0).groupby(frame["symbol"].to_numpy()).transform("any").to_numpy()
