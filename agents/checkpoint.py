@@ -1,7 +1,7 @@
 """Trained policies on disk: arrays and JSON, rebuilt from the agent's configuration; nothing in them is executed."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,10 @@ def describe(config: AgentConfig, market: BatchMarket, portfolio: bool) -> dict[
         "agent": type(config).__name__,
         "portfolio": portfolio,
         "action": _named(market.action),
-        "asset_width": tape.frames.shape[-1] * tape.lookback,
-        "market_width": tape.market_frames.shape[-1] * tape.lookback,
+        "asset_width": tape.asset_width,
+        "market_width": tape.market_width,
+        "channels": list(tape.channels),
+        "market_channels": list(tape.market_channels),
         "assets": list(tape.assets),
         "fill": tape.fill,
     }
@@ -101,8 +103,12 @@ def last_day(train: Tape, valid: Tape) -> str:
 
 def _named(action: Any) -> str:
     """An action as text, whole numbers like all others: a data file does not tell 1 from 1.0, and neither may this."""
-    terms = ", ".join(f"{one.name}={_alike(getattr(action, one.name))!r}" for one in fields(action))
+    terms = ", ".join(f"{one.name}={_text(getattr(action, one.name))}" for one in fields(action))
     return f"{type(action).__name__}({terms})"
+
+
+def _text(value: Any) -> str:
+    return _named(value) if is_dataclass(value) else repr(_alike(value))
 
 
 def _alike(value: Any) -> Any:
@@ -113,6 +119,7 @@ def _alike(value: Any) -> Any:
 
 def _check_environment(path: Path, trained: Mapping[str, Any], here: Mapping[str, Any]) -> None:
     binding = [name for name in here if not (name == "assets" and trained["portfolio"])]
+    binding = [name for name in binding if name in trained or not name.endswith("channels")]  # older files name none
     for name in binding:
         if trained.get(name) != here[name]:
             raise ValueError(

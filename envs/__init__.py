@@ -10,9 +10,11 @@ from envs.actions.single_asset import Position, SellHoldBuy, TargetLevels
 from envs.batch import BatchMarket
 from envs.costs import Costs
 from envs.episodes import Episodes
+from envs.relative import Step, Tilt
 from envs.rewards import (
     DifferentialSharpe,
     DrawdownPenalty,
+    Excess,
     ExcessGrowth,
     LogGrowth,
     SimpleReturn,
@@ -26,6 +28,7 @@ __all__ = [
     "DifferentialSharpe",
     "DrawdownPenalty",
     "Episodes",
+    "Excess",
     "ExcessGrowth",
     "LogGrowth",
     "LongOnly",
@@ -33,10 +36,12 @@ __all__ = [
     "Position",
     "SellHoldBuy",
     "SimpleReturn",
+    "Step",
     "Tape",
     "TargetLevels",
     "TargetWeights",
     "Templates",
+    "Tilt",
     "TurnoverPenalty",
 ]
 

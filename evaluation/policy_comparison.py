@@ -24,6 +24,7 @@ class PolicyComparison:
         policies: Classical policies.
         index: A published index over the same days, None where none is given. It pays no costs.
         bound: What hindsight would have earned; it cheats, so it takes part in no test.
+        rule: Name of the policy that trades the forecast which agents see by a rule; None where there is no forecast.
         by_cost: Backtests at other proportional costs, by basis points and then by name; agents by their seeds.
     """
 
@@ -32,6 +33,7 @@ class PolicyComparison:
     index: Backtest | None = None
     bound: Backtest | None = None
     by_cost: Mapping[float, Mapping[str, tuple[Backtest, ...]]] = field(default_factory=dict)
+    rule: str | None = None
 
     def __post_init__(self) -> None:
         first = next(iter(self.everyone.values()), None)
@@ -46,9 +48,10 @@ class PolicyComparison:
 
     @property
     def references(self) -> dict[str, Backtest]:
-        """What agents are measured against: buy and hold, equal weight where it differs, and the index."""
+        """What agents are measured against: buy and hold, equal weight where it differs, the index, and the rule."""
         found = {one.name: one for one in self.policies if one.name in REFERENCES}
-        return found | ({self.index.name: self.index} if self.index is not None else {})
+        found |= {self.index.name: self.index} if self.index is not None else {}
+        return found | {one.name: one for one in self.policies if one.name == self.rule}
 
     @property
     def everyone(self) -> dict[str, Backtest]:

@@ -10,15 +10,19 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from agents.cloning import demonstrate
 from agents.training.loop import Task, train_agent
 from configs.schema.trade import Trade
 from configs.values import to_data
+from envs import Excess
+from envs.rewards import Reward
 from market.storage.array_file import write_json
 from tools.cli import configured, run
 from tools.runs.directory import claimed, opened
 from tools.runs.markets import read, tape_of
 
 RESULT = "training.json"
+RULE = "rule"
 
 
 @dataclass(frozen=True)
@@ -56,16 +60,33 @@ def train(experiment: Trade, folder: Path, overwrite: bool = False, device: str 
 def task_of(experiment: Trade) -> Task:
     """Returns what is traded, from the train and valid days alone."""
     sources = read(experiment)
+    tapes = {part: tape_of(experiment, sources, part) for part in ("train", "valid")}
+    shown = None
+    if experiment.start_from is not None:
+        rule, known = experiment.start_from, (sources.panel, sources.states, experiment.costs)
+        paths = {part: demonstrate(rule, tape, *known) for part, tape in tapes.items()}
+        tapes = {part: tape.with_benchmark(RULE, paths[part].returns) for part, tape in tapes.items()}
+        shown = paths["train"]
     return Task(
-        train=tape_of(experiment, sources, "train"),
-        valid=tape_of(experiment, sources, "valid"),
+        train=tapes["train"],
+        valid=tapes["valid"],
         action=experiment.action,
-        reward=experiment.reward,
+        reward=reward_of(experiment),
         costs=experiment.costs,
         episode_days=experiment.episode_days,
         n_envs=experiment.n_envs,
         portfolio=experiment.asset is None,
+        rebalance=experiment.rebalance,
+        start_from=shown,
+        clone_steps=experiment.clone_steps,
     )
+
+
+def reward_of(experiment: Trade) -> Reward:
+    """Returns the reward: of an agent that begins at a rule, the excess over it unless another excess is named."""
+    if experiment.start_from is None or isinstance(experiment.reward, Excess):
+        return experiment.reward
+    return Excess(RULE)
 
 
 def seed_folder(folder: Path, seed: int) -> Path:

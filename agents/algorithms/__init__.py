@@ -1,0 +1,1 @@
+"""Learning algorithms of our own, behind the interface of stable-baselines3."""

@@ -10,6 +10,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from agents.algorithms.base import AgentConfig
 from agents.checkpoint import RECORD, describe, last_day
+from agents.cloning import Demonstration, clone
 from agents.networks.extractors import StateTable
 from agents.training.callbacks import STATE, TrainingConfig, ValidationCallback, ValidationHistory
 from agents.training.resume import load_state
@@ -18,6 +19,8 @@ from agents.training.validation import Validator
 from agents.vec_env import MarketVecEnv
 from envs import BatchMarket, Costs, Episodes, Tape
 from envs.actions.portfolio import Action
+from envs.rebalancing import Rebalance
+from envs.relative import RelativeAction
 from envs.rewards import Reward
 from market.storage.array_file import read_json, write_json
 
@@ -37,6 +40,9 @@ class Task:
         episode_days: Days of an episode in training, from a random start; None replays the whole train tape.
         n_envs: Episodes at once.
         portfolio: Whether this is the portfolio environment, in which assets share one scorer.
+        rebalance: Days that may trade, see `envs.rebalancing`.
+        start_from: What a rule did on the train days, for the agent to begin at; None begins at random weights.
+        clone_steps: Steps that it takes to get there.
     """
 
     train: Tape
@@ -47,6 +53,9 @@ class Task:
     episode_days: int | None
     n_envs: int
     portfolio: bool
+    rebalance: Rebalance = 1
+    start_from: Demonstration | None = None
+    clone_steps: int = 300
 
     def learning(self) -> BatchMarket:
         """Returns the episodes to learn from."""
@@ -68,6 +77,7 @@ class Task:
             episodes,
             autoreset=autoreset,
             one_asset=not self.portfolio,
+            rebalance=self.rebalance,
         )
 
 
@@ -113,9 +123,12 @@ def train_agent(
     }
     state = folder / STATE
     progress = ValidationHistory(**load_state(state, model, about)) if state.exists() else ValidationHistory()
+    if not state.exists() and task.start_from is not None:
+        clone(model, market, task.start_from, task.clone_steps)
     done = model.num_timesteps
     with AgentLogger(folder / "tensorboard", f"seed {seed}", schedule.total_steps, done) as monitor:
-        supervisor = ValidationCallback(folder, schedule, validator, about, progress, monitor)
+        judge_first = task.start_from is not None or isinstance(market.action, RelativeAction)
+        supervisor = ValidationCallback(folder, schedule, validator, about, progress, monitor, judge_first)
         model.set_logger(monitor.logger)
         model.learn(
             max(schedule.total_steps - done, 0),

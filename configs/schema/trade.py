@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from agents.algorithms.base import AgentConfig
+from agents.baselines.simple import TopKDropN
 from agents.training.callbacks import TrainingConfig
 from configs.schema.names import check_folder_name
 from envs.actions.portfolio import Action
 from envs.costs import Costs
+from envs.rebalancing import Rebalance, trading_days
 from envs.rewards import LogGrowth, Reward
 from market.features import FeatureSet
 from market.features.alpha158 import Alpha158
@@ -15,7 +19,7 @@ from market.fills import Fill
 from market.scaling.scalers import RobustZScore, Scaling
 from market.splits import Split
 
-Observed = Literal["states", "features", "none", "shuffled"]
+Observed = Literal["states", "forecast", "states+forecast", "features", "none", "shuffled"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,9 @@ class Trade:
     """States file of a frozen encoder, as tools.extract_state wrote it; None where nothing of it is seen."""
     asset: str | None = None
     """Ticker of the single-stock environment; None trades all assets as a portfolio."""
-    observe: Observed = "states"
-    """What is seen of the market: the states, scaled features, nothing, or states of other days (negative control)."""
+    observe: Observed = "states+forecast"
+    """What is seen of the market: the encoder's states, its forecast, both, scaled features, nothing, or states and
+    forecast of other days (negative control)."""
     features: FeatureSet = Alpha158()
     """What is computed from the prices where features are observed."""
     scaling: Scaling = RobustZScore()
@@ -48,6 +53,19 @@ class Trade:
     """What a step is worth to the agent."""
     costs: Costs = Costs(fee_rate=1e-3)
     """What trading and holding cost, as fractions: 1e-3 is ten basis points."""
+    price_limit: float | None = None
+    """Daily limit on moves, 0.1 for 10 %: no buying at limit-up, no selling at limit-down. None for none."""
+    rebalance: Rebalance = 1
+    """Days that may trade: every so many, or the first of each week (W) or month (M); the account drifts in between."""
+    start_from: TopKDropN | None = None
+    """Rule on the encoder's forecast that the agent begins at, by behaviour cloning; its reward is then the excess over
+    that rule on the same days. None begins at random weights."""
+    clone_steps: int = 300
+    """Steps of that cloning."""
+    index: str | None = None
+    """Panel file of a published index, which the reward Excess(benchmark="index") is measured against."""
+    index_asset: str | None = None
+    """Name of the index in that file; may be left out where it holds only one."""
     lookback: int = 1
     """Days seen at once."""
     episode_days: int | None = 252
@@ -63,7 +81,12 @@ class Trade:
         check_folder_name("Trade", self.name)
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"Trade: seeds are {self.seeds}; give at least one, each once")
-        if self.observe in ("states", "shuffled") and self.states is None:
+        if self.observe not in ("features", "none") and self.states is None:
             raise ValueError(f"Trade: observe is '{self.observe}' but states is None; name a states file")
+        if self.start_from is not None and (self.states is None or self.asset is not None):
+            raise ValueError("Trade: start_from trades a portfolio on a forecast; name a states file and no asset")
+        if self.clone_steps < 1:
+            raise ValueError(f"Trade: clone_steps is {self.clone_steps}, expected at least 1")
+        trading_days(np.zeros(1, "datetime64[D]"), self.rebalance)
         if self.split is None and self.states is None:
             raise ValueError("Trade: split is None and there are no states to take it from; give a split")

@@ -15,7 +15,7 @@ CONFIG = """
 from dataclasses import replace
 
 from agents.baselines.simple import TopKDropN
-from agents.training.callbacks import Schedule
+from agents.training.callbacks import TrainingConfig
 from agents.algorithms.on_policy import PPO, SAC
 from configs.schema.demo import Demo
 from configs.schema.evaluate import Evaluate
@@ -24,7 +24,7 @@ from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
 from encoders.training.optim import Optim
 from encoders.storm.model import Storm
-from encoders.storm.branches import Sizes
+from encoders.storm.branches import StormSizes
 from envs import LongOnly, Position, SellHoldBuy
 from market.features import Formulas
 from market.features.table import Feature
@@ -32,7 +32,7 @@ from market.labels import Label
 from market.sources.synthetic.source import Synthetic
 from market.splits import Split
 
-sizes = Sizes(dim=8, depth=1, decoder_depth=1, heads=2, asset_state=4, market_state=4)
+sizes = StormSizes(dim=8, depth=1, decoder_depth=1, heads=2, asset_state=4, market_state=4)
 encoder = Pretrain(
     name="tiny",
     panel={workdir!r} + "/data/tiny/panel.safetensors",
@@ -53,7 +53,7 @@ whole = Trade(
     action=LongOnly(),
     episode_days=20,
     n_envs=4,
-    schedule=Schedule(total_steps=128, validate_every=64),
+    schedule=TrainingConfig(total_steps=128, validate_every=64),
     seeds=(0,),
 )
 one = replace(whole, name="one_ppo", asset="S1", action=SellHoldBuy())

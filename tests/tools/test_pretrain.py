@@ -26,7 +26,7 @@ from agents.baselines.simple import TopKDropN
 from configs.schema.pretrain import Pretrain
 from encoders.training.optim import Optim
 from encoders.storm.model import Storm
-from encoders.storm.branches import Sizes
+from encoders.storm.branches import StormSizes
 from market.features import Formulas
 from market.features.table import Feature
 from market.splits import Split
@@ -37,7 +37,7 @@ experiment = Pretrain(
     encoder=Storm(
         lookback=8,
         codebook_size=8,
-        sizes=Sizes(dim=8, depth=1, decoder_depth=1, heads=2, asset_state=4, market_state=4),
+        sizes=StormSizes(dim=8, depth=1, decoder_depth=1, heads=2, asset_state=4, market_state=4),
     ),
     features=Formulas((Feature("move", "close / delay(close, 1) - 1"), Feature("range", "high / low - 1"))),
     split=Split(

@@ -169,7 +169,7 @@ def test_states_without_an_audit_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"states": None}, "observe is 'states' but states is None"),
+        ({"states": None}, r"observe is 'states\+forecast' but states is None"),
         ({"states": None, "observe": "none"}, "split is None and there are no states"),
         ({"seeds": ()}, "give at least one"),
         ({"seeds": (1, 1)}, "each once"),
@@ -219,7 +219,7 @@ def test_a_config_is_what_its_name_says(path: Path, tmp_path: Path) -> None:
     files.write(experiment, tmp_path)
     assert files.load_json(tmp_path / "config.json", Trade) == experiment
     assert files.load_python(tmp_path / "config.py", Trade) == experiment
-    experiment.action.space(1 if experiment.asset else 29)
+    experiment.action.space(1 if experiment.asset else {"csi300": 347}.get(data, 29))
 
 
 def test_there_are_all_runs_of_the_dow_jones_30() -> None:

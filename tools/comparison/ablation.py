@@ -22,7 +22,9 @@ from tools.evaluate import evaluate
 from tools.runs.stages import extracted_states, pretrained_encoder, trained_agents
 
 KINDS: Mapping[str, Mapping[str, Any]] = {
+    "states and forecast": {"observe": "states+forecast"},
     "learned states": {"observe": "states"},
+    "forecast": {"observe": "forecast"},
     "PCA states": {"observe": "states"},
     "raw features": {"observe": "features"},
     "shuffled states": {"observe": "shuffled"},

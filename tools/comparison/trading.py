@@ -6,7 +6,6 @@ from typing import Any
 
 from configs.schema.evaluate import Evaluate
 from evaluation.formats import number, percent
-from evaluation.policy_comparison import REFERENCES
 from market.storage.array_file import read_json
 from tools.console import within
 from tools.evaluate import evaluate
@@ -34,7 +33,7 @@ def evaluated(folder: Path, settings: Evaluate, workdir: Path, overwrite: bool) 
 def index_of(metrics: Mapping[str, Any]) -> str | None:
     """Returns the name of the published index that an evaluation was set beside, None where there was none."""
     measured_against = next(iter(metrics["comparisons"].values()))
-    return next((name for name in measured_against if name not in REFERENCES), None)
+    return next((name for name in measured_against if name.startswith("index ")), None)
 
 
 def trading_rows(name: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:

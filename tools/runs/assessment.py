@@ -18,7 +18,8 @@ from evaluation.reports.policy import PolicyReport, Section, report
 from evaluation.verdict import reach_verdict
 from market.storage.array_file import atomic_write, write_json, write_text
 from tools.cli import progress
-from tools.runs.rollouts import Market, classical, hindsight, index_backtest, references, rules
+from tools.runs.ensembles import mean_of_seeds
+from tools.runs.rollouts import Market, classical, hindsight, index_backtest, references, rule_on, rules
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,10 @@ def held(market: Market, entrants: Sequence[Entrant], settings: Evaluate) -> Pol
         pass
     index = None if settings.index is None else index_backtest(settings.index, settings.index_asset, market.tape)
     bound = hindsight(market) if settings.hindsight else None
-    return PolicyComparison(agents, tuple(policies), index, bound, by_cost)
+    means = [mean_of_seeds(market, name, seeds) for name, seeds in agents.items() if len(seeds) > 1]
+    has_rule = market.states is not None and market.tape.n_assets > 1
+    rule = rule_on(market).name if has_rule else None
+    return PolicyComparison(agents, (*means, *policies), index, bound, by_cost, rule)
 
 
 def chapter(
@@ -128,8 +132,24 @@ def show(chapter: Section) -> None:
     console = Console()
     console.print(table)
     for name in chapter.contest.agents:
+        console.print(differences(chapter, name))
         found = reach_verdict(chapter.metrics, name)
         console.print(f"{display_name(name)}: {found.word}. {found.summary}", highlight=False)
+
+
+def differences(chapter: Section, name: str) -> Table:
+    """Returns what an agent earned beyond each reference on the same days, with the intervals of the difference."""
+    table = Table("reference", title=f"{display_name(name)} less each reference, the same days")
+    for column in ("a year [95 %]", "Sharpe [95 %]"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for other, found in chapter.metrics["comparisons"][name].items():
+        cells = []
+        for measure, form in (("annual_return", percent), ("sharpe", number)):
+            one = found[measure]
+            within = "" if one["ci"] is None else f" [{form(one['ci'][0])}, {form(one['ci'][1])}]"
+            cells.append(form(one["difference"]) + within)
+        table.add_row(display_name(other), *cells)
+    return table
 
 
 def _told(metrics: dict[str, Any], name: str) -> dict[str, Any]:

@@ -1,18 +1,24 @@
 """The tapes of a trading run: what training, evaluation and comparison replay, made in one place for all of them."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from configs.schema.trade import Trade
 from envs import Tape
-from market.fills import Fill, default_fill
+from envs.observables import Observed
+from market.arrays import FloatArray
+from market.fills import Fill, default_fill, marked_prices
 from market.panel import Panel
 from market.splits import Split
 from market.states import MarketStates
 
 Part = Literal["train", "valid", "test"]
+SHOWN: dict[str, Observed] = {"states": "states", "forecast": "forecast"}
+"""What of the states a run sees where that is not all of them."""
+
 SHUFFLED = {"train": 1, "valid": 2, "test": 3}  # seeds of the negative control
 
 
@@ -48,7 +54,7 @@ def read(experiment: Trade, until: Part = "valid") -> Sources:
     _check_untouched(experiment, states, split)
     panel = whole.between(None, getattr(split, until)[1])
     fill = experiment.fill or (states.provenance["fill"] if states is not None else default_fill(panel))
-    if experiment.observe in ("states", "shuffled"):
+    if experiment.observe not in ("none", "features"):
         return Sources(panel, states, None, split, fill)
     if experiment.observe == "none":
         return Sources(panel, None, _nothing(panel), split, fill)
@@ -65,6 +71,7 @@ def tape_of(experiment: Trade, sources: Sources, part: Part) -> Tape:
     """
     start, stop = getattr(sources.split, part)
     options: dict[str, Any] = {"features": sources.features, "lookback": experiment.lookback}
+    options |= {"price_limit": experiment.price_limit, "observe": SHOWN.get(experiment.observe, "states+forecast")}
     rows = sources.panel.rows(start, stop)  # days of a part that the panel does not cover are left out
     dates = sources.panel.dates[rows]
     if not len(dates):
@@ -75,13 +82,41 @@ def tape_of(experiment: Trade, sources: Sources, part: Part) -> Tape:
         raise ValueError(f"{experiment.states or experiment.panel}: {error}") from None
     if experiment.observe == "shuffled":
         tape = shuffled(tape, SHUFFLED[part])
+    if experiment.index is not None:
+        tape = tape.with_benchmark("index", index_returns(experiment.index, experiment.index_asset, tape)[1])
     return tape if experiment.asset is None else tape.only(experiment.asset)
 
 
 def shuffled(tape: Tape, seed: int) -> Tape:
     """Returns the tape on which each day shows what another day of it showed; prices stay where they are."""
     order = np.random.default_rng(seed).permutation(len(tape.frames))
-    return replace(tape, frames=tape.frames[order], market_frames=tape.market_frames[order])
+    shown = ("frames", "market_frames", "forecast_frames", "age_frames")
+    return replace(tape, **{name: getattr(tape, name)[order] for name in shown})
+
+
+def index_returns(path: str | Path, asset: str | None, tape: Tape) -> tuple[str, FloatArray]:
+    """Returns the name of a published index and its simple return from each day of `tape` to the next ``[T]``.
+
+    A day that the index lacks has its last close.
+
+    Raises:
+        ValueError: The panel lacks the index, or does not cover the days.
+    """
+    panel = Panel.load(path)
+    name = asset or panel.assets[0]
+    if asset is None and len(panel.assets) > 1:
+        raise ValueError(f"{path}: holds {len(panel.assets)} assets; name the index with --index-asset")
+    own = panel.select([name])
+    closes = marked_prices(own, "close")[:, 0]
+    row = np.searchsorted(own.dates, tape.dates, side="right") - 1
+    if row[0] < 0 or not np.isfinite(closes[row]).all() or own.dates[-1] < tape.dates[-1]:
+        raise ValueError(
+            f"{path}: '{name}' has {own.dates[0]} ... {own.dates[-1]}, the days traded are {tape.dates[0]} ... "
+            f"{tape.dates[-1]}; prepare an index that covers them"
+        )
+    returns = np.zeros(len(tape))
+    returns[:-1] = closes[row[1:]] / closes[row[:-1]] - 1
+    return name, returns
 
 
 def _check_untouched(experiment: Trade, states: MarketStates | None, split: Split) -> None:

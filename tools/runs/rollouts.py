@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gymnasium
-import numpy as np
 
 from agents.baselines.base import ClassicalPolicy, Rule
 from agents.baselines.hindsight import Hindsight
@@ -15,9 +14,9 @@ from agents.history import History
 from envs import Costs, Tape
 from evaluation.backtest import Backtest
 from evaluation.rollout import benchmark_backtest, rollout
-from market.fills import marked_prices
 from market.panel import Panel
 from market.states import MarketStates
+from tools.runs.markets import index_returns
 
 BASIS_POINT = 1e-4
 ONE_IN = 5
@@ -34,6 +33,7 @@ class Market:
         states: Whose forecast some policies trade on; None for none.
         costs: Terms of the account.
         shorts: Whether short positions are allowed.
+        start_from: Rule that an agent of the contest began at; None for none.
     """
 
     tape: Tape
@@ -41,6 +41,7 @@ class Market:
     states: MarketStates | None
     costs: Costs
     shorts: bool = False
+    start_from: TopKDropN | None = None
 
     def at(self, points: float) -> "Market":
         """Returns the same market where a trade costs `points` basis points of its value and nothing else."""
@@ -55,12 +56,18 @@ def rules(market: Market) -> tuple[Rule, ...]:
         return Cash(), BuyAndHold(), Momentum(share=1.0)
     found: list[Rule] = [*references(market), Momentum(), MinimumVariance(), RiskParity(), MeanVariance()]
     if market.states is not None:
-        k = max(1, names // ONE_IN)
-        n = max(1, k // ONE_IN)
-        found += [TopKDropN(k, n), TopKDropN(k, n, eta=0.5)]
+        found += [rule_on(market), replace(rule_on(market), eta=0.5)]
         if market.shorts and names >= ONE_IN:
             found.append(LongShortQuantiles(ONE_IN))
     return Cash(), *found
+
+
+def rule_on(market: Market) -> TopKDropN:
+    """Returns the rule on a forecast that agents which see that forecast have to beat: their own start, or top k."""
+    if market.start_from is not None:
+        return market.start_from
+    k = max(1, market.tape.n_assets // ONE_IN)
+    return TopKDropN(k, max(1, k // ONE_IN))
 
 
 def references(market: Market) -> tuple[Rule, ...]:
@@ -97,18 +104,5 @@ def index_backtest(path: str | Path, asset: str | None, tape: Tape) -> Backtest:
     Raises:
         ValueError: The panel lacks the index, or does not cover the days.
     """
-    panel = Panel.load(path)
-    name = asset or panel.assets[0]
-    if asset is None and len(panel.assets) > 1:
-        raise ValueError(f"{path}: holds {len(panel.assets)} assets; name the index with --index-asset")
-    own = panel.select([name])
-    closes = marked_prices(own, "close")[:, 0]
-    row = np.searchsorted(own.dates, tape.dates, side="right") - 1
-    if row[0] < 0 or not np.isfinite(closes[row]).all() or own.dates[-1] < tape.dates[-1]:
-        raise ValueError(
-            f"{path}: '{name}' has {own.dates[0]} ... {own.dates[-1]}, the test days are {tape.dates[0]} ... "
-            f"{tape.dates[-1]}; prepare an index that covers them"
-        )
-    returns = np.zeros(len(tape))
-    returns[:-1] = closes[row[1:]] / closes[row[:-1]] - 1
+    name, returns = index_returns(path, asset, tape)
     return benchmark_backtest(replace(tape, benchmark=returns), name=f"index {name}")

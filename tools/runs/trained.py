@@ -11,7 +11,8 @@ from agents.checkpoint import RECORD, load_agent
 from configs.files import load_json, source_text
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
-from envs import Costs, LongShort
+from envs import Costs, LongShort, Step
+from envs.actions.portfolio import Action
 from evaluation.backtest import Backtest
 from evaluation.forecast import ForecastEvaluation
 from evaluation.rollout import rollout
@@ -69,6 +70,7 @@ class Trained:
             costs=costs,
             action=experiment.action,
             observation="compact",
+            rebalance=experiment.rebalance,
         )
         folders = [seed_folder(self.folder, seed) for seed in experiment.seeds]
         agents = [load_agent(one, experiment.agent, env.unwrapped.market, one.name) for one in folders]  # type: ignore[attr-defined]
@@ -186,12 +188,18 @@ def open_run(folder: Path) -> Trained:
         if sources.states is not None and np.isfinite(sources.states.forecast_mean).any()
         else None,
         costs=experiment.costs,
-        shorts=isinstance(experiment.action, LongShort),
+        shorts=takes_shorts(experiment.action),
+        start_from=experiment.start_from,
     )
     found = Trained(folder, experiment, sources, market)
     found.audit()
     _refuse_learnt_days(found)
     return found
+
+
+def takes_shorts(action: Action) -> bool:
+    """Returns whether an action may sell short."""
+    return isinstance(action.target if isinstance(action, Step) else action, LongShort)
 
 
 def codebook_size(states: str | None) -> int | None:
