@@ -100,9 +100,9 @@ def test_a_panel_that_has_it_or_cannot_tell_it_stays_the_same() -> None:
 
 
 def test_feature_sets_that_read_it_take_it_from_amount_and_volume() -> None:
-    panel, vwap = market(7)
+    panel, _ = market(7)
     found = Alpha158().compute(panel)
-    np.testing.assert_allclose(found["VWAP0"], vwap / panel["close"], rtol=1e-6)
+    np.testing.assert_allclose(found["VWAP0"], with_vwap(panel)["vwap"] / panel["close"], rtol=1e-6)
     assert len(Alpha360().compute(panel).fields) == 360
 
 
