@@ -10,18 +10,10 @@ from dataclasses import replace
 import numpy as np
 
 from market.arrays import AnyArray, DateArray, FloatArray
+from market.calendar import next_day
 from market.fills import marked_prices
 from market.panel import PRICES, Panel
 from market.states import MarketStates
-
-
-def next_day(dates: DateArray) -> np.datetime64:
-    """Returns the next weekday, or the next day where the market trades on weekends too."""
-    weekdays = bool(np.is_busday(dates[-30:]).all())
-    following: np.datetime64 = (
-        np.busday_offset(dates[-1], 1, roll="backward") if weekdays else dates[-1] + np.timedelta64(1, "D")
-    )
-    return following
 
 
 def with_tomorrow(panel: Panel) -> Panel:

@@ -13,7 +13,8 @@ from envs.rules import RECORDED
 from evaluation.reports.panel import page, summarise
 from market.artifacts import PANEL, QUALITY
 from market.panel import Panel
-from market.preparation.prepare import prepared, read_membership, read_splits
+from market.preparation.lists import read_membership, read_splits
+from market.preparation.prepare import prepared
 from market.quality import Report
 from market.sources.content import content_digest, described_content, told_difference
 from market.sources.yahoo.source import YFinance

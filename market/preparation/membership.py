@@ -1,5 +1,6 @@
 """Who belongs to the market, and what can be traded, as it was known on each day."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -53,6 +54,43 @@ def with_membership(panel: Panel, intervals: pd.DataFrame) -> Panel:
     for symbol, begin, end in zip(symbols, first, stop, strict=True):
         member[begin:end, columns.get(symbol, [])] = True
     return _narrowed(panel, member)
+
+
+def check_members(panel: Panel, intervals: pd.DataFrame, accepted: bool) -> None:
+    """Refuses a table that speaks of other symbols than the panel, which narrows nothing or everything unnoticed.
+
+    Members without bars are usual, since collections forget who no longer exists; they are counted
+    (`membership_coverage`). More of them than known ones, or one that is spelled like an asset which has no interval,
+    say that table and panel write symbols differently.
+
+    Args:
+        panel: Any panel.
+        intervals: Rows of ``symbol, start, end``; those that do not touch the days of the panel are no matter.
+        accepted: Whether the user knows, and wants no refusal.
+
+    Raises:
+        ValueError: So it is, and not `accepted`.
+    """
+    starts, ends = _days(intervals["start"], FIRST_DAY), _days(intervals["end"], LAST_DAY)
+    during = (starts <= panel.dates[-1]) & (ends >= panel.dates[0])
+    symbols = set(intervals["symbol"].astype(str).to_numpy()[during])
+    tickers = {ticker_of(panel, name) for name in panel.assets}
+    unknown, lonely = sorted(symbols - tickers), {_core(name): name for name in sorted(tickers - symbols)}
+    alike = [f"{name} for {lonely[_core(name)]}" for name in unknown if _core(name) in lonely]
+    if accepted or not (alike or 2 * len(unknown) > len(symbols)):
+        return
+    told = f"spelled unlike its assets ({', '.join(alike[:3])})" if alike else "not among its assets"
+    raise ValueError(
+        f"membership: {len(alike) or len(unknown)} of {len(symbols)} symbols, first {', '.join(unknown[:3])}, that "
+        f"were members during the days of the panel are {told}; spell both alike, or accept it with "
+        "unknown_members='keep' (--rules.unknown-members keep)"
+    )
+
+
+def _core(symbol: str) -> str:
+    """Returns what is left of a symbol without signs, exchange and leading zeros: 1 of 000001.SZ, BRKB of BRK-B."""
+    number = re.fullmatch(r"(?:[A-Za-z]{2}\.?)?([0-9]+)(?:\.[A-Za-z]{1,4}|\.0)?", symbol)
+    return (number[1] if number else re.sub("[^A-Z0-9]", "", symbol.upper())).lstrip("0")
 
 
 def membership_coverage(panel: Panel, intervals: pd.DataFrame) -> dict[str, dict[str, int]]:

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from market.arrays import AnyFloatArray, DateArray, IntArray
+from market.calendar import next_day, week_start
 from market.money import traded_money
 from market.panel import Panel
 
@@ -14,7 +15,7 @@ SUMMED = ("volume", "raw_volume", "amount")
 
 
 def resample(panel: Panel, frequency: Frequency) -> Panel:
-    """Returns bars of whole weeks (Monday to Sunday), months or quarters.
+    """Returns bars of whole weeks, months or quarters; weeks run from Monday, or from the day after the weekend.
 
     A row is dated by its **last** trading day, so that it still holds what was known after the close of its date. Open
     is the first known one of the period, high the highest, low the lowest, volumes and amount the sum, and close and
@@ -24,8 +25,8 @@ def resample(panel: Panel, frequency: Frequency) -> Panel:
     An asset is listed if it is on the last day. It is tradable if it is on the first day (where the period's open is)
     and on the last (where its close is).
 
-    The last period is left out while it may still be running, that is unless the next weekday (the next day, in a
-    market that trades on weekends) lies in another period. So the rows of a panel that is cut off are rows of the
+    The last period is left out while it may still be running, that is unless the next day on which the market usually
+    trades lies in another period. So the rows of a panel that is cut off are rows of the
     whole panel. The first period is kept even if the panel starts in the middle of it.
 
     Raises:
@@ -61,15 +62,14 @@ def _complete_periods(dates: DateArray, frequency: Frequency) -> tuple[IntArray,
     """Returns the first and the last row of each complete period."""
     if not len(dates):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    following = np.busday_offset(dates[-1], 1) if np.is_busday(dates).all() else dates[-1] + 1
-    period = _period(np.append(dates, following), frequency)
+    period = _period(np.append(dates, next_day(dates)), frequency, week_start(dates))
     last = np.flatnonzero(period[1:] != period[:-1])
     return np.concatenate([[0], last[:-1] + 1])[: len(last)], last
 
 
-def _period(dates: DateArray, frequency: Frequency) -> IntArray:
+def _period(dates: DateArray, frequency: Frequency, first_weekday: int) -> IntArray:
     if frequency == "w":
-        return (dates.astype(np.int64) + 3) // 7  # the epoch was a Thursday
+        return (dates.astype(np.int64) + 3 - first_weekday) // 7  # the epoch was a Thursday
     months = dates.astype("datetime64[M]").astype(np.int64)
     return months if frequency == "m" else months // 3
 

@@ -8,6 +8,10 @@ from market.arrays import BoolArray, DateArray, FloatArray, IntArray
 MIN_LISTED = 5
 ADDITIVE_BARS = 10
 SMOOTH = 12.0  # times the usual daily amount: a price below zero that is this near to its neighbours is no slip
+RECENT = 21
+"""Closes before a bar that say what the asset usually costs."""
+HIGHEST_QUOTE = 1e9
+"""No share and no index is quoted beyond this in any currency; the limit of the first bar, which has no past."""
 
 
 def weekend(dates: DateArray) -> BoolArray:
@@ -26,10 +30,34 @@ def impossible(prices: FloatArray, tolerance: float) -> BoolArray:
     return wrong
 
 
-def extreme(prices: FloatArray, max_price: float, max_jump: float) -> BoolArray:
-    """Returns the bars ``[rows, K]`` with a price above `max_price` or over `max_jump` times another one."""
+def extreme(prices: FloatArray, max_jump: float) -> BoolArray:
+    """Returns the bars ``[rows, K]`` with a price over `max_jump` times another one."""
     top, bottom = np.fmax.reduce(prices, axis=1), np.fmin.reduce(prices, axis=1)
-    wrong: BoolArray = (top > max_price) | ((bottom > 0) & (top > max_jump * bottom))
+    wrong: BoolArray = (bottom > 0) & (top > max_jump * bottom)
+    return wrong
+
+
+def towering(prices: FloatArray, closes: FloatArray, max_price: float, max_jump: float) -> BoolArray:
+    """Returns the bars of one asset, in time, whose highest price is beyond `max_price` and beyond the asset itself.
+
+    A share of Seoul costs more than a million won on every day; one of 50 dollars that costs a million today is a
+    mistake. So a price counts only where it is over `max_jump` times the median of the last `RECENT` closes.
+
+    Args:
+        prices: Highest price of every bar, ``[rows]``.
+        closes: ``[rows]``.
+        max_price: In currency units.
+        max_jump: A ratio.
+    """
+    wrong = prices > max_price
+    recent: list[float] = []
+    for k, close in enumerate(closes):
+        if wrong[k] and recent:
+            wrong[k] = prices[k] > max_jump * float(np.median(recent[-RECENT:]))
+        elif wrong[k]:
+            wrong[k] = prices[k] > HIGHEST_QUOTE
+        if not wrong[k] and np.isfinite(close):
+            recent.append(float(close))
     return wrong
 
 

@@ -12,6 +12,7 @@ from market.fills import Fill, marked_prices
 from market.frames import volume_informs
 from market.panel import PRICES, Panel
 from market.quality import checks
+from market.quality.mixtures import note_mixtures
 from market.quality.report import Findings, Report
 from market.quality.rows import clean_rows, days_of
 from market.quality.rules import Rules
@@ -54,6 +55,7 @@ def clean(
             raise ValueError(f"frame: no column '{name}' among {list(map(str, frame.columns))}; rename the right one")
     bars = frame.assign(symbol=frame["symbol"].astype(str), date=days_of(frame["date"]))
     findings = Findings(rules, np.unique(bars["date"].to_numpy().astype("datetime64[D]")))
+    note_mixtures(bars, findings)
     bars = clean_rows(bars.reset_index(drop=True), rules, findings)
     if not np.isfinite(bars["close"].to_numpy(dtype=np.float64, na_value=np.nan)).any():
         raise ValueError(f"quality: none of the {len(frame)} rows has a usable close; nothing is left of the frame")

@@ -22,6 +22,8 @@ DANGER = (
         "pending",
         "glitch",
         "ragged",
+        "currencies",
+        "calendars",
         "extreme",
         "nonpositive",
     ),

@@ -37,7 +37,7 @@ def clean_rows(frame: pd.DataFrame, rules: Rules, findings: Findings) -> pd.Data
     if findings.note("weekend", frame["date"].to_numpy()[closed], frame["symbol"].to_numpy()[closed]) == "drop":
         frame = frame[~closed]
     frame = _without_additive(frame, findings)
-    frame, masked = _drop_duplicates(frame, findings)
+    frame, masked = _drop_duplicates(frame, rules, findings)
     present = [name for name in PRICES if name in frame.columns]
     prices = _numbers(frame, present)
     prices[~np.isfinite(prices)] = np.nan
@@ -53,7 +53,7 @@ def clean_rows(frame: pd.DataFrame, rules: Rules, findings: Findings) -> pd.Data
 
     treat("missing", np.isnan(prices).any(axis=1) | _unadjusted(frame))
     treat("nonpositive", _nonpositive(frame))
-    treat("extreme", checks.extreme(prices, rules.max_price, rules.max_jump))
+    treat("extreme", checks.extreme(prices, rules.max_jump) | _towering(frame, prices, rules))
     frame = frame.copy()
     if len(present) == len(PRICES):
         places = checks.impossible(prices, rules.tolerance) & ~masked
@@ -67,6 +67,19 @@ def clean_rows(frame: pd.DataFrame, rules: Rules, findings: Findings) -> pd.Data
 
 def _numbers(frame: pd.DataFrame, names: list[str]) -> FloatArray:
     return np.array(frame[names].to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def _towering(frame: pd.DataFrame, prices: FloatArray, rules: Rules) -> BoolArray:
+    """Returns the rows with prices far above `max_price` and above what their asset usually costs."""
+    top = np.fmax.reduce(prices, axis=1)
+    wrong = top > rules.max_price
+    closes, symbols = _numbers(frame, ["close"])[:, 0], frame["symbol"].to_numpy()
+    dates = frame["date"].to_numpy()
+    for symbol in pd.unique(symbols[wrong]):
+        rows = np.flatnonzero(symbols == symbol)
+        rows = rows[np.argsort(dates[rows], kind="stable")]
+        wrong[rows] = checks.towering(top[rows], closes[rows], rules.max_price, rules.max_jump)
+    return wrong
 
 
 def _nonpositive(frame: pd.DataFrame) -> BoolArray:
@@ -110,22 +123,16 @@ def _without_additive(frame: pd.DataFrame, findings: Findings) -> pd.DataFrame:
     return frame
 
 
-def _drop_duplicates(frame: pd.DataFrame, findings: Findings) -> tuple[pd.DataFrame, BoolArray]:
+def _drop_duplicates(frame: pd.DataFrame, rules: Rules, findings: Findings) -> tuple[pd.DataFrame, BoolArray]:
     """Reduces every date and symbol to one row; returns the rows that stand for conflicting ones and must be masked.
 
-    Rows that agree in every price and differ in volume are one bar, counted at two moments: the fuller one stays.
+    Rows that agree in every price, but for rounding, are one bar, counted at two moments: the one of the larger volume
+    stays. A row without a close disputes nothing.
     """
     key = ["date", "symbol"]
     if not frame.duplicated(key).any():
         return frame, np.zeros(len(frame), np.bool_)
-    priced = [*key, *(name for name in (*PRICES, "adj_close") if name in frame.columns)]
-    numeric = [name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name])]
-    if "volume" in frame.columns and findings.rules.duplicate != "refuse":
-        frame = frame.sort_values("volume", kind="stable", na_position="first").sort_index(level=None, kind="stable")
-        rank = frame.groupby(priced, dropna=False)["volume"].rank(method="first", ascending=False, na_option="bottom")
-        again = (rank > 1).to_numpy()
-    else:
-        again = frame.duplicated([*key, *numeric]).to_numpy()
+    again = _again(frame, rules.tolerance if rules.duplicate != "refuse" else None)
     findings.note("duplicate", frame["date"].to_numpy()[again], frame["symbol"].to_numpy()[again], treatment="drop")
     frame = frame[~again]
     conflicting = frame.duplicated(key, keep=False).to_numpy() & ~frame.duplicated(key, keep="last").to_numpy()
@@ -134,3 +141,39 @@ def _drop_duplicates(frame: pd.DataFrame, findings: Findings) -> tuple[pd.DataFr
     kept = ~frame.duplicated(key, keep="last").to_numpy()
     disputed = frame.duplicated(key, keep=False).to_numpy()[kept]
     return frame[kept], disputed if how == "mask" else np.zeros(int(kept.sum()), np.bool_)
+
+
+def _again(frame: pd.DataFrame, tolerance: float | None) -> BoolArray:
+    """Returns the rows that repeat the bar of another one; with no tolerance, only those that are equal throughout."""
+    key = ["date", "symbol"]
+    if tolerance is None:
+        numeric = [name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name])]
+        return np.asarray(frame.duplicated([*key, *numeric]).to_numpy(), dtype=np.bool_)
+    priced = [name for name in (*PRICES, "adj_close") if name in frame.columns]
+    volume = frame["volume"] if "volume" in frame.columns else pd.Series(0.0, index=frame.index)
+    ranked = frame[key].assign(volume=volume.to_numpy(dtype=np.float64, na_value=np.nan))
+    told = frame.groupby(key, sort=False)["close"].transform("count").to_numpy() > 0
+    again = told & frame["close"].isna().to_numpy()  # nothing, beside a row that has a close
+    for prices in (_numbers(frame, priced), _levels(frame, priced, tolerance, again)):
+        for k, name in enumerate(priced):
+            ranked[name] = prices[:, k]
+        left = ranked[~again]
+        rank = left.groupby([*key, *priced], dropna=False)["volume"].rank(
+            method="first", ascending=False, na_option="bottom"
+        )
+        again[~again] = (rank > 1).to_numpy()
+    return again
+
+
+def _levels(frame: pd.DataFrame, priced: list[str], tolerance: float, again: BoolArray) -> FloatArray:
+    """Returns prices ``[rows, K]``, those of one bar made equal where they differ by no more than rounding."""
+    prices = _numbers(frame, priced)
+    left = frame.loc[~again, ["date", "symbol"]].reset_index(drop=True)
+    rows = np.flatnonzero(~again)
+    group = left.groupby(["date", "symbol"], sort=False).ngroup().to_numpy()
+    table = pd.DataFrame(np.where(np.isfinite(prices[rows]), prices[rows], np.nan)).groupby(group)
+    low, high = table.transform("min").to_numpy(), table.transform("max").to_numpy()
+    close = ((high - low <= tolerance * np.abs(high)) | np.isnan(high)).all(axis=1)
+    close &= np.isfinite(prices[rows]).any(axis=1)
+    prices[rows[close]] = low[close]
+    return prices

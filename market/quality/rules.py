@@ -16,7 +16,8 @@ class Rules:
         missing: Rows without one of their prices, or without an adjusted close where the asset has had one before.
         nonpositive: Prices, open to adjusted close, at or below zero, or a volume that is negative or infinite.
         impossible: High below or low above another price of the bar. ``repair`` widens the range to hold them.
-        extreme: A price above `max_price`, or a bar whose highest price is over `max_jump` times its lowest.
+        extreme: A price above `max_price` and over `max_jump` times what the asset usually costs, or a bar whose
+            highest price is over `max_jump` times its lowest.
         glitch: Up to four bars that lie wholly at another level than the bars before and after them.
         split: A split that the user, the vendor or ``adj_close`` tells of, or, where no vendor knows anything, one that
             all the evidence of `market.quality.evidence` agrees on. ``repair`` counts all prices in new shares.
@@ -32,10 +33,14 @@ class Rules:
         short: Assets with fewer than `min_days` bars.
         coverage: Assets with bars on less than `min_coverage` of their listed days.
         holiday: Days on which less than `min_day_share` of the listed assets (of at least 5) have a bar.
+        currencies: Assets quoted in another currency than most, by a column ``currency`` or Yahoo's exchange suffix.
+        calendars: Assets with bars on at least three days a year on which most others have none.
+        unknown_members: Symbols of a membership that are no asset, where they are more than the others or are spelled
+            like an asset; ``keep`` counts them by year, as the few that a collection has forgotten.
         ragged: Last days that lack a bar of more than 5 % of the assets which the day before still had.
         calendar: Exchange (its code, as XNYS) whose sessions are the only days, by exchange_calendars; None for none.
         tolerance: Relative rounding error of prices.
-        max_price: In currency units; Berkshire Hathaway A stands near 800,000.
+        max_price: In currency units; a price above is looked at, and kept where the asset always costs so much.
         max_jump: Ratio between closes of consecutive days.
         confirm_days: Bars for which a new level must hold.
         relist_days: Days.
@@ -66,6 +71,9 @@ class Rules:
     coverage: Literal["drop", "keep", "refuse"] = "drop"
     holiday: Literal["drop", "keep", "refuse"] = "drop"
     ragged: Literal["drop", "keep", "refuse"] = "drop"
+    currencies: Literal["keep", "refuse"] = "keep"
+    calendars: Literal["keep", "refuse"] = "keep"
+    unknown_members: Literal["refuse", "keep"] = "refuse"
     calendar: str | None = None
     tolerance: float = 1e-4
     max_price: float = 1e6

@@ -11,7 +11,8 @@ import pytest
 from configs import files
 from configs.schema.prepare import Prepare
 from market.panel import Panel
-from market.preparation.prepare import prepared, read_membership, read_splits
+from market.preparation.lists import read_membership, read_splits
+from market.preparation.prepare import prepared
 from market.quality import Rules
 from market.sources.synthetic.source import Events, Synthetic
 from market.sources.tables.source import Tables
@@ -76,7 +77,7 @@ def test_membership_narrows_what_is_listed(tmp_path: Path) -> None:
     assert panel.listed[:, panel.asset_index("S1")].all()
     assert not panel.listed[:, panel.asset_index("S2")].any()
     pd.DataFrame({"ticker": ["S0"]}).to_csv(table)
-    with pytest.raises(ValueError, match=r"members\.csv: no column 'symbol'"):
+    with pytest.raises(ValueError, match=r"members\.csv: no column 'start' among ticker"):
         read_membership(table)
 
 
@@ -151,7 +152,9 @@ def test_members_without_bars_are_counted_by_year(tmp_path: Path) -> None:
     frame = Synthetic(stocks=3, days=300, events=Events(listings=0, delistings=0, halts=0)).read()
     table = tmp_path / "members.csv"
     table.write_text("symbol,start,end\nS0,,\nNA,,\nGONE,,2010-06-30\n")
-    _, report = prepared(frame, Rules(), membership=read_membership(table))
+    with pytest.raises(ValueError, match="2 of 3 symbols, first GONE, NA"):
+        prepared(frame, Rules(), membership=read_membership(table))
+    _, report = prepared(frame, Rules(unknown_members="keep"), membership=read_membership(table))
     assert report.membership["2010"] == {"members": 3, "without_bars": 2}
     assert report.membership["2011"] == {"members": 2, "without_bars": 1}
     assert "members without a bar, by year: 2010: 2 of 3, 2011: 1 of 2" in report.table()

@@ -12,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from market.calendar import parse_day
-from market.sources.tables.column_names import LEVEL_FIELDS, meaning
+from market.sources.tables.column_names import LEVEL_FIELDS, is_index, meaning
 from market.sources.tables.values import looks_like_date
 
 PARQUET = (".parquet", ".pq")
@@ -72,6 +72,8 @@ def read_sheet(path: Path, encoding: str | None, delimiter: str | None, headed: 
     delimiter = delimiter or _guess_delimiter(lines[0], path)
     levels, start = _header(lines, delimiter, headed, path)
     rows = _split(lines[start:], [k for k, _ in numbered[start:]], delimiter, len(levels[0]), path)
+    if len(levels) == 2 and _is_numbered(*levels):
+        levels, rows = tuple(level[1:] for level in levels), rows[1:]
     return Sheet(path, levels, rows, [k for k, _ in numbered[start:]])
 
 
@@ -163,7 +165,8 @@ def _header(lines: list[str], delimiter: str, headed: bool, path: Path) -> tuple
             return tuple((name, *level[1:]) for level in levels), depth + 1
     if len(lines) > 1:  # the same two levels of a frame whose index has no name
         below = _cells(lines[1], delimiter, path)
-        if len(below) == len(top[0]) > 2 and _are_levels(top[0], below):
+        skipped = int(_is_numbered(top[0], below))
+        if len(below) == len(top[0]) > 2 and _are_levels(top[0][skipped:], below[skipped:]):
             return (top[0], below), 2
     return (top[0],), 1
 
@@ -173,6 +176,11 @@ def _are_levels(first: Sequence[str], second: Sequence[str]) -> bool:
     prices = [all(meaning(cell) in LEVEL_FIELDS for cell in level[1:]) for level in (first, second)]
     named = not looks_like_date(second[0]) and not any(_NUMBER.fullmatch(cell.strip()) for cell in second[1:])
     return named and any(prices) and not all(prices)
+
+
+def _is_numbered(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Tells whether two header levels stand above numbered rows: the date is a column, as after reset_index."""
+    return meaning(first[0]) != "date" and len(second) > 1 and meaning(first[1]) == "date" and is_index(second[1])
 
 
 def _split(lines: list[str], numbers: list[int], delimiter: str, width: int, path: Path) -> tuple[Any, ...]:

@@ -21,12 +21,12 @@ from market.sources.tables.column_names import (
 )
 from market.sources.tables.files import PARQUET, TEXT, Sheet, dated_by_name, read_sheet
 from market.sources.tables.values import as_text, decimal_comma, dot_is_decimal, parse_dates, parse_flags, parse_numbers
+from market.sources.tables.wide import is_wide, refuse_volumes, wide_symbols
 
 SHOWN = 5  # files that cannot be read, in one message
 FLAGS = ("listed", "tradable", TRADE_STATUS)
-
-WIDE_SHARE = 0.1
-"""A header is wide where at most this share of its columns is named like a field (Lowe's ticker is LOW)."""
+TEXTS = ("currency",)
+"""Columns that stay text: checks read them, the panel leaves them out."""
 
 
 @dataclass(frozen=True)
@@ -120,12 +120,13 @@ class Tables:
 
     def _read_file(self, path: Path, symbol: str | None) -> pd.DataFrame:
         headed = not self.columns or any(not str(column).isdigit() for column, _ in self.columns)
-        sheet = _with_levels(read_sheet(path, self.encoding, self.delimiter, headed))
+        sheet = read_sheet(path, self.encoding, self.delimiter, headed)
+        sheet = sheet if self.columns else _with_levels(sheet, self.layout == "wide")
         if len(sheet.levels) == 2:
             return self._read_levels(sheet)
         if headed and "date" not in dict(self.columns).values():
             sheet = dated_by_name(sheet)
-        if self.layout == "wide" or (self.layout == "auto" and _is_wide(sheet, bool(self.columns))):
+        if self.layout == "wide" or (self.layout == "auto" and is_wide(sheet, bool(self.columns))):
             return self._read_wide(sheet)
         fields = assign_fields(sheet.header, self.columns, f"{path}")
         return self._read_bars(sheet, fields, symbol)
@@ -147,16 +148,12 @@ class Tables:
 
     def _read_wide(self, sheet: Sheet) -> pd.DataFrame:
         fields = assign_fields(("date", *map(str, range(1, len(sheet.header)))), (), f"{sheet.path}")
-        symbols = [cell.strip() for cell in sheet.header[1:]]
-        if not symbols or meaning(sheet.header[0]) not in ("date", None):
-            raise ValueError(f"{sheet.path}: a wide table starts with a date column, not '{sheet.header[0]}'")
-        for k, symbol in enumerate(symbols):
-            if not symbol or symbol in symbols[:k]:
-                reason = f"'{symbol}' stands twice" if symbol else f"column {k + 1} has no symbol"
-                raise ValueError(f"{sheet.path}: {reason} in the header of a wide table; correct it")
+        symbols = wide_symbols(sheet)
         dates = parse_dates(sheet.columns[0], self.date_format, ["all"] * len(sheet.columns[0]), sheet.place)
         numbers = self._numbers(sheet, fields)
         closes = np.stack([numbers(name, True) for name in list(fields)[1:]])  # [N, T]
+        if self.layout != "wide":
+            refuse_volumes(sheet, dates, closes)
         asset, row = np.nonzero(np.isfinite(closes))
         names = np.array(symbols, dtype=object)
         return pd.DataFrame({"date": dates[row], "symbol": names[asset], "close": closes[asset, row]})
@@ -175,6 +172,9 @@ class Tables:
         leading = [name for name in ("open", "high", "low", "close", "volume", "adj_close") if name in fields]
         for name in (*leading, *(name for name in fields if name not in leading)):
             if name in ("date", "symbol", *FLAGS):
+                continue
+            if name in TEXTS:
+                frame[name] = np.array(as_text(sheet.columns[fields[name]]).to_pylist(), dtype=object)
                 continue
             values = numbers(name, name in PRICE_FIELDS)
             if values is not None:
@@ -208,13 +208,6 @@ class Tables:
             return values
 
         return read
-
-
-def _is_wide(sheet: Sheet, mapped: bool) -> bool:
-    known = [meaning(cell) for cell in sheet.header[1:]]
-    fields = sum(name is not None for name in known)
-    dated = meaning(sheet.header[0]) == "date" or not sheet.header[0].strip()
-    return not mapped and dated and len(known) > 1 and "close" not in known and fields <= WIDE_SHARE * len(known)
 
 
 def _symbols(sheet: Sheet, fields: Mapping[str, int], symbol: str | None) -> AnyArray:
@@ -292,11 +285,11 @@ def _joined(folder: Path, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return joined
 
 
-def _with_levels(sheet: Sheet) -> Sheet:
+def _with_levels(sheet: Sheet, wide: bool) -> Sheet:
     """Returns the sheet with the two header levels that its cells name one beside the other."""
-    paired = paired_levels(sheet.header) if len(sheet.levels) == 1 else None
+    paired = paired_levels(sheet.header, f"{sheet.path}", wide) if len(sheet.levels) == 1 else None
     if paired is None:
         return sheet
-    fields, symbols, date = paired
-    columns = (sheet.columns[date], *(column for k, column in enumerate(sheet.columns) if k != date))
+    fields, symbols, kept = paired
+    columns = tuple(sheet.columns[k] for k in kept)
     return replace(sheet, levels=(("date", *fields), ("", *symbols)), columns=columns)
