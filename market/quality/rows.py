@@ -72,7 +72,7 @@ def _numbers(frame: pd.DataFrame, names: list[str]) -> FloatArray:
 def _towering(frame: pd.DataFrame, prices: FloatArray, rules: Rules) -> BoolArray:
     """Returns the rows with prices far above `max_price` and above what their asset usually costs."""
     top = np.fmax.reduce(prices, axis=1)
-    wrong = top > rules.max_price
+    wrong: BoolArray = top > rules.max_price
     closes, symbols = _numbers(frame, ["close"])[:, 0], frame["symbol"].to_numpy()
     dates = frame["date"].to_numpy()
     for symbol in pd.unique(symbols[wrong]):
