@@ -7,6 +7,7 @@ import pandas as pd
 
 from market.arrays import BoolArray, DateArray
 from market.quality.report import Findings
+from market.quality.sessions import traded_rows
 
 CURRENCY = "currency"
 """Column of text that says in which currency a row is quoted."""
@@ -69,7 +70,7 @@ def _note_calendars(frame: pd.DataFrame, findings: Findings) -> None:
     days, row = np.unique(frame["date"].to_numpy().astype("datetime64[D]"), return_inverse=True)
     column, names = pd.factorize(frame["symbol"])
     traded = np.zeros((len(days), len(names)), np.bool_)
-    rows = _traded(frame)
+    rows = traded_rows(frame)
     traded[row[rows], column[rows]] = True
     strange = _on_days_of_others(traded) & traded
     years = max((days[-1] - days[0]).astype(int) / DAYS_A_YEAR, 1.0)
@@ -82,16 +83,6 @@ def _note_calendars(frame: pd.DataFrame, findings: Findings) -> None:
         np.asarray(names, dtype=object)[for_good],
         np.array(details, dtype=object)[for_good],
     )
-
-
-def _traded(frame: pd.DataFrame) -> BoolArray:
-    """Returns the rows ``[rows]`` with a close and, where volumes say anything of the asset, with volume."""
-    rows: BoolArray = np.isfinite(frame["close"].to_numpy(dtype=np.float64, na_value=np.nan))
-    if "volume" in frame.columns:
-        volume = frame["volume"].to_numpy(dtype=np.float64, na_value=np.nan)
-        informs = pd.Series(volume > 0).groupby(frame["symbol"].to_numpy()).transform("any").to_numpy()
-        rows &= (volume > 0) | ~informs
-    return rows
 
 
 def _on_days_of_others(traded: BoolArray) -> BoolArray:

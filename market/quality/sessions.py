@@ -25,7 +25,7 @@ def closed_weekends(frame: pd.DataFrame) -> BoolArray:
     weekend = checks.weekend(dates)
     if not weekend.any():
         return weekend
-    alive = _traded(frame)
+    alive = traded_rows(frame)
     spans = pd.Series(dates).groupby(frame["symbol"].to_numpy()).agg(["min", "max"])
     first, last = (np.sort(spans[name].to_numpy().astype("datetime64[D]")) for name in ("min", "max"))
     days, row = np.unique(dates[weekend], return_inverse=True)
@@ -133,7 +133,7 @@ def _lacking(present: BoolArray, back: int, until: int) -> str:
     return f"{there} of {count} assets that had a bar on each of {STEADY_DAYS} days before"
 
 
-def _traded(frame: pd.DataFrame) -> BoolArray:
+def traded_rows(frame: pd.DataFrame) -> BoolArray:
     """Returns the rows with a price that somebody paid: some volume, or where that is never known, another close."""
     close = frame["close"].to_numpy(dtype=np.float64, na_value=np.nan)
     symbols = pd.factorize(frame["symbol"])[0]

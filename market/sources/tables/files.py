@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from market.calendar import parse_day
 from market.sources.tables.column_names import LEVEL_FIELDS, is_index, meaning
 from market.sources.tables.values import looks_like_date
 
@@ -20,6 +21,7 @@ _MESSAGE = re.compile(
     r"\s*(\{|\[|<[!?]|<html)", re.IGNORECASE
 )  # JSON, HTML or XML; stooq's header starts with <TICKER>
 NUMBER = re.compile(r"[-+]?[0-9.,]*")
+_DAY_NAME = re.compile(r"((?:19|20)\d\d)([-_.]?)(\d\d)\2(\d\d)")  # the year first, which leaves no doubt
 DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -73,6 +75,17 @@ def read_sheet(path: Path, encoding: str | None, delimiter: str | None, headed: 
     if len(levels) == 2 and _is_numbered(*levels):
         levels, rows = tuple(level[1:] for level in levels), rows[1:]
     return Sheet(path, levels, rows, [k for k, _ in numbered[start:]])
+
+
+def dated_by_name(sheet: Sheet) -> Sheet:
+    """Returns a sheet of symbols without dates, as a file a day has, with the day that is the file's name."""
+    known = [meaning(cell) for cell in sheet.header]
+    named = _DAY_NAME.fullmatch(sheet.path.stem)
+    day = parse_day("-".join(named.group(1, 3, 4))) if named else None
+    if "symbol" not in known or "date" in known or day is None:
+        return sheet
+    days = pa.array([day] * len(sheet.columns[0]))
+    return replace(sheet, levels=((*sheet.header, "date"),), columns=(*sheet.columns, days))
 
 
 def _read_parquet(path: Path) -> Sheet:

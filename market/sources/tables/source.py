@@ -19,10 +19,11 @@ from market.sources.tables.column_names import (
     meaning,
     paired_levels,
 )
-from market.sources.tables.files import PARQUET, TEXT, Sheet, read_sheet
+from market.sources.tables.files import PARQUET, TEXT, Sheet, dated_by_name, read_sheet
 from market.sources.tables.values import as_text, decimal_comma, dot_is_decimal, parse_dates, parse_flags, parse_numbers
 from market.sources.tables.wide import is_wide, refuse_volumes, wide_symbols
 
+SHOWN = 5  # files that cannot be read, in one message
 FLAGS = ("listed", "tradable", TRADE_STATUS)
 TEXTS = ("currency",)
 """Columns that stay text: checks read them, the panel leaves them out."""
@@ -41,7 +42,7 @@ class Tables:
         path: A CSV (``.csv``, ``.tsv``, ``.txt``) or Parquet (``.parquet``, ``.pq``) file, or a folder of them.
         layout: ``folder``: one file per symbol, named by its symbol column or else by the file name. ``long``: one
             row per date and symbol, or a single symbol; files of a folder may hold many symbols, as one file a day
-            does. ``wide``: a date column and one column of closes per symbol.
+            does, whose name may be its date. ``wide``: a date column and one column of closes per symbol.
             ``auto``: a folder is a folder; a file without field names above its columns is wide, any other long.
         columns: Pairs of a column (its header, or its position from 0) and our name of its field: ``date``,
             ``symbol``, ``open``, ``high``, ``low``, ``close``, ``adj_close``, ``volume``, ``trade_status`` or any
@@ -109,9 +110,10 @@ class Tables:
             except ValueError as error:
                 problems.append(str(error))
         if problems:
+            more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+            told = "; ".join(problems[:SHOWN]) + more
             raise ValueError(
-                f"{folder}: {len(problems)} of {len(paths)} files cannot be read, correct or remove them: "
-                + "; ".join(problems)
+                f"{folder}: {len(problems)} of {len(paths)} files cannot be read, correct or remove them: {told}"
             )
         _refuse_different_fields(folder, frames)
         return _joined(folder, frames)
@@ -122,6 +124,8 @@ class Tables:
         sheet = sheet if self.columns else _with_levels(sheet, self.layout == "wide")
         if len(sheet.levels) == 2:
             return self._read_levels(sheet)
+        if headed and "date" not in dict(self.columns).values():
+            sheet = dated_by_name(sheet)
         if self.layout == "wide" or (self.layout == "auto" and is_wide(sheet, bool(self.columns))):
             return self._read_wide(sheet)
         fields = assign_fields(sheet.header, self.columns, f"{path}")
