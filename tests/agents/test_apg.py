@@ -7,7 +7,8 @@ import pytest
 import torch
 from stable_baselines3.common.evaluation import evaluate_policy
 
-from agents.algorithms.apg import APG, AnalyticPolicyGradient
+from agents.algorithms.analytic_gradient import AnalyticPolicyGradient
+from agents.algorithms.apg import APG
 from agents.algorithms.on_policy import PPO, SAC, RecurrentPPO
 from agents.baselines.simple import TopKDropN
 from agents.checkpoint import load_agent
