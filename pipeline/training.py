@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 
-from agents.training.loop import Task, train_agent
+from agents.checkpoint import RECORD
+from agents.training.loop import Task, finished_record, train_agent
 from configs.paths import located
 from configs.schema.trade import Trade
 from configs.values import to_data, upgraded
 from market.artifacts import TRAINING
-from market.storage.array_file import write_json
+from market.storage.array_file import read_json, write_json
 from pipeline.control_markets import question_of, read_sources, tape_of
 from pipeline.observation import write_observation
 from pipeline.results import SILENT, Observer, TrainResult
@@ -54,6 +55,41 @@ def train(
     return result
 
 
+def begin_training(experiment: Trade, workdir: str | Path = "workdir", reuse: bool = False) -> None:
+    """Makes the folder of a run ready, so that its seeds may be trained by several processes (`train_seed`).
+
+    Args:
+        experiment: What decides the run.
+        workdir: Where the artifacts of all stages live.
+        reuse: Leave a finished run of this very experiment alone instead of refusing to run it again.
+
+    Raises:
+        ValueError: As `train` does.
+    """
+    experiment = located(experiment, workdir)
+    folder = trade_folder(workdir, experiment.name)
+    if not (reuse and is_finished(folder, experiment, TRAINING)):
+        with lock(folder):
+            _begin(experiment, folder, overwrite=False)
+
+
+def train_seed(
+    experiment: Trade, seed: int, workdir: str | Path = "workdir", device: str = "cpu", threads: int = 1
+) -> None:
+    """Trains one agent of a run that was begun; an interrupted one continues, a finished one is left alone.
+
+    `train` afterwards finds it finished.
+
+    Raises:
+        ValueError: As `train` does.
+    """
+    experiment = located(experiment, workdir)
+    folder = seed_folder(trade_folder(workdir, experiment.name), seed)
+    with lock(folder), torch_threads(threads):
+        if finished_record(folder) is None:
+            _train_seed(experiment, task_of(experiment), seed, folder, device)
+
+
 def task_of(experiment: Trade) -> Task:
     """Returns what is traded, from the train and valid days alone."""
     sources = read_sources(experiment)
@@ -82,17 +118,27 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 def _learn(experiment: Trade, folder: Path, overwrite: bool, device: str) -> list[dict[str, Any]]:
-    task, settings = task_of(experiment), to_data(experiment)
-    begin(folder, experiment, TRAINING, overwrite)
-    write_observation(experiment, read_sources(experiment), folder)
-    question_of(experiment).enter("train", "valid", folder.name, settings, experiment.seeds)
-    how = (settings, device, upgraded)
+    folders = {seed: seed_folder(folder, seed) for seed in experiment.seeds}
+    left = [one for one in folders.values() if overwrite or finished_record(one) is None]
+    task = task_of(experiment) if left else None
+    _begin(experiment, folder, overwrite)
     records = [
-        train_agent(experiment.agent, task, experiment.schedule, seed, seed_folder(folder, seed), *how)
-        for seed in experiment.seeds
+        read_json(one / RECORD) if task is None else _train_seed(experiment, task, seed, one, device)
+        for seed, one in folders.items()
     ]
     write_json(folder / TRAINING, {"seeds": {str(record["seed"]): _summary(record) for record in records}})
     return records
+
+
+def _begin(experiment: Trade, folder: Path, overwrite: bool) -> None:
+    begin(folder, experiment, TRAINING, overwrite)
+    write_observation(experiment, read_sources(experiment), folder)
+    question_of(experiment).enter("train", "valid", folder.name, to_data(experiment), experiment.seeds)
+
+
+def _train_seed(experiment: Trade, task: Task, seed: int, folder: Path, device: str) -> dict[str, Any]:
+    how = (to_data(experiment), device, upgraded)
+    return train_agent(experiment.agent, task, experiment.schedule, seed, folder, *how)
 
 
 def _summary(record: dict[str, Any]) -> dict[str, Any]:

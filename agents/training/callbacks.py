@@ -11,10 +11,10 @@ from agents.checkpoint import save_agent
 from agents.training.resume import reward_scale, save_state
 from agents.training.tensorboard import AgentLogger
 from agents.training.validation import Validator
-from market.artifacts import HISTORY
+from market.artifacts import AGENT_STATE, HISTORY
 from market.storage.array_file import write_text
 
-STATE = "last.safetensors"
+STATE = AGENT_STATE
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def train_agent(
         ValueError: The agent cannot act so, the folder holds a run with other settings, or the tapes hold in-sample
             rows and the task does not allow them.
     """
-    record = _finished(folder)
+    record = finished_record(folder)
     if record is not None:
         return record
     task.refuse_in_sample()
@@ -176,7 +176,8 @@ def with_scaled_rewards(market: BatchMarket, gamma: float) -> VecNormalize:
     return VecNormalize(MarketVecEnv(market), norm_obs=False, clip_reward=LARGEST_REWARD, gamma=gamma, epsilon=1e-12)
 
 
-def _finished(folder: Path) -> dict[str, Any] | None:
+def finished_record(folder: Path) -> dict[str, Any] | None:
+    """Returns what ``agent.json`` says of the finished training in the folder of a seed, None where there is none."""
     path = folder / RECORD
     if not path.exists():
         return None
