@@ -1,3 +1,4 @@
+from .algorithms.apg import APG
 from .algorithms.base import AgentConfig
 from .algorithms.off_policy import DQN, SAC, TD3, TQC
 from .algorithms.on_policy import A2C, PPO, RecurrentPPO
@@ -13,6 +14,8 @@ from .baselines.simple import (
     TopKDropN,
 )
 from .checkpoint import TrainedAgent, load_agent, save_agent
+from .committee import Committee
+from .differentiable.market import DifferentiableMarket
 from .history import History, Past
 from .networks.on_policy import PortfolioPolicy
 from .training.callbacks import TrainingConfig
@@ -21,6 +24,7 @@ from .vec_env import MarketVecEnv
 
 __all__ = [
     "A2C",
+    "APG",
     "DQN",
     "PPO",
     "SAC",
@@ -30,6 +34,8 @@ __all__ = [
     "BuyAndHold",
     "Cash",
     "ClassicalPolicy",
+    "Committee",
+    "DifferentiableMarket",
     "EqualWeight",
     "Hindsight",
     "History",

@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
 
 from agents.algorithms.base import AgentConfig
-from agents.networks.extractors import StateTable
+from agents.networks.extractors import StateTable, with_moments
 from envs import BatchMarket, Tape
 from market.arrays import AnyArray
 from market.storage.array_file import read_arrays, write_arrays, write_json
@@ -52,8 +52,10 @@ def describe(config: AgentConfig, market: BatchMarket, portfolio: bool) -> dict[
         "agent": type(config).__name__,
         "portfolio": portfolio,
         "action": _named(market.action),
-        "asset_width": tape.frames.shape[-1] * tape.lookback,
-        "market_width": tape.market_frames.shape[-1] * tape.lookback,
+        "asset_width": tape.asset_width,
+        "market_width": tape.market_width,
+        "channels": list(tape.channels),
+        "market_channels": list(tape.market_channels),
         "assets": list(tape.assets),
         "fill": tape.fill,
     }
@@ -104,23 +106,33 @@ def last_day(train: Tape, valid: Tape) -> str:
 
 def _named(action: Any) -> str:
     """An action as text, whole numbers like all others: a data file does not tell 1 from 1.0, and neither may this."""
-    terms = ", ".join(f"{one.name}={_alike(getattr(action, one.name))!r}" for one in fields(action))
+    terms = ", ".join(f"{one.name}={_text(getattr(action, one.name))}" for one in fields(action))
     return f"{type(action).__name__}({terms})"
 
 
 def completed(text: str, action: Any) -> str:
     """Returns how an action was recorded, with the defaults of fields that its class did not have then."""
     try:
-        call = ast.parse(text, mode="eval").body
-        terms = {one.arg: ast.literal_eval(one.value) for one in getattr(call, "keywords", ())}
+        return _completed(ast.parse(text, mode="eval").body, action)
     except (SyntaxError, ValueError):
         return text  # that no version wrote; whoever compares it refuses it
-    own = [one.name for one in fields(action)]
-    if not text.startswith(f"{type(action).__name__}(") or any(name not in own for name in terms):
-        return text
-    defaults = {one.name: one.default for one in fields(action) if one.default is not MISSING}
-    known = {name: (defaults | terms)[name] for name in own if name in defaults | terms}
-    return f"{type(action).__name__}({', '.join(f'{name}={_alike(value)!r}' for name, value in known.items())})"
+
+
+def _completed(call: ast.expr, action: Any) -> str:
+    own = {one.name: one.default for one in fields(action)}
+    kind = type(action).__name__
+    given = {one.arg or "": one.value for one in call.keywords} if isinstance(call, ast.Call) else {}
+    if ast.unparse(call).partition("(")[0] != kind or not set(given) <= set(own):
+        raise ValueError(f"{ast.unparse(call)} is no {kind}")
+    known = {name: _text(default) for name, default in own.items() if default is not MISSING}
+    for name, value in given.items():
+        inner = getattr(action, name)
+        known[name] = _completed(value, inner) if is_dataclass(inner) else repr(_alike(ast.literal_eval(value)))
+    return f"{kind}({', '.join(f'{name}={known[name]}' for name in own if name in known)})"
+
+
+def _text(value: Any) -> str:
+    return _named(value) if is_dataclass(value) else repr(_alike(value))
 
 
 def _alike(value: Any) -> Any:
@@ -131,6 +143,7 @@ def _alike(value: Any) -> Any:
 
 def _check_environment(path: Path, trained: Mapping[str, Any], here: Mapping[str, Any]) -> None:
     binding = [name for name in here if not (name == "assets" and trained["portfolio"])]
+    binding = [name for name in binding if name in trained or not name.endswith("channels")]  # older files name none
     for name in binding:
         if trained.get(name) != here[name]:
             raise ValueError(
@@ -140,12 +153,15 @@ def _check_environment(path: Path, trained: Mapping[str, Any], here: Mapping[str
 
 
 def _load_weights(path: Path, policy: BasePolicy, arrays: Mapping[str, AnyArray]) -> None:
+    saved = with_moments(
+        {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}, policy.state_dict()
+    )
     own = {name: tuple(value.shape) for name, value in policy.state_dict().items()}
-    for name in [*own, *(name for name in arrays if name not in own)]:
-        theirs = arrays[name].shape if name in arrays else None
+    for name in [*own, *(name for name in saved if name not in own)]:
+        theirs = tuple(saved[name].shape) if name in saved else None
         if own.get(name) != theirs:
             raise ValueError(
                 f"{path}: network '{name}' has shape {theirs}, the configuration builds {own.get(name)}; use the "
                 "configuration and the number of assets that the agent was trained with"
             )
-    policy.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()})
+    policy.load_state_dict(saved)

@@ -26,7 +26,9 @@ class Committee:
     """Policies that trade one account; of one member it books what that member books, to the bit.
 
     What all members leave alone is left alone; a member that leaves an asset alone while others trade it votes for the
-    weight that is held. The environment must have ``action=committee.action`` and compact observations.
+    weight that is held. On a day that may not trade everything is left alone. The environment must have
+    ``action=committee.action`` and compact observations; relative actions start from the account as these show it, in
+    single precision.
 
     Attributes:
         name: Name in tables.
@@ -42,7 +44,7 @@ class Committee:
         if not members:
             raise ValueError("committee: it has no members; name at least one policy")
         self.members, self.market = tuple(members), market
-        self.name = name or f"mean of {len(self.members)} seeds"
+        self.name = name or seeds_name(len(self.members))
         self.action: Action = StatedWeights(market.action.max_stretch)
 
     def predict(
@@ -54,20 +56,27 @@ class Committee:
         votes, kept = [], []
         for member, memory in zip(self.members, memories, strict=True):
             action, after = member.predict(observation, memory, episode_start, deterministic)
-            votes.append(self._weights(action, int(day[0])))
+            votes.append(self._weights(action, int(day[0]), account))
             kept.append(after)
+        if not self.market.due[int(day[0])]:
+            return np.full_like(account, LEFT_ALONE, dtype=np.float64), kept
         return _agreed(np.stack(votes), account), kept
 
-    def _weights(self, action: AnyArray, day: int) -> FloatArray:
+    def _weights(self, action: AnyArray, day: int, account: AnyArray) -> FloatArray:
         """Returns the weights ``[1 + N]`` that a member asks for, NaN where it leaves an asset alone."""
         space, width = self.market.action_space, 1 + self.market.tape.n_assets
         targets, hold = np.zeros((1, width)), np.zeros(1, np.bool_)
         checked = checked_actions(np.asarray(action)[None], space, 1)
-        self.market.action.to_weights(checked, self.market.tape.status, np.array([day]), targets, hold)
+        self.market.weigh(checked, np.array([day]), account.reshape(1, -1).astype(np.float64), targets, hold)
         if hold[0] and not np.isnan(targets).any():
             targets[:, 1:] = np.nan
         weights: FloatArray = targets[0]
         return weights
+
+
+def seeds_name(count: int) -> str:
+    """Returns the name of a committee of so many seeds."""
+    return f"mean of {count} seeds"
 
 
 def _agreed(votes: FloatArray, account: FloatArray) -> FloatArray:

@@ -39,6 +39,6 @@ VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
 }
 """For a class, by its public name of today: what a value of a field was called before, field by field."""
 
-ABSENT: Mapping[str, Mapping[str, str]] = {"configs.Trade": {"in_sample": "allow"}}
+ABSENT: Mapping[str, Mapping[str, str]] = {"configs.Trade": {"in_sample": "allow", "observe": "states"}}
 """For a class, by its public name of today: the value of a field in files that were written before it existed, where
 that is not the default of today."""

@@ -6,6 +6,7 @@ Importing this package registers ``FactorGym/Portfolio-v0`` and ``FactorGym/Sing
 from gymnasium.envs.registration import register
 
 from envs.actions.portfolio import LongOnly, LongShort, TargetWeights, Templates
+from envs.actions.relative import Step, Tilt
 from envs.actions.single_asset import Position, SellHoldBuy, TargetLevels
 from envs.batch import BatchMarket
 from envs.costs import Costs
@@ -13,6 +14,7 @@ from envs.episodes import Episodes
 from envs.rewards import (
     DifferentialSharpe,
     DrawdownPenalty,
+    Excess,
     ExcessGrowth,
     LogGrowth,
     SimpleReturn,
@@ -27,6 +29,7 @@ __all__ = [
     "DifferentialSharpe",
     "DrawdownPenalty",
     "Episodes",
+    "Excess",
     "ExcessGrowth",
     "LogGrowth",
     "LongOnly",
@@ -35,10 +38,12 @@ __all__ = [
     "Position",
     "SellHoldBuy",
     "SimpleReturn",
+    "Step",
     "Tape",
     "TargetLevels",
     "TargetWeights",
     "Templates",
+    "Tilt",
     "TurnoverPenalty",
 ]
 

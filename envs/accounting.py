@@ -325,6 +325,56 @@ def _trade(
     return s, traded_cash, mu
 
 
+@numba.njit(cache=True)
+def solve_trades(
+    day: IntArray, held: FloatArray, wealth: FloatArray, targets: FloatArray, hold: BoolArray, legs: MarketArrays,
+    terms: CostTerms, scale: FloatArray, rest: BoolArray, whole: BoolArray, kept: BoolArray, weighed: BoolArray,
+) -> None:  # fmt: skip
+    """Solves the trades of B accounts that have drifted to the fill, and says what entered the equation.
+
+    With `kept` and `weighed` given, wealth after the trade is a smooth function of what is held and asked for, whose
+    gradient follows from the equation that `scale` solves.
+
+    Args:
+        day: ``[B]`` row of each decision.
+        held: ``[B, 1 + N]`` weights before the trade, cash first.
+        wealth: ``[B]`` at the fill.
+        targets: ``[B, 1 + N]`` weights asked for.
+        hold: ``[B]``, see `book_day`.
+        legs: The tape's before, after, status, free days and impact scale.
+        terms: Costs and limits.
+        scale: Written ``[B]``: the ``s`` by which targets are multiplied; 1 where nothing is traded.
+        rest: Written ``[B]``: whether cash takes what remains instead of its share.
+        whole: Written ``[B]``: whether all assets are left alone.
+        kept: Written ``[B, N]``: whose position is not traded.
+        weighed: Written ``[B, N]``: whose target counts.
+    """
+    n = targets.shape[1] - 1
+    w, h, own, impact = np.empty(n), np.empty(n), np.zeros(n), np.zeros(n)
+    _, _, status, free, impact_scale = legs
+    for b in range(len(day)):
+        t, room, cash, resting = day[b], 1.0, targets[b, 0], hold[b]
+        for i in range(n):
+            h[i], w[i], own[i] = held[b, 1 + i], targets[b, 1 + i], 0.0
+            if terms.impact > 0:
+                impact[i] = terms.impact * impact_scale[t, i] * math.sqrt(wealth[b])
+        scale[b], rest[b], whole[b] = 1.0, False, hold[b]
+        if resting:
+            resting, whole[b], value = _leave_alone(w, h, own, status[t])
+            room -= value
+            cash = 1.0 if whole[b] else cash
+        if resting:
+            kept[b, :], weighed[b, :] = True, False
+            continue
+        if free[t]:
+            scale[b], rest[b] = _solve(w, h, room, 1.0, terms, impact)
+        else:
+            _, scale[b], rest[b] = _constrain(w, h, own, cash, room, status[t], terms, impact)
+        for i in range(n):
+            weighed[b, i] = w[i] != 0.0
+            kept[b, i] = w[i] == 0.0 and h[i] == 0.0
+
+
 @numba.njit(cache=True, forceinline=True)
 def _normalise(b: int, closing: float, account: FloatArray, shown: FeatureArray) -> None:
     """Turns the account's values at the close into weights, in double precision and as they are shown."""

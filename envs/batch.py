@@ -9,10 +9,13 @@ from gymnasium.error import ResetNeeded
 
 from envs.account_types import CostTerms, DayResult, MarketArrays
 from envs.accounting import book_day
+from envs.actions.kernels import fill_weights
 from envs.actions.portfolio import Action, LongOnly, checked_actions
+from envs.actions.relative import RelativeAction
 from envs.costs import Costs
 from envs.episodes import EpisodeCursor, Episodes, check_options
 from envs.observations import Observation, Observer, View
+from envs.rebalancing import Rebalance, trading_days
 from envs.rewards import LogGrowth, Reward, StepResult
 from envs.tape import Tape
 from market.arrays import AnyArray, BoolArray, FloatArray, IntArray
@@ -42,6 +45,8 @@ class BatchMarket:
         seed: Seed of episode 0; episode k uses ``seed + k``.
         autoreset: Whether finished episodes start anew by themselves.
         one_asset: Whether observations are those of the single-stock environment.
+        rebalance: Days that may trade: every so many, or the first of each week (``W``) or month (``M``). An episode's
+            first day may always trade; on the others the action is checked and then not carried out.
 
     Raises:
         ValueError: Arguments do not fit each other or the tape.
@@ -60,6 +65,7 @@ class BatchMarket:
         *,
         autoreset: bool = True,
         one_asset: bool = False,
+        rebalance: Rebalance = 1,
     ) -> None:
         if n_envs < 1:
             raise ValueError(f"n_envs is {n_envs}, expected at least 1")
@@ -71,14 +77,17 @@ class BatchMarket:
         self.observation_space = self._observer.space
         self.clock = EpisodeCursor(tape, episodes, n_envs, seed)
         self.wealth: FloatArray = np.ones(n_envs)
-        self._legs, self._terms = _legs(tape, costs), _terms(tape, costs, action)
+        self.legs, self.terms = _legs(tape, costs), _terms(tape, costs, action)
+        self.rebalance = rebalance
+        self.due = trading_days(tape.dates, rebalance)
         self._first = episodes.initial_weights(tape, episodes.weights)
         self._account = np.tile(self._first, (n_envs, 1))
         self._targets = np.zeros((n_envs, 1 + tape.n_assets))
         self._hold = np.zeros(n_envs, np.bool_)
         self._memory = reward.memory(self.wealth)
         self._finished = np.ones(n_envs, np.bool_)
-        self._log_benchmark = np.log1p(tape.benchmark)
+        named = getattr(reward, "benchmark", None)
+        self.log_benchmark = np.log1p(tape.benchmark if named is None else tape.benchmark_named(named))
 
     @property
     def account(self) -> FloatArray:
@@ -127,13 +136,13 @@ class BatchMarket:
         if self._finished.any():
             raise ResetNeeded("the episode is over or has not begun; call reset() before step()")
         day, clock = self.clock.day, self.clock
-        self.action.to_weights(checked, self.tape.status, day, self._targets, self._hold)
+        self._ask(checked)
         book = DayResult.empty(self.n_envs, self.tape.n_assets)
-        book_day(day, self._account, self.wealth, self._targets, self._hold, self._legs, self._terms, book)
+        book_day(day, self._account, self.wealth, self._targets, self._hold, self.legs, self.terms, book)
         outcome = StepResult(
             log_growth=book.log_growth,
             growth=book.growth,
-            log_benchmark=self._log_benchmark[day],
+            log_benchmark=self.log_benchmark[day],
             wealth=self.wealth,
             turnover=book.turnover,
         )
@@ -187,6 +196,37 @@ class BatchMarket:
             "gross_return": nothing.copy(),
             "date": self.tape.dates[self.clock.day[rows]],
         }
+
+    def weigh(
+        self, actions: AnyArray, day: IntArray, account: FloatArray, targets: FloatArray, hold: BoolArray
+    ) -> None:
+        """Writes what checked actions ask for, of accounts ``[B, 1 + N]`` at the close of `day`; nothing is traded.
+
+        Args:
+            actions: Checked actions, a row for each account.
+            day: ``[B]`` rows of the tape.
+            account: Weights at the close, cash first.
+            targets: Receives the target weights ``[B, 1 + N]``.
+            hold: Receives where assets are left alone: those whose target is NaN, or all where none is.
+        """
+        status = self.tape.status
+        if not isinstance(self.action, RelativeAction):
+            self.action.to_weights(actions, status, day, targets, hold)
+            return
+        held, terms = np.empty_like(targets), self.terms
+        fill_weights(day, account, self.tape.before, status, terms.cash_before, terms.borrow_before, held)
+        self.action.weigh_held(actions, held, status, day, targets, hold)
+
+    def _ask(self, actions: AnyArray) -> None:
+        """Writes the targets of checked actions; on a day that may not trade everything is held."""
+        day = self.clock.day
+        if self.rebalance != 1:
+            self._hold[:] = False  # what an earlier day that may not trade has left there
+        self.weigh(actions, day, self._account, self._targets, self._hold)
+        if self.rebalance != 1:
+            resting = ~(self.due[day] | (day == self.clock.start))
+            self._hold[resting] = True
+            self._targets[resting] = 0.0
 
     def _info(self, book: DayResult) -> Info:
         return {

@@ -1,6 +1,7 @@
 """Sight: what a policy may see of the market, from frozen states, from features, or from the bars themselves."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -8,6 +9,9 @@ from market.arrays import AnyArray, BoolArray, DateArray, FeatureArray, FloatArr
 from market.fills import fill_prices
 from market.panel import PRICES, Panel
 from market.states import MarketStates
+
+Observed = Literal["states", "forecast", "states+forecast"]
+"""What of a states file is seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +24,8 @@ class Observables:
         market: ``[S, M]`` float32 without NaN.
         seen: ``[S, N]``, true where there is something to see.
         rows: The panel rows that the S rows lie on.
+        channels: D names.
+        market_channels: M names.
     """
 
     name: str
@@ -27,6 +33,8 @@ class Observables:
     market: FeatureArray
     seen: BoolArray
     rows: slice
+    channels: tuple[str, ...]
+    market_channels: tuple[str, ...]
 
     def window(self, rows: slice, lookback: int) -> tuple[FeatureArray, FeatureArray]:
         """Returns the asset and market rows of the panel's `rows` and of the `lookback` - 1 days before them.
@@ -35,7 +43,7 @@ class Observables:
         """
         first = rows.start - self.rows.start - (lookback - 1)
         last = rows.stop - self.rows.start
-        asset, market = (_padded(array[max(first, 0) : last], max(-first, 0)) for array in (self.asset, self.market))
+        asset, market = (padded(array[max(first, 0) : last], max(-first, 0)) for array in (self.asset, self.market))
         return asset, market
 
     def mask(self, rows: slice) -> BoolArray:
@@ -43,8 +51,12 @@ class Observables:
         return self.seen[rows.start - self.rows.start : rows.stop - self.rows.start]
 
 
-def observables_of(panel: Panel, states: MarketStates | None, features: Panel | None) -> Observables:
+def observables_of(
+    panel: Panel, states: MarketStates | None, features: Panel | None, observe: Observed = "states+forecast"
+) -> Observables:
     """Returns what can be seen of `panel`: its states, else its features, else its own bars.
+
+    Of states whose forecast alone is observed nothing but the days and the mask are taken.
 
     Raises:
         ValueError: Both sources are given, or the one given lacks assets or days in between.
@@ -52,46 +64,73 @@ def observables_of(panel: Panel, states: MarketStates | None, features: Panel | 
     if states is not None and features is not None:
         raise ValueError("tape: both states and features are given; pass the one that the policy is to see")
     if states is not None:
-        rows, theirs, columns = _matched("states", panel, states.dates, states.assets)
-        asset, mask = (_columns(array[theirs], columns) for array in (states.asset, states.mask))
-        return Observables("states", asset, states.market[theirs].astype(np.float32, copy=False), mask, rows)
+        return _of_states(panel, states, observe)
     if features is not None:
-        rows, theirs, columns = _matched("features", panel, features.dates, features.assets)
-        values = _columns(features.values[theirs], columns)
+        rows, theirs = matched_days("features", panel, features.dates)
+        values = features.values[theirs][:, matched_columns("features", panel, features.assets)]
         seen: BoolArray = np.any(np.isfinite(values), axis=2)
-        return _with_mean_market("features", values, seen, rows)
-    bars = _relative_bars(panel)
+        return _with_mean_market("features", values, seen, rows, features.fields)
+    bars, names = _relative_bars(panel)
     known: BoolArray = np.any(np.isfinite(bars), axis=2)
-    return _with_mean_market("bars", bars, known, slice(0, len(panel)))
+    return _with_mean_market("bars", bars, known, slice(0, len(panel)), names)
 
 
-def _relative_bars(panel: Panel) -> FloatArray:
+def _of_states(panel: Panel, states: MarketStates, observe: Observed) -> Observables:
+    if observe not in get_args(Observed):
+        raise ValueError(f"tape: observe is '{observe}', expected one of {', '.join(get_args(Observed))}")
+    rows, theirs = matched_days("states", panel, states.dates)
+    columns = matched_columns("states", panel, states.assets)
+    asset, market = states.asset[theirs], states.market[theirs].astype(np.float32, copy=False)
+    if "states" not in observe:
+        asset, market = asset[..., :0], market[:, :0]
+    names = tuple(f"state_{k}" for k in range(asset.shape[-1]))
+    market_names = tuple(f"market_state_{k}" for k in range(market.shape[-1]))
+    return Observables("states", asset[:, columns], market, states.mask[theirs][:, columns], rows, names, market_names)
+
+
+def _relative_bars(panel: Panel) -> tuple[FloatArray, tuple[str, ...]]:
     """Logarithms of the day's open, high and low over its close, and of its close over the close before; NaN-padded."""
     close = fill_prices(panel, "close")
     with np.errstate(divide="ignore", invalid="ignore"):
-        columns = [np.log(panel[name] / close) for name in PRICES[:-1] if name in panel]
+        names = [name for name in PRICES[:-1] if name in panel]
+        columns = [np.log(panel[name] / close) for name in names]
         moves = np.full_like(close, np.nan)
         moves[1:] = np.log(close[1:] / close[:-1])
-    return np.stack([*columns, moves], axis=2)
+    return np.stack([*columns, moves], axis=2), (*names, "return")
 
 
-def _with_mean_market(name: str, values: AnyArray, seen: BoolArray, rows: slice) -> Observables:
+def _with_mean_market(
+    name: str, values: AnyArray, seen: BoolArray, rows: slice, channels: tuple[str, ...]
+) -> Observables:
     asset = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     count = np.maximum(seen.sum(axis=1), 1)[:, None]
     market = (asset * seen[:, :, None]).sum(axis=1, dtype=np.float64) / count
-    return Observables(name, asset, market.astype(np.float32), seen, rows)
+    means = tuple(f"mean_{one}" for one in channels)
+    return Observables(name, asset, market.astype(np.float32), seen, rows, channels, means)
 
 
-def _matched(
-    name: str, panel: Panel, dates: DateArray, assets: tuple[str, ...]
-) -> tuple[slice, slice, list[int] | None]:
-    """Returns the panel rows and the source rows that share their days, and the source's columns for the assets."""
+def matched_columns(name: str, panel: Panel, assets: tuple[str, ...]) -> list[int] | slice:
+    """Returns the columns that a source of some `assets` has for the panel's; a slice where they are the same.
+
+    Raises:
+        ValueError: An asset is missing.
+    """
     missing = [one for one in panel.assets if one not in set(assets)]
     if missing:
         raise ValueError(
             f"tape: {name} lack {len(missing)} of the panel's {len(panel.assets)} assets, first '{missing[0]}'; "
             "select the panel's assets that they have, or make them again"
         )
+    place = {one: k for k, one in enumerate(assets)}
+    return slice(None) if assets == panel.assets else [place[one] for one in panel.assets]
+
+
+def matched_days(name: str, panel: Panel, dates: DateArray) -> tuple[slice, slice]:
+    """Returns the panel rows and the source rows that share their days.
+
+    Raises:
+        ValueError: There is none, or one in between is missing.
+    """
     common = np.intersect1d(panel.dates, dates, assume_unique=True)
     if not len(common):
         raise ValueError(
@@ -106,15 +145,11 @@ def _matched(
         if len(days) != len(common):
             absent = days[~np.isin(days, common)][0]
             raise ValueError(f"tape: {label} lacks {absent}, a day in between; make {name} from this panel")
-    order = None if assets == panel.assets else [assets.index(one) for one in panel.assets]
-    return rows, theirs, order
+    return rows, theirs
 
 
-def _columns(array: AnyArray, columns: list[int] | None) -> AnyArray:
-    return array if columns is None else array[:, columns]
-
-
-def _padded(array: FeatureArray, rows: int) -> FeatureArray:
+def padded(array: FeatureArray, rows: int) -> FeatureArray:
+    """Returns `array` with so many rows of zeros in front; without any, its own memory."""
     if not rows:
         return np.ascontiguousarray(array)
     return np.concatenate([np.zeros((rows, *array.shape[1:]), np.float32), array])

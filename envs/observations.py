@@ -4,11 +4,12 @@
 ``full``      ``Dict(assets [N, D], market [M], account [1+N], mask [N])``; one asset: ``Dict(asset [D], market [M],
               account [2])``
 ``flat``      the parts of ``full`` in one row, for policies that take a plain vector
-``compact``   ``Dict(day [1], account [1+N])``: the row of the tape, to be looked up in ``tape.asset`` and
-              ``tape.market`` by the policy. States do not depend on what an agent does, so nothing is lost.
+``compact``   ``Dict(day [1], account [1+N])``: the row of the tape, to be looked up by the policy with
+              ``tape.seen_assets`` and ``tape.seen_market``, which do not depend on what an agent does.
 ============  ========================================================================================================
 
-With a look-back of L days, D is L times the width of a day, oldest day first, and so is M.
+`Tape.channels` names what is seen of an asset on one day, `Tape.market_channels` what is seen of the market. With a
+look-back of L days, D is L times the width of a day, oldest day first, and so is M.
 """
 
 from typing import Any, Literal, get_args
@@ -52,23 +53,14 @@ class Observer:
         return np.concatenate([array.reshape(len(day), -1) for array in shown.values()], axis=1)
 
     def _shown(self, day: IntArray, account: FeatureArray) -> dict[str, AnyArray]:
-        assets, market = self._frames(self._tape.frames, day), self._frames(self._tape.market_frames, day)
+        assets, market = self._tape.seen_assets(day), self._tape.seen_market(day)
         if self._one_asset:
             return {"asset": assets[:, 0], "market": market, "account": account}
         return {"assets": assets, "market": market, "account": account, "mask": self._mask[day]}
 
-    def _frames(self, frames: FeatureArray, day: IntArray) -> FeatureArray:
-        """Returns ``[B, ..., L * width]``: the day and the look-back before it."""
-        lookback = self._tape.lookback
-        if lookback == 1:
-            return np.take(frames, day, axis=0)
-        return np.concatenate([np.take(frames, day + lag, axis=0) for lag in range(lookback)], axis=-1)
-
     def _space(self) -> spaces.Space[Any]:
         days, names = len(self._tape), self._tape.n_assets
-        width, market = (
-            array.shape[-1] * self._tape.lookback for array in (self._tape.frames, self._tape.market_frames)
-        )
+        width, market = self._tape.asset_width, self._tape.market_width
         account = _box(1 + names)
         if self.view == "compact":
             return spaces.Dict({"day": spaces.Box(0, days - 1, (1,), np.int64), "account": account})

@@ -8,6 +8,7 @@ from envs.costs import Costs
 from envs.env import SingleEnv
 from envs.episodes import Episodes
 from envs.observations import View
+from envs.rebalancing import Rebalance
 from envs.rewards import LogGrowth, Reward
 from envs.tape import Tape
 
@@ -22,7 +23,8 @@ class PortfolioEnv(SingleEnv):
 
     ## Action Space
     That of `action`: `LongOnly` takes ``1 + N`` logits (cash first), `LongShort` N signed shares of the gross limit,
-    `Templates` the number of a portfolio. Finite actions outside a box are clipped to it; anything else that is not in
+    `Tilt` scores that multiply what is held, `Step` a fraction of the way to a target, `Templates` the number of a
+    portfolio. Finite actions outside a box are clipped to it; anything else that is not in
     the space is refused and leaves the account as it was.
 
     ## Observation Space
@@ -55,6 +57,8 @@ class PortfolioEnv(SingleEnv):
       tape.
     - ``initial_weights``: position at the start ``[1+N]``.
     - ``render_mode``: ``rgb_array``, ``human`` or None.
+    - ``rebalance``: days that may trade, every so many or the first of each week (``W``) or month (``M``); in between
+      the account drifts.
 
     ## Version History
     - v0: first version.
@@ -70,8 +74,10 @@ class PortfolioEnv(SingleEnv):
         episode_days: int | tuple[int, int] | None = None,
         initial_weights: Sequence[float] | None = None,
         render_mode: str | None = None,
+        rebalance: Rebalance = 1,
     ) -> None:
         episodes = Episodes.of(episode_days, initial_weights)
         super().__init__(
-            BatchMarket(tape, 1, costs, action, reward, observation, episodes, autoreset=False), render_mode
+            BatchMarket(tape, 1, costs, action, reward, observation, episodes, autoreset=False, rebalance=rebalance),
+            render_mode,
         )

@@ -72,6 +72,36 @@ class ExcessGrowth(_Forgetful):
 
 
 @dataclass(frozen=True)
+class Excess(_Forgetful):
+    """Log growth over that of a named benchmark, less half the risk aversion times its square.
+
+    Over daily excesses, whose mean is small beside their deviation, the mean of this reward is the mean excess growth
+    less half the risk aversion times its variance. The benchmark does not depend on what the agent does, so that taking
+    it away changes no ranking of policies; it takes noise out of what they learn from.
+
+    Attributes:
+        benchmark: A name among `Tape.benchmarks`: ``equal_weight``, which every tape has; ``index`` where one was
+            given; ``rule``, which `Tape.with_benchmark` adds.
+        risk_aversion: Price of a unit of variance.
+
+    Reference: Mao et al. (2018), Variance Reduction for Reinforcement Learning in Input-Driven Environments.
+    https://arxiv.org/abs/1807.02264
+    """
+
+    benchmark: str = "equal_weight"
+    risk_aversion: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.risk_aversion) and self.risk_aversion >= 0):
+            raise ValueError(f"Excess: risk_aversion is {self.risk_aversion}, expected a finite number of at least 0")
+
+    def __call__(self, outcome: StepResult, memory: FloatArray) -> FloatArray:
+        """Returns the excess less its risk."""
+        excess = outcome.log_growth - outcome.log_benchmark
+        return excess - 0.5 * self.risk_aversion * excess * excess
+
+
+@dataclass(frozen=True)
 class DifferentialSharpe:
     """Contribution of the day's return to an exponentially weighted Sharpe ratio, per unit of its decay rate.
 

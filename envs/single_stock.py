@@ -9,6 +9,7 @@ from envs.costs import Costs
 from envs.env import SingleEnv
 from envs.episodes import Episodes
 from envs.observations import View
+from envs.rebalancing import Rebalance
 from envs.rewards import LogGrowth, Reward
 from envs.tape import Tape
 
@@ -46,8 +47,8 @@ class SingleStockEnv(SingleEnv):
     ## Arguments
     - ``tape``: the `Tape` to replay.
     - ``asset``: name of the asset; may be left out where the tape has only one.
-    - ``costs``, ``action``, ``reward``, ``observation``, ``episode_days``, ``initial_weights``, ``render_mode``: as in
-      `PortfolioEnv`; the action is `SellHoldBuy` by default.
+    - ``costs``, ``action``, ``reward``, ``observation``, ``episode_days``, ``initial_weights``, ``render_mode``,
+      ``rebalance``: as in `PortfolioEnv`; the action is `SellHoldBuy` by default.
 
     ## Version History
     - v0: first version.
@@ -64,11 +65,13 @@ class SingleStockEnv(SingleEnv):
         episode_days: int | tuple[int, int] | None = None,
         initial_weights: Sequence[float] | None = None,
         render_mode: str | None = None,
+        rebalance: Rebalance = 1,
     ) -> None:
         episodes = Episodes.of(episode_days, initial_weights)
         market = BatchMarket(
-            single_asset(tape, asset), 1, costs, action, reward, observation, episodes, autoreset=False, one_asset=True
-        )
+            single_asset(tape, asset), 1, costs, action, reward, observation, episodes, autoreset=False, one_asset=True,
+            rebalance=rebalance,
+        )  # fmt: skip
         super().__init__(market, render_mode)
 
 

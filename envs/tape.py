@@ -8,8 +8,10 @@ from typing import Any, Self
 import numpy as np
 
 from envs.execution import FREE, StatusArray, compute_fill_returns, impact_scale
-from envs.observables import Observables, observables_of
-from market.arrays import BoolArray, DateArray, FeatureArray, FloatArray
+from envs.execution import FillReturns as PanelLegs
+from envs.forecast_channels import forecast_channels
+from envs.observables import Observables, Observed, observables_of
+from market.arrays import BoolArray, DateArray, FeatureArray, FloatArray, IntArray
 from market.audit import audit_of
 from market.fills import Fill, check_fill, default_fill
 from market.panel import Panel
@@ -38,11 +40,17 @@ class Tape:
         benchmark: ``[T]`` simple return from close ``t`` to close ``t + 1``.
         frames: ``[lookback - 1 + T, N, D]`` float32, what is seen of each asset; the rows before day 0 come first.
         market_frames: ``[lookback - 1 + T, M]`` float32, what is seen of the market.
+        forecast_frames: ``[lookback - 1 + T, N, C]`` float32, the encoder's forecast of each asset, see
+            `envs.forecast_channels`; C is 0 where it is not seen.
+        age_frames: ``[lookback - 1 + T, A]`` float32, the age of the encoder's fit; A is 1 with a forecast, else 0.
+        channels: D + C names of what is seen of each asset on one day.
+        market_channels: M + A names of what is seen of the market on one day.
         mask: ``[T, N]``, true where the asset is listed and has something to see.
         impact_scale: ``[T, N]`` volatility over the root of daily traded money; None without volumes.
         lookback: Days of `frames` in one observation.
         fit_end: ``[T] datetime64[D]``, the last day that the encoder of each row's states learnt from; None without
             states.
+        benchmarks: ``[T]`` simple returns close to close by name, what `envs.rewards.Excess` may be measured against.
         provenance: What is seen (``sees``: states, features or bars) and what was proven about it (``audit``:
             ``passed``, ``not audited``, or ``built in`` for the ratios of the bars).
         periods_per_year: Number of rows in a year.
@@ -61,10 +69,15 @@ class Tape:
     benchmark: FloatArray
     frames: FeatureArray
     market_frames: FeatureArray
+    forecast_frames: FeatureArray
+    age_frames: FeatureArray
+    channels: tuple[str, ...]
+    market_channels: tuple[str, ...]
     mask: BoolArray
     impact_scale: FloatArray | None
     lookback: int
     fit_end: DateArray | None
+    benchmarks: Mapping[str, FloatArray]
     periods_per_year: float = 252.0
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
@@ -92,12 +105,12 @@ class Tape:
 
     @property
     def asset(self) -> FeatureArray:
-        """``[T, N, D]``: what is seen of each asset on each day, without look-back; the table of compact policies."""
+        """``[T, N, D]``: the states of each asset on each day, without look-back."""
         return self.frames[self.lookback - 1 :]
 
     @property
     def market(self) -> FeatureArray:
-        """``[T, M]``: what is seen of the market on each day, without look-back."""
+        """``[T, M]``: the states of the market on each day, without look-back."""
         return self.market_frames[self.lookback - 1 :]
 
     @property
@@ -110,6 +123,24 @@ class Tape:
             return np.zeros(len(self), np.bool_)
         fitted: BoolArray = self.fit_end >= self.dates
         return fitted
+
+    @property
+    def asset_width(self) -> int:
+        """Numbers that an observation shows of each asset, look-back included."""
+        return len(self.channels) * self.lookback
+
+    @property
+    def market_width(self) -> int:
+        """Numbers that an observation shows of the market, look-back included."""
+        return len(self.market_channels) * self.lookback
+
+    def seen_assets(self, rows: IntArray | slice) -> FeatureArray:
+        """Returns what is seen of the assets after the close of some rows ``[B, N, L (D + C)]``, oldest day first."""
+        return _side_by_side((self.frames, self.forecast_frames), self.lookback, len(self), rows)
+
+    def seen_market(self, rows: IntArray | slice) -> FeatureArray:
+        """Returns what is seen of the market after the close of some rows ``[B, L (M + A)]``, oldest day first."""
+        return _side_by_side((self.market_frames, self.age_frames), self.lookback, len(self), rows)
 
     @staticmethod
     def from_panel(
@@ -125,6 +156,7 @@ class Tape:
         delisting_return: float = 0.0,
         benchmark: Sequence[float] | FloatArray | None = None,
         allow_unaudited: bool = False,
+        observe: Observed = "states+forecast",
     ) -> "Tape":
         """Builds the tape of the days from `start` to `stop`, both inclusive.
 
@@ -147,6 +179,7 @@ class Tape:
             benchmark: Simple return of each panel row (close to close, into the row); None for the equal-weighted
                 mean of the listed assets.
             allow_unaudited: Accept states whose audit has not passed.
+            observe: What of `states` is seen: ``states``, ``forecast`` or ``states+forecast``.
 
         Raises:
             ValueError: States are unaudited, of another fill, or lack dates or assets; a price field is missing; a
@@ -160,11 +193,14 @@ class Tape:
             raise ValueError(f"tape: delisting_return is {delisting_return}, expected at least -1")
         if states is not None:
             _check_states(states, fill, allow_unaudited)
-        sight = observables_of(panel, states, features)
+        sight = observables_of(panel, states, features, observe)
         rows = _rows(panel, sight, start, stop)
+        forecast = forecast_channels(panel, states if "forecast" in observe else None)
         legs = compute_fill_returns(panel, fill, price_limit, delisting_return)
         scale = impact_scale(panel)
         frames, market_frames = sight.window(rows, lookback)
+        forecast_frames, age_frames = forecast.window(rows, lookback)
+        equal_weight, index = (_benchmark(panel, legs, one)[rows] for one in (None, benchmark))
         return Tape(
             dates=panel.dates[rows],
             assets=panel.assets,
@@ -176,19 +212,26 @@ class Tape:
             free=(legs.status[rows] == FREE).all(axis=1),
             listed=panel.listed[rows],
             tradable=panel.tradable[rows],
-            benchmark=_benchmark(panel, legs.before, legs.after, benchmark)[rows],
+            benchmark=index,
             frames=frames,
             market_frames=market_frames,
+            forecast_frames=forecast_frames,
+            age_frames=age_frames,
+            channels=(*sight.channels, *forecast.channels),
+            market_channels=(*sight.market_channels, *forecast.market_channels),
             mask=sight.mask(rows) & panel.listed[rows],
             impact_scale=None if scale is None else np.ascontiguousarray(scale[rows]),
             lookback=lookback,
             fit_end=None if states is None else states.fit_end[np.searchsorted(states.dates, panel.dates[rows])],
+            benchmarks={"equal_weight": equal_weight} | ({} if benchmark is None else {"index": index}),
             provenance=_provenance(states, features),
             periods_per_year=panel.periods_per_year,
         )
 
     def only(self, asset: str) -> "Tape":
-        """Returns the tape of one asset, which sees its own state, the same market and the same benchmark.
+        """Returns the tape of one asset, which sees its own state and forecast, the same market and benchmarks.
+
+        The forecast's z-score and rank stay those among all the assets.
 
         Raises:
             ValueError: The tape has no such asset.
@@ -200,12 +243,39 @@ class Tape:
         column = [self.assets.index(asset)]
         grids = {
             name: np.ascontiguousarray(getattr(self, name)[:, column])
-            for name in ("before", "after", "price", "status", "listed", "tradable", "mask", "frames")
+            for name in ("before", "after", "price", "status", "listed", "tradable", "mask")
         }
+        grids |= {name: np.ascontiguousarray(getattr(self, name)[:, column]) for name in ("frames", "forecast_frames")}
         scale = None if self.impact_scale is None else np.ascontiguousarray(self.impact_scale[:, column])
         free = (grids["status"] == FREE).all(axis=1)
         changes: dict[str, Any] = {"assets": (asset,), "free": free, "impact_scale": scale, **grids}
         return replace(self, **changes)
+
+    def with_benchmark(self, name: str, returns: Sequence[float] | FloatArray) -> "Tape":
+        """Returns the tape with one more series ``[T]`` that rewards may be measured against.
+
+        Row ``t`` is the simple return from close ``t`` to close ``t + 1``; the last one is never read.
+        """
+        series = np.array(returns, dtype=np.float64)
+        if series.shape != (len(self),) or not np.isfinite(series).all() or (series <= -1).any():
+            raise ValueError(
+                f"tape: benchmark '{name}' has shape {series.shape}, expected {len(self)} finite returns above -1"
+            )
+        series.flags.writeable = False
+        return replace(self, benchmarks={**self.benchmarks, name: series})
+
+    def benchmark_named(self, name: str) -> FloatArray:
+        """Returns one of `benchmarks`.
+
+        Raises:
+            ValueError: There is no such series.
+        """
+        if name not in self.benchmarks:
+            raise ValueError(
+                f"tape: there is no benchmark '{name}', only {', '.join(self.benchmarks)}; add it with "
+                "tape.with_benchmark(name, returns)"
+            )
+        return self.benchmarks[name]
 
     def row(self, day: int | str | date | np.datetime64) -> int:
         """Returns the row of a day given by number or by date; a day that no decision can be taken on is refused."""
@@ -263,16 +333,23 @@ def _rows(panel: Panel, sight: Observables, start: str | None, stop: str | None)
     return rows
 
 
-def _benchmark(
-    panel: Panel, before: FloatArray, after: FloatArray, given: Sequence[float] | FloatArray | None
-) -> FloatArray:
+def _benchmark(panel: Panel, legs: PanelLegs, given: Sequence[float] | FloatArray | None) -> FloatArray:
     returns = np.zeros(len(panel))
     if given is None:
         listed = panel.listed.astype(np.float64)
-        returns[:] = (listed * ((1 + before) * (1 + after) - 1)).sum(axis=1) / np.maximum(listed.sum(axis=1), 1)
+        moves = (1 + legs.before) * (1 + legs.after) - 1
+        returns[:] = (listed * moves).sum(axis=1) / np.maximum(listed.sum(axis=1), 1)
         return returns
     series = np.asarray(given, dtype=np.float64)
     if series.shape != (len(panel),) or not np.isfinite(series[1:]).all():
         raise ValueError(f"tape: benchmark has shape {series.shape}, expected {len(panel)} finite returns, one a row")
     returns[:-1] = series[1:]
     return returns
+
+
+def _side_by_side(parts: tuple[FeatureArray, ...], lookback: int, days: int, rows: IntArray | slice) -> FeatureArray:
+    wanted = np.arange(days)[rows] if isinstance(rows, slice) else rows
+    pieces = [part[wanted + lag] for lag in range(lookback) for part in parts if part.shape[-1]]
+    if not pieces:
+        return parts[0][wanted]
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=-1)

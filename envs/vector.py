@@ -13,6 +13,7 @@ from envs.batch import BatchMarket, Info
 from envs.costs import Costs
 from envs.episodes import Episodes
 from envs.observations import View
+from envs.rebalancing import Rebalance
 from envs.rewards import LogGrowth, Reward
 from envs.single_stock import single_asset
 from envs.tape import Tape
@@ -89,9 +90,11 @@ class PortfolioVectorEnv(MarketVectorEnv):
         observation: View = "full",
         episode_days: int | tuple[int, int] | None = None,
         initial_weights: Sequence[float] | None = None,
+        rebalance: Rebalance = 1,
     ) -> None:
         episodes = Episodes.of(episode_days, initial_weights)
-        super().__init__(BatchMarket(tape, num_envs, costs, action, reward, observation, episodes))
+        market = BatchMarket(tape, num_envs, costs, action, reward, observation, episodes, rebalance=rebalance)
+        super().__init__(market)
 
 
 class SingleStockVectorEnv(MarketVectorEnv):
@@ -108,7 +111,9 @@ class SingleStockVectorEnv(MarketVectorEnv):
         observation: View = "full",
         episode_days: int | tuple[int, int] | None = None,
         initial_weights: Sequence[float] | None = None,
+        rebalance: Rebalance = 1,
     ) -> None:
         episodes = Episodes.of(episode_days, initial_weights)
         one = single_asset(tape, asset)
-        super().__init__(BatchMarket(one, num_envs, costs, action, reward, observation, episodes, one_asset=True))
+        options: dict[str, Any] = {"one_asset": True, "rebalance": rebalance}
+        super().__init__(BatchMarket(one, num_envs, costs, action, reward, observation, episodes, **options))

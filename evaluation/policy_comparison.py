@@ -29,6 +29,7 @@ class PolicyComparison:
         dividends: ``[T, N]`` part of each asset's return that is dividends, on the days of the backtests; None where
             it is not known.
         bound: What hindsight would have earned; it cheats, so it takes part in no test.
+        means: By agent, the account that holds the average of what its seeds ask for, booked once.
         by_cost: Backtests at other proportional costs, by basis points and then by name; agents by their seeds.
     """
 
@@ -40,6 +41,7 @@ class PolicyComparison:
     index_return: Literal["price", "total"] | None = None
     rule: str | None = None
     dividends: FloatArray | None = None
+    means: Mapping[str, Backtest] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         first = next(iter(self.everyone.values()), None)
@@ -63,7 +65,7 @@ class PolicyComparison:
     def everyone(self) -> dict[str, Backtest]:
         """Every path by name, agents first (capital split equally over their seeds) and the bound last."""
         paths = {name: equal_capital(seeds, name) for name, seeds in self.agents.items()}
-        paths |= {one.name: one for one in self.policies}
+        paths |= {one.name: one for one in (*self.means.values(), *self.policies)}
         for extra in (self.index, self.bound):
             if extra is not None:
                 paths[extra.name] = extra
@@ -115,6 +117,7 @@ def measured(contest: PolicyComparison, trials: Sequence[float | None] = (), see
       ``relative``. An agent's figures are those of the account that splits its money equally over the seeds; ``mean``
       and ``ci`` hold each measure's mean over seeds and its interval, ``seeds`` the measures of each.
     * ``comparisons``: by agent and reference, the paired difference of the Sharpe ratio and the annual return.
+    * ``mean_of_seeds``: the same differences of the account that holds the average of what the seeds ask for.
     * ``superior_predictive_ability``: by reference, the p-values of the test over all other policies and agents.
     * ``cost_sensitivity``: by policy and basis points, Sharpe ratio and annual return.
     * ``per_year``: by policy, one entry a calendar year.
@@ -126,15 +129,17 @@ def measured(contest: PolicyComparison, trials: Sequence[float | None] = (), see
         seed: Seed of every bootstrap.
     """
     everyone, references = contest.everyone, contest.references
+
+    def beyond_references(path: Backtest) -> dict[str, Any]:
+        return {other: _compared(contest, path, reference, seed) for other, reference in references.items()}
+
     own = (one for seeds in contest.agents.values() for one in seeds)
     tried = [*(sharpe_ratio(one.returns, periods_per_year=one.periods_per_year) for one in own), *trials]
     fair = {name: path for name, path in everyone.items() if path is not contest.bound}
     return {
         "performance": {name: _worth(contest, name, path, tried, seed) for name, path in everyone.items()},
-        "comparisons": {
-            name: {other: _compared(contest, everyone[name], path, seed) for other, path in references.items()}
-            for name in contest.agents
-        },
+        "comparisons": {name: beyond_references(everyone[name]) for name in contest.agents},
+        "mean_of_seeds": {name: beyond_references(mean) for name, mean in contest.means.items()},
         "rule": contest.rule,
         "index_return": None if contest.index is None else contest.index_return or "price",
         "n_assets": len(next(iter(contest.agents.values()))[0].assets),

@@ -3,7 +3,10 @@
 ``amount / volume`` is a price in the vendor's own units: shares may be counted in lots, money in thousands, and the
 prices of the bars may be adjusted for splits and dividends while amounts never are. The bar of the same day says what
 the unit is, for an average price lies between its low and its high. The unit changes only where a price is adjusted,
-so the bars of the last days, taken together, bound it within a few thousandths.
+so the bars of the last days, taken together, bound it within a few thousandths. Where quoted closes are known as well
+(``raw_close``), the quoted bars bound a power of ten, and the average is exact.
+
+No rule here looks at the level of adjusted prices, which splits and dividends to come would move.
 """
 
 from dataclasses import replace
@@ -14,6 +17,7 @@ from market.arrays import BoolArray, FloatArray
 from market.panel import Panel
 
 VWAP = "vwap"
+RAW_CLOSE, RAW_VOLUME = "raw_close", "raw_volume"
 NEEDED = ("amount", "volume", "low", "high")
 DAYS = 20
 """Days whose bars bound the unit together; fewer where the prices of one of them are adjusted differently."""
@@ -33,19 +37,32 @@ def with_vwap(panel: Panel) -> Panel:
     amount, volume, low, high = (
         np.where(panel.listed, panel[name], np.nan).astype(np.float64) for name in NEEDED
     )  # [T, N] each
+    if RAW_VOLUME in panel:
+        volume = np.where(panel.listed, panel[RAW_VOLUME], np.nan).astype(np.float64)
     traded = (amount > 0) & (volume > 0) & (low > 0) & (low <= high) & np.isfinite(amount / np.maximum(volume, 1e-300))
     paid = np.divide(amount, volume, out=np.full(amount.shape, np.nan), where=traded)
-    unit = _units(low / paid, high / paid, traded)
-    vwap = np.clip(unit * paid, low, high)
+    adjustment = _adjustment(panel)
+    paid = paid * adjustment  # in the units of the bars, but for lots and thousands
+    quoted = RAW_CLOSE in panel
+    vwap = np.clip(_units(low / paid, high / paid, traded, quoted) * paid, low, high)
     vwap[~traded] = np.nan
     values = np.concatenate([panel.values, vwap[..., None].astype(panel.values.dtype)], axis=2)
     return replace(panel, fields=(*panel.fields, VWAP), values=values)
 
 
-def _units(lowest: FloatArray, highest: FloatArray, traded: BoolArray) -> FloatArray:
+def _adjustment(panel: Panel) -> FloatArray:
+    """Returns what quoted prices of each day are multiplied by to be those of the bars; 1 where none are known."""
+    if RAW_CLOSE not in panel:
+        return np.ones(panel.shape[:2])
+    ratio = panel["close"].astype(np.float64) / panel[RAW_CLOSE]
+    found: FloatArray = np.where(np.isfinite(ratio) & (ratio > 0), ratio, 1.0)
+    return found
+
+
+def _units(lowest: FloatArray, highest: FloatArray, traded: BoolArray, quoted: bool) -> FloatArray:
     """Returns the unit of each day, ``[T, N]``, that the bounds of the last days agree on.
 
-    Where a power of ten is among what they allow (prices as quoted, shares in lots) it is that, otherwise the middle.
+    Of quoted prices it is the power of ten that they allow (shares in lots, money in thousands), otherwise the middle.
     """
     lowest = np.where(traded, lowest * (1 - ROUNDING), -np.inf)
     highest = np.where(traded, highest * (1 + ROUNDING), np.inf)
@@ -57,6 +74,8 @@ def _units(lowest: FloatArray, highest: FloatArray, traded: BoolArray) -> FloatA
         low[lag:] = np.where(agreed[lag:], earlier_low, low[lag:])
         high[lag:] = np.where(agreed[lag:], earlier_high, high[lag:])
     middle = np.where(traded, np.sqrt(np.abs(low) * np.abs(high)), np.nan)
+    if not quoted:
+        return middle
     with np.errstate(invalid="ignore"):
         ten = 10.0 ** np.round(np.log10(middle))
         return np.where((low <= ten) & (ten <= high), ten, middle)

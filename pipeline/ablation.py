@@ -25,7 +25,9 @@ from pipeline.results import SILENT, AblationResult, Observer
 from pipeline.training import train
 
 KINDS: Mapping[str, Mapping[str, Any]] = {
+    "states and forecast": {"observe": "states+forecast"},
     "learned states": {"observe": "states"},
+    "forecast": {"observe": "forecast"},
     "PCA states": {"observe": "states"},
     "raw features": {"observe": "features"},
     "shuffled states": {"observe": "shuffled"},

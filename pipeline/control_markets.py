@@ -2,20 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from configs.schema.trade import Trade
 from envs import Tape
+from envs.observables import Observed
 from envs.rules import MarketRules, recorded_rules
-from market.fills import Fill, default_fill
+from market.arrays import FloatArray
+from market.fills import Fill, carried_forward, default_fill
 from market.panel import Panel
 from market.splits import Split
 from market.states import MarketStates
 from pipeline.trial_count import Question
 
 Part = Literal["train", "valid", "test"]
+SHOWN: dict[str, Observed] = {"states": "states", "forecast": "forecast"}
+"""What of the states a run sees where that is not all of them."""
 SHUFFLED = {"train": 1, "valid": 2, "test": 3}  # seeds of the negative control
 
 
@@ -56,7 +61,7 @@ def read_sources(experiment: Trade, until: Part = "valid") -> TradeSources:
     panel = whole.between(None, getattr(split, until)[1])
     fill = experiment.fill or (states.provenance["fill"] if states is not None else default_fill(panel))
     terms = (fill, *_rules(experiment, whole, states, fill))
-    if experiment.observe in ("states", "shuffled"):
+    if experiment.observe not in ("none", "features"):
         return TradeSources(panel, states, None, split, *terms)
     if experiment.observe == "none":
         return TradeSources(panel, None, _nothing(panel), split, *terms)
@@ -109,6 +114,7 @@ def tape_of(experiment: Trade, sources: TradeSources, part: Part) -> Tape:
     options: dict[str, Any] = {
         "features": sources.features,
         "lookback": experiment.lookback,
+        "observe": SHOWN.get(experiment.observe, "states+forecast"),
         "price_limit": sources.rules.price_limit,
         "delisting_return": sources.rules.delisting_return,
     }
@@ -122,13 +128,41 @@ def tape_of(experiment: Trade, sources: TradeSources, part: Part) -> Tape:
         raise ValueError(f"{experiment.states or experiment.panel}: {error}") from None
     if experiment.observe == "shuffled":
         tape = shuffle_states(tape, SHUFFLED[part])
+    if experiment.index is not None:
+        tape = tape.with_benchmark("index", index_returns(experiment.index, experiment.index_asset, tape)[1])
     return tape if experiment.asset is None else tape.only(experiment.asset)
 
 
 def shuffle_states(tape: Tape, seed: int) -> Tape:
     """Returns the tape on which each day shows what another day of it showed; prices stay where they are."""
     order = np.random.default_rng(seed).permutation(len(tape.frames))
-    return replace(tape, frames=tape.frames[order], market_frames=tape.market_frames[order])
+    shown = ("frames", "market_frames", "forecast_frames", "age_frames")
+    return replace(tape, **{name: getattr(tape, name)[order] for name in shown})
+
+
+def index_returns(path: str | Path, asset: str | None, tape: Tape) -> tuple[str, FloatArray]:
+    """Returns the name of a published index and its simple return from each day of `tape` to the next ``[T]``.
+
+    A day that the index lacks has its last close.
+
+    Raises:
+        ValueError: The panel lacks the index, or does not cover the days.
+    """
+    panel = Panel.load(path)
+    name = asset or panel.assets[0]
+    if asset is None and len(panel.assets) > 1:
+        raise ValueError(f"{path}: holds {len(panel.assets)} assets; name the index with --index-asset")
+    own = panel.select([name])
+    closes = carried_forward(own["close"])[:, 0]
+    row = np.searchsorted(own.dates, tape.dates, side="right") - 1
+    if row[0] < 0 or not np.isfinite(closes[row]).all() or own.dates[-1] < tape.dates[-1]:
+        raise ValueError(
+            f"{path}: '{name}' has {own.dates[0]} ... {own.dates[-1]}, the days traded are {tape.dates[0]} ... "
+            f"{tape.dates[-1]}; prepare an index that covers them"
+        )
+    returns = np.zeros(len(tape))
+    returns[:-1] = closes[row[1:]] / closes[row[:-1]] - 1
+    return name, returns
 
 
 def _check_untouched(experiment: Trade, states: MarketStates | None, split: Split) -> None:

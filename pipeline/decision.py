@@ -159,6 +159,7 @@ def _committee(source: Path, experiment: Trade, tape: Tape, rules: MarketRules) 
         observation="compact",
         autoreset=False,
         one_asset=experiment.asset is not None,
+        rebalance=experiment.rebalance,
     )
     members = [load_agent(seed_folder(source, seed), experiment.agent, market) for seed in experiment.seeds]
     return Committee(members, market)

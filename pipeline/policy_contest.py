@@ -31,10 +31,12 @@ class Candidate:
     Attributes:
         name: Name in tables.
         seeds: Rolls every seed out on the test days at some costs: one backtest each, named after its folder.
+        mean: Rolls out the account that holds the average of what they ask for; None where there is one seed.
     """
 
     name: str
     seeds: Callable[[Costs], tuple[Backtest, ...]]
+    mean: Callable[[Costs], Backtest] | None = None
 
 
 def hold_contest(
@@ -43,12 +45,16 @@ def hold_contest(
     """Returns the contest of `candidates`, every classical policy that applies, and the index where one is given."""
     rivals, simple = classical_rules(market), reference_rules(market)
     agents: dict[str, tuple[Backtest, ...]] = {}
+    means: dict[str, Backtest] = {}
     policies: list[Backtest] = []
     by_cost: dict[float, dict[str, tuple[Backtest, ...]]] = {points: {} for points in settings.cost_points}
 
     def work() -> Iterator[None]:
         for one in candidates:
             agents[one.name] = one.seeds(market.costs)
+            if one.mean is not None:
+                mean = one.mean(market.costs)
+                means[one.name] = mean.renamed(f"{one.name}: {mean.name}")
             yield
         for rule in rivals:
             policies.extend(classical_backtests(market, [rule]))
@@ -76,6 +82,7 @@ def hold_contest(
         None if index is None else settings.index_return,
         None if rule is None else rule.name,
         dividends_of(market),
+        means,
     )
 
 

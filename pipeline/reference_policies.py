@@ -17,9 +17,9 @@ from evaluation.backtest import Backtest
 from evaluation.rollout import benchmark_backtest, rollout
 from market.arrays import FloatArray
 from market.dividends import dividend_returns
-from market.fills import carried_forward
 from market.panel import Panel
 from market.states import MarketStates
+from pipeline.control_markets import index_returns
 
 BASIS_POINT = 1e-4
 ONE_IN = 5
@@ -36,6 +36,7 @@ class EvaluationMarket:
         states: Whose forecast some policies trade on; None for none.
         costs: Terms of the account.
         shorts: Whether short positions are allowed.
+        start_from: Rule that an agent of the contest began at; None for none.
     """
 
     tape: Tape
@@ -43,6 +44,7 @@ class EvaluationMarket:
     states: MarketStates | None
     costs: Costs
     shorts: bool = False
+    start_from: TopKDropN | None = None
 
     def at(self, points: float) -> "EvaluationMarket":
         """Returns the same market where a trade costs `points` basis points of its value and nothing else."""
@@ -69,9 +71,14 @@ def reference_rules(market: EvaluationMarket) -> tuple[Rule, ...]:
 
 
 def forecast_rule(market: EvaluationMarket) -> TopKDropN | None:
-    """Returns the fixed rule on the forecast that agents see, which learning has to improve on; None without one."""
+    """Returns the fixed rule on the forecast that agents see, which learning has to improve on; None without one.
+
+    It is the rule that an agent of the contest began at, else top k.
+    """
     if market.states is None or market.tape.n_assets == 1:
         return None
+    if market.start_from is not None:
+        return market.start_from
     k = max(1, market.tape.n_assets // ONE_IN)
     return TopKDropN(k, max(1, k // ONE_IN))
 
@@ -113,18 +120,5 @@ def index_backtest(path: str | Path, asset: str | None, tape: Tape) -> Backtest:
     Raises:
         ValueError: The panel lacks the index, or does not cover the days.
     """
-    panel = Panel.load(path)
-    name = asset or panel.assets[0]
-    if asset is None and len(panel.assets) > 1:
-        raise ValueError(f"{path}: holds {len(panel.assets)} assets; name the index with --index-asset")
-    own = panel.select([name])
-    closes = carried_forward(own["close"])[:, 0]
-    row = np.searchsorted(own.dates, tape.dates, side="right") - 1
-    if row[0] < 0 or not np.isfinite(closes[row]).all() or own.dates[-1] < tape.dates[-1]:
-        raise ValueError(
-            f"{path}: '{name}' has {own.dates[0]} ... {own.dates[-1]}, the test days are {tape.dates[0]} ... "
-            f"{tape.dates[-1]}; prepare an index that covers them"
-        )
-    returns = np.zeros(len(tape))
-    returns[:-1] = closes[row[1:]] / closes[row[:-1]] - 1
+    name, returns = index_returns(path, asset, tape)
     return benchmark_backtest(replace(tape, benchmark=returns), name=f"index {name}")

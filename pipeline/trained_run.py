@@ -8,11 +8,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from agents.checkpoint import POLICY, RECORD, load_agent
+from agents.checkpoint import POLICY, RECORD, TrainedAgent, load_agent
+from agents.committee import Committee, seeds_name
 from configs.files import load_json, source_text
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
-from envs import Costs, LongShort
+from envs import BatchMarket, Costs, LongShort, Step
+from envs.actions.portfolio import Action
 from evaluation.backtest import Backtest
 from evaluation.forecast import ForecastEvaluation
 from evaluation.rollout import rollout
@@ -61,7 +63,8 @@ class TrainedRun:
 
     def candidate(self, name: str) -> Candidate:
         """Returns the run as one that takes part in a contest under `name`."""
-        return Candidate(name, self.backtests)
+        n_seeds = len(self.experiment.seeds)
+        return Candidate(name, self.backtests, self.committee_backtest if n_seeds > 1 else None)
 
     def backtests(self, costs: Costs) -> tuple[Backtest, ...]:
         """Returns the deterministic backtest of every seed on the test days, at costs that may differ from training's.
@@ -69,17 +72,41 @@ class TrainedRun:
         Raises:
             ValueError: A policy is missing, damaged, or was trained for another environment.
         """
-        experiment = self.experiment
         env = gymnasium.make(
-            "FactorGym/Portfolio-v0" if experiment.asset is None else "FactorGym/SingleStock-v0",
+            "FactorGym/Portfolio-v0" if self.experiment.asset is None else "FactorGym/SingleStock-v0",
             tape=self.market.tape,
             costs=costs,
-            action=experiment.action,
+            action=self.experiment.action,
             observation="compact",
+            rebalance=self.experiment.rebalance,
         )
-        folders = [seed_folder(self.folder, seed) for seed in experiment.seeds]
-        agents = [load_agent(one, experiment.agent, env.unwrapped.market, one.name) for one in folders]  # type: ignore[attr-defined]
-        return tuple(rollout(agent, env) for agent in agents)
+        return tuple(rollout(agent, env) for agent in self._agents(env.unwrapped.market))  # type: ignore[attr-defined]
+
+    def committee_backtest(self, costs: Costs) -> Backtest:
+        """Returns the backtest of one account that holds the average of what its seeds ask for, booked once.
+
+        Raises:
+            ValueError: A policy is missing, damaged, or was trained for another environment.
+        """
+        market = BatchMarket(
+            self.market.tape,
+            1,
+            costs,
+            self.experiment.action,
+            observation="compact",
+            autoreset=False,
+            one_asset=self.experiment.asset is not None,
+            rebalance=self.experiment.rebalance,
+        )
+        committee = Committee(self._agents(market), market, seeds_name(len(self.experiment.seeds)))
+        env = gymnasium.make(
+            "FactorGym/Portfolio-v0", tape=market.tape, costs=costs, action=committee.action, observation="compact"
+        )
+        return rollout(committee, env)
+
+    def _agents(self, market: BatchMarket) -> list[TrainedAgent]:
+        folders = [seed_folder(self.folder, seed) for seed in self.experiment.seeds]
+        return [load_agent(one, self.experiment.agent, market, one.name) for one in folders]
 
     def forecast(self) -> ForecastEvaluation | None:
         """Returns the states' forecast beside what came true; None where no forecast was seen."""
@@ -209,7 +236,8 @@ def open_run(folder: Path) -> TrainedRun:
         if sources.states is not None and np.isfinite(sources.states.forecast_mean).any()
         else None,
         costs=experiment.costs,
-        shorts=isinstance(experiment.action, LongShort),
+        shorts=takes_shorts(experiment.action),
+        start_from=experiment.start_from,
     )
     found = TrainedRun(folder, experiment, sources, market, judged_observation(experiment, sources, folder))
     found.audit()
@@ -237,6 +265,11 @@ def run_fingerprint(folder: Path) -> str:
     files = [*policies, Path(experiment.panel), *([] if experiment.states is None else [Path(experiment.states)])]
     contents = [read_header(path)["fingerprint"] for path in files]
     return config_hash([read_json(folder / CONFIG), contents])
+
+
+def takes_shorts(action: Action) -> bool:
+    """Returns whether an action may sell short."""
+    return isinstance(action.target if isinstance(action, Step) else action, LongShort)
 
 
 def codebook_size(states: str | None) -> int | None:

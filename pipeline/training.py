@@ -8,16 +8,22 @@ from typing import Any
 import torch
 
 from agents.checkpoint import RECORD
+from agents.training.cloning import demonstrate
 from agents.training.loop import Task, finished_record, train_agent
 from configs.paths import located
 from configs.schema.trade import Trade
 from configs.values import to_data, upgraded
+from envs import Excess
+from envs.rewards import Reward
 from market.artifacts import TRAINING
 from market.storage.array_file import read_json, write_json
 from pipeline.control_markets import question_of, read_sources, tape_of
 from pipeline.observation import write_observation
 from pipeline.results import SILENT, Observer, TrainResult
 from pipeline.run_directory import begin, is_finished, lock, seed_folder, trade_folder
+
+RULE = "rule"
+"""Name of the benchmark that is the rule which an agent begins at."""
 
 
 def train(
@@ -93,17 +99,34 @@ def train_seed(
 def task_of(experiment: Trade) -> Task:
     """Returns what is traded, from the train and valid days alone."""
     sources = read_sources(experiment)
+    tapes = {part: tape_of(experiment, sources, part) for part in ("train", "valid")}
+    shown = None
+    if experiment.start_from is not None:
+        rule, known = experiment.start_from, (sources.panel, sources.states, experiment.costs)
+        paths = {part: demonstrate(rule, tape, *known) for part, tape in tapes.items()}
+        tapes = {part: tape.with_benchmark(RULE, paths[part].returns) for part, tape in tapes.items()}
+        shown = paths["train"]
     return Task(
-        train=tape_of(experiment, sources, "train"),
-        valid=tape_of(experiment, sources, "valid"),
+        train=tapes["train"],
+        valid=tapes["valid"],
         action=experiment.action,
-        reward=experiment.reward,
+        reward=reward_of(experiment),
         costs=experiment.costs,
         episode_days=experiment.episode_days,
         n_envs=experiment.n_envs,
         portfolio=experiment.asset is None,
+        rebalance=experiment.rebalance,
+        start_from=shown,
+        clone_steps=experiment.clone_steps,
         in_sample=experiment.in_sample,
     )
+
+
+def reward_of(experiment: Trade) -> Reward:
+    """Returns the reward: of an agent that begins at a rule, the excess over it unless another excess is named."""
+    if experiment.start_from is None or isinstance(experiment.reward, Excess):
+        return experiment.reward
+    return Excess(RULE)
 
 
 @contextmanager

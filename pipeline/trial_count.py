@@ -135,7 +135,10 @@ def _in_folder(question: Question, folder: Path) -> dict[tuple[str, str, int], f
 
 def _hash_of(folder: Path) -> str:
     """The hash of a run's configuration as the ledger has it, whichever version wrote the file."""
-    return config_hash(to_data(load_json(folder / CONFIG, object)))
+    try:
+        return config_hash(to_data(load_json(folder / CONFIG, object)))
+    except ValueError:  # of a class that is not at hand; another spelling of it would count twice, never not at all
+        return config_hash(read_json(folder / CONFIG))
 
 
 def _known_sharpes(path: Path) -> dict[str, float | None]:

@@ -122,8 +122,31 @@ def show_evidence(result: results.EvaluateResult) -> None:
         console = Console()
         console.print(_policies(chapter.title, chapter.metrics["performance"], agents))
         for name in agents:
+            console.print(_differences(name, chapter.metrics))
             verdict = chapter.metrics["verdict"][name]
             console.print(f"{display_name(name)}: {verdict['word']}. {verdict['sentences'][0]}", highlight=False)
+
+
+def _differences(name: str, metrics: Mapping[str, Any]) -> Table:
+    """Returns what an agent earned beyond each reference on the same days, with the intervals of the difference."""
+    table = Table("reference", title=f"{display_name(name)} less each reference on the same days")
+    joint = metrics["mean_of_seeds"].get(name)
+    for column in ("a year [95 %]", "Sharpe [95 %]"):
+        table.add_column(column, justify="right", no_wrap=True)
+    if joint is not None:
+        table.add_column("mean of seeds, a year [95 %]", justify="right", no_wrap=True)
+    for other, found in metrics["comparisons"][name].items():
+        cells = [_difference(found["annual_return"], percent), _difference(found["sharpe"], number)]
+        if joint is not None:
+            cells.append(_difference(joint[other]["annual_return"], percent))
+        table.add_row(display_name(other), *cells)
+    return table
+
+
+def _difference(found: Mapping[str, Any], form: Callable[[float | None], str]) -> str:
+    bounds = found["ci"]
+    interval = "" if bounds is None else f" [{form(bounds[0])}, {form(bounds[1])}]"
+    return form(found["difference"]) + interval
 
 
 def _policies(title: str, performance: Mapping[str, Any], agents: Sequence[str]) -> Table:

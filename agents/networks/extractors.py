@@ -3,8 +3,12 @@
 Market states do not depend on what an agent does. Training observations therefore carry the day and the account alone,
 and the table of states lies once on the policy's device; a rollout or replay buffer costs tens of bytes a step. Public
 environments show the whole states. Both give the same actions from the same weights (tested).
+
+What is seen is standardised with the mean and the deviation of each channel over the train days. They are buffers of
+the policy, so they are saved with it and go wherever it goes.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -16,6 +20,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
 from envs import Tape
+from envs.forecast_channels import CHANNELS
 
 
 class PolicyInput(NamedTuple):
@@ -40,14 +45,33 @@ class PolicyInput(NamedTuple):
         return per_day if self.day is None else per_day.index_select(0, self.day)  # its gradient is the faster one
 
 
+LARGEST = 10.0
+"""Of a standardised channel: what lies further out is a rare day, not a reason to bet ten times as much."""
+
+CONSTANT = 1e-6  # a deviation this small beside the level is rounding, not information
+MOMENTS = ("asset_mean", "asset_scale", "market_mean", "market_scale")
+UNSCALED = {name: 1.0 if name.endswith("scale") else 0.0 for name in MOMENTS} | {"limit": math.inf}
+"""The buffers of a policy that sees its channels as they are, as all did before version 0.2.0."""
+
+
 class StateTable:
-    """The states of a tape as tensors, one row a day; look-back days stand side by side as in full observations."""
+    """What a tape shows as tensors, one row a day; look-back days stand side by side as in full observations."""
 
     def __init__(self, tape: Tape) -> None:
-        self.assets = torch.from_numpy(_stacked(tape.frames, tape.lookback, len(tape)))  # [T, N, D]
-        self.market = torch.from_numpy(_stacked(tape.market_frames, tape.lookback, len(tape)))  # [T, M]
+        everything = slice(None)
+        self.assets = torch.from_numpy(tape.seen_assets(everything))  # [T, N, D]
+        self.market = torch.from_numpy(tape.seen_market(everything))  # [T, M]
         self.mask = torch.from_numpy(tape.mask.astype(np.float32))  # [T, N]
+        self.is_state = torch.tensor([not name.startswith(CHANNELS[0]) for name in tape.channels] * tape.lookback)
         self._flat: Tensor | None = None
+
+    def moments(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Returns mean and scale ``[D]`` of the asset channels where assets are seen, and ``[M]`` of the market's.
+
+        The scale is one over the standard deviation; a channel that never changes has scale 0, since nothing can have
+        been learnt of it.
+        """
+        return *_moments(self.assets, self.mask), *_moments(self.market, torch.ones(len(self.market)))
 
     def to(self, device: torch.device) -> None:
         """Moves the table to `device`."""
@@ -72,11 +96,13 @@ class StateTable:
 class StateLookup(BaseFeaturesExtractor):
     """Turns full or compact observations of the portfolio environment into what a policy sees.
 
-    It has no parameters and its table is no part of a saved policy, so that a policy can be used with another tape.
+    Its table is no part of a saved policy, so that a policy can be used with another tape; the moments that it
+    standardises with are.
 
     Args:
         observation_space: Space of the environment.
-        table: States of the days that compact observations name; not needed for full ones.
+        table: States of the days that compact observations name; not needed for full ones. A fresh policy takes its
+            moments from it.
     """
 
     def __init__(self, observation_space: spaces.Dict, table: StateTable | None = None) -> None:
@@ -87,6 +113,17 @@ class StateLookup(BaseFeaturesExtractor):
         if not (names == {"day", "account"} or {"market", "account"} < names):
             raise ValueError(f"observations hold {sorted(names)}; make the environment with 'full' or 'compact' ones")
         self.table = table
+        for name, moment in zip(MOMENTS, _first_moments(observation_space, table), strict=True):
+            self.register_buffer(name, moment)
+        self.limit: Tensor
+        self.register_buffer("limit", torch.tensor(LARGEST))
+
+    def standardised(self, channels: Tensor, kind: str, copies: int = 1) -> Tensor:
+        """Returns channels in standard units of the train days; `kind` is ``asset`` or ``market``."""
+        mean, scale = (getattr(self, f"{kind}_{name}").repeat(copies) for name in ("mean", "scale"))
+        centred: Tensor = channels - mean
+        limit = float(self.limit)
+        return centred.mul_(scale).clamp_(-limit, limit)  # in place: it is large
 
     def forward(self, observations: Mapping[str, Tensor]) -> PolicyInput:
         """Returns what is seen; each distinct day of a batch of compact observations is looked up once."""
@@ -96,13 +133,15 @@ class StateLookup(BaseFeaturesExtractor):
             self.table.to(account.device)
             rows, inverse = torch.unique(day_rows(observations["day"]), return_inverse=True)
             assets, market, mask = self.table.at(rows)
-            return PolicyInput(assets, market, mask, account, inverse)
+            return self._seen(assets, market, mask, account, inverse)
         if "asset" in observations:  # the single-stock environment
             assets = observations["asset"].float()[:, None]
-            return PolicyInput(assets, observations["market"].float(), torch.ones_like(assets[..., 0]), account, None)
-        return PolicyInput(
-            observations["assets"].float(), observations["market"].float(), observations["mask"].float(), account, None
-        )
+            return self._seen(assets, observations["market"].float(), torch.ones_like(assets[..., 0]), account, None)
+        assets, market, mask = (observations[name].float() for name in ("assets", "market", "mask"))
+        return self._seen(assets, market, mask, account, None)
+
+    def _seen(self, assets: Tensor, market: Tensor, mask: Tensor, account: Tensor, day: Tensor | None) -> PolicyInput:
+        return PolicyInput(self.standardised(assets, "asset"), self.standardised(market, "market"), mask, account, day)
 
 
 class FlatLookup(StateLookup):
@@ -117,10 +156,27 @@ class FlatLookup(StateLookup):
         """Returns asset states, market state and account side by side."""
         if "day" in observations and self.table is not None:
             account = observations["account"].float()
-            rows = self.table.flat(account.device)
-            return torch.cat([rows.index_select(0, day_rows(observations["day"])), account], dim=1)
+            rows = self.table.flat(account.device).index_select(0, day_rows(observations["day"]))
+            names, width = self.table.assets.shape[1], self.table.assets.shape[1] * self.table.assets.shape[2]
+            assets = self.standardised(rows[:, :width], "asset", names)
+            return torch.cat([assets, self.standardised(rows[:, width:], "market"), account], dim=1)
         seen = super().forward(observations)
         return torch.cat([seen.assets.flatten(1), seen.market, seen.account], dim=1)
+
+
+def with_moments(saved: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Returns the tensors of a saved policy, with moments that change nothing where it is older than moments are.
+
+    Args:
+        saved: Tensors by name.
+        own: Those that a policy of today has.
+    """
+    ends = {name.rpartition(".")[2] for name in saved}
+    if ends & set(UNSCALED):
+        return dict(saved)
+    last = {name: name.rpartition(".")[2] for name in own}
+    added = {name: torch.full_like(own[name], UNSCALED[end]) for name, end in last.items() if end in UNSCALED}
+    return {**saved, **added}
 
 
 def day_rows(day: Tensor) -> Int[Tensor, " B"]:
@@ -138,5 +194,27 @@ def day_rows(day: Tensor) -> Int[Tensor, " B"]:
     return rows.long()
 
 
-def _stacked(frames: Any, lookback: int, days: int) -> Any:
-    return np.concatenate([frames[lag : lag + days] for lag in range(lookback)], axis=-1, dtype=np.float32)
+def _first_moments(space: spaces.Dict, table: StateTable | None) -> tuple[Tensor, ...]:
+    """Returns the moments of the table's days; without one, those that leave everything as it is."""
+    if table is not None:
+        return table.moments()
+    shown = space["assets"] if "assets" in space.spaces else space["asset"]
+    widths = [one.shape[-1] for one in (shown, space["market"]) if one.shape]
+    return tuple(make(width) for width in widths for make in (torch.zeros, torch.ones))
+
+
+def _moments(values: Float[Tensor, "*s C"], mask: Float[Tensor, "*s"]) -> tuple[Tensor, Tensor]:
+    """Returns mean and inverse standard deviation of each channel where `mask` is 1, summed day by day."""
+    count, width = mask.sum(dtype=torch.float64).clamp(min=1.0), values.shape[-1]
+    total, squares = torch.zeros(2, width, dtype=torch.float64)
+    for day, known in zip(values, mask, strict=True):
+        seen = day.reshape(-1, width)[known.reshape(-1) > 0].double()
+        total += seen.sum(0)
+    mean = total / count
+    for day, known in zip(values, mask, strict=True):
+        seen = day.reshape(-1, width)[known.reshape(-1) > 0].double() - mean
+        squares += (seen * seen).sum(0)
+    deviation = (squares / count).sqrt()
+    varies = deviation > CONSTANT * mean.abs().clamp(min=CONSTANT)
+    scale = torch.where(varies, 1.0 / torch.where(varies, deviation, 1.0), 0.0)
+    return mean.float(), scale.float()

@@ -19,21 +19,22 @@ from stable_baselines3.td3.policies import TD3Policy
 from torch import Tensor, nn
 
 from agents.networks.extractors import StateLookup
-from agents.networks.on_policy import has_cash, widths
+from agents.networks.on_policy import leading, widths
 from agents.networks.scorer import PortfolioScorer, PortfolioValue
 
 
 def scorer_of(actor: BaseModel, width: int, n_outputs: int = 1) -> PortfolioScorer:
     """Returns the scoring network of an actor, for what it sees and does."""
-    cash = has_cash(actor.observation_space, actor.action_space)
+    first = leading(actor.observation_space, actor.action_space)
     seen = widths(actor.observation_space, actor.features_extractor)
-    return PortfolioScorer(*seen, width, cash, n_outputs)
+    return PortfolioScorer(*seen, width, first, n_outputs)
 
 
 def values_of(critic: BaseModel, width: int, n_critics: int, n_outputs: int = 1) -> nn.ModuleList:
     """Returns the value networks of a critic."""
+    first = leading(critic.observation_space, critic.action_space)
     seen = widths(critic.observation_space, critic.features_extractor)
-    return nn.ModuleList(PortfolioValue(*seen, width, n_outputs) for _ in range(n_critics))
+    return nn.ModuleList(PortfolioValue(*seen, width, n_outputs, first) for _ in range(n_critics))
 
 
 class PortfolioSACActor(SACActor):

@@ -24,16 +24,20 @@ def widths(observation_space: spaces.Space[Any], extractor: Any) -> tuple[int, i
     if extractor.table is not None:
         return extractor.table.assets.shape[-1], extractor.table.market.shape[-1]
     assert isinstance(observation_space, spaces.Dict)
-    assets, market = observation_space["assets"].shape, observation_space["market"].shape
+    shown = observation_space["assets" if "assets" in observation_space.spaces else "asset"]
+    assets, market = shown.shape, observation_space["market"].shape
     assert assets is not None
     assert market is not None
     return assets[-1], market[-1]
 
 
-def has_cash(observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> bool:
-    """Returns whether actions begin with cash: then they are as many as the account's weights."""
+def leading(observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> int:
+    """Returns how many numbers of an action stand before those of the assets: a fraction, cash, both or none."""
     assert isinstance(observation_space, spaces.Dict)
-    return action_space.shape == observation_space["account"].shape
+    account = observation_space["account"].shape
+    assert account is not None
+    assert action_space.shape is not None
+    return action_space.shape[0] - (account[0] - 1)
 
 
 class _ActorAndCritic(nn.Module):
@@ -58,7 +62,7 @@ class _ActorAndCritic(nn.Module):
 class PortfolioPolicy(ActorCriticPolicy):
     """Actor-critic for PPO and A2C: permuting the assets permutes the action, and N may differ from training.
 
-    All assets share one standard deviation, cash has its own.
+    All assets share one standard deviation, what stands before them in an action another.
 
     Args:
         width: Hidden width of the scorer.
@@ -71,12 +75,12 @@ class PortfolioPolicy(ActorCriticPolicy):
         super().__init__(*args, **kwargs)
 
     def _build(self, lr_schedule: Schedule) -> None:
-        cash = has_cash(self.observation_space, self.action_space)
-        scorer = PortfolioScorer(*widths(self.observation_space, self.features_extractor), self.width, cash)
+        seen = widths(self.observation_space, self.features_extractor)
+        scorer = PortfolioScorer(*seen, self.width, leading(self.observation_space, self.action_space))
         self.mlp_extractor = _ActorAndCritic(scorer, self.width)  # type: ignore[assignment]
         self.action_net = nn.Identity()
         self.value_net = nn.Linear(self.width, 1)
-        self.log_std = nn.Parameter(torch.full((2,), float(self.log_std_init)))  # of cash, of every asset
+        self.log_std = nn.Parameter(torch.full((2,), float(self.log_std_init)))  # of what leads, of every asset
         if self.ortho_init:
             self.mlp_extractor.apply(partial(self.init_weights, gain=2**0.5))
             for head in scorer.heads():
@@ -88,5 +92,5 @@ class PortfolioPolicy(ActorCriticPolicy):
     def _get_action_dist_from_latent(self, latent_pi: Tensor) -> Distribution:
         assert isinstance(self.action_dist, DiagGaussianDistribution)
         which = torch.ones(latent_pi.shape[1], dtype=torch.long, device=latent_pi.device)
-        which[0] = 0 if has_cash(self.observation_space, self.action_space) else 1
+        which[: leading(self.observation_space, self.action_space)] = 0
         return self.action_dist.proba_distribution(latent_pi, self.log_std[which])

@@ -31,25 +31,29 @@ class AssetNetwork(nn.Module):
         width: H.
         n_inputs: Numbers beside the states that each asset brings: its weight and, for critics, its action.
         n_outputs: Scores an asset; 0 for critics, which need the whole alone.
+        n_whole: Numbers that the whole brings beside its assets: the weight of cash and, for critics, what leads an
+            action.
     """
 
-    def __init__(self, asset_width: int, market_width: int, width: int, n_inputs: int = 1, n_outputs: int = 0) -> None:
+    def __init__(
+        self, asset_width: int, market_width: int, width: int, n_inputs: int = 1, n_outputs: int = 0, n_whole: int = 1
+    ) -> None:
         super().__init__()
         self.asset = nn.Linear(asset_width, width)
         self.market = nn.Linear(market_width, width, bias=False)
         self.inputs = nn.Linear(n_inputs, width, bias=False)
-        self.whole = nn.Linear(2 * width + n_inputs, width)
+        self.whole = nn.Linear(2 * width + n_whole, width)
         self.score = nn.Linear(width, n_outputs) if n_outputs else None
 
     def forward(
-        self, seen: PolicyInput, own: Float[Tensor, "B N I"], cash: Float[Tensor, "B I"]
+        self, seen: PolicyInput, own: Float[Tensor, "B N I"], cash: Float[Tensor, "B W"]
     ) -> tuple[Float[Tensor, "B N O"] | None, Float[Tensor, "B H"]]:
         """Returns the scores of the assets, None where there are none, and the hidden vector of the whole.
 
         Args:
             seen: States and account.
             own: What each asset brings beside its state.
-            cash: The same of cash.
+            cash: What the whole brings: the weight of cash and, for critics, what leads the action.
         """
         market = self.market(seen.market)
         per_day = self.asset(seen.assets).add_(rearrange(market, "u h -> u 1 h"))  # in place: it is large
@@ -71,14 +75,15 @@ class PortfolioScorer(nn.Module):
         asset_width: D.
         market_width: M.
         width: Hidden width.
-        cash: Whether cash is scored too, in front.
+        first: Numbers in front of the assets': a fraction, the score of cash, both or none.
         n_outputs: Numbers per asset: 1 for a mean, 2 for mean and spread.
     """
 
-    def __init__(self, asset_width: int, market_width: int, width: int, cash: bool, n_outputs: int = 1) -> None:
+    def __init__(self, asset_width: int, market_width: int, width: int, first: int, n_outputs: int = 1) -> None:
         super().__init__()
         self.network = AssetNetwork(asset_width, market_width, width, n_outputs=n_outputs)
-        self.score_cash = nn.Linear(width, n_outputs) if cash else None
+        self.score_cash = nn.Linear(width, n_outputs * first) if first else None
+        self.first = first
 
     def heads(self) -> list[nn.Module]:
         """Returns the last layers, which start small so that a fresh policy prefers nothing."""
@@ -89,23 +94,31 @@ class PortfolioScorer(nn.Module):
         account = rearrange(seen.account, "b n -> b n 1")
         scores, whole = self.network(seen, account[:, 1:], account[:, 0])
         if self.score_cash is not None:
-            scores = torch.cat([rearrange(self.score_cash(whole), "b o -> b 1 o"), scores], dim=1)
+            scores = torch.cat([rearrange(self.score_cash(whole), "b (l o) -> b l o", l=self.first), scores], dim=1)
         return scores, whole
 
 
 class PortfolioValue(nn.Module):
-    """Values of an action on the whole portfolio: permuting assets and actions together changes nothing."""
+    """Values of an action on the whole portfolio: permuting assets and actions together changes nothing.
 
-    def __init__(self, asset_width: int, market_width: int, width: int, n_outputs: int = 1) -> None:
+    Args:
+        asset_width: D.
+        market_width: M.
+        width: Hidden width.
+        n_outputs: Values.
+        first: Numbers of an action in front of the assets'.
+    """
+
+    def __init__(self, asset_width: int, market_width: int, width: int, n_outputs: int = 1, first: int = 1) -> None:
         super().__init__()
-        self.network = AssetNetwork(asset_width, market_width, width, n_inputs=2)
+        self.first = first
+        self.network = AssetNetwork(asset_width, market_width, width, n_inputs=2, n_whole=1 + max(first, 1))
         self.value = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, n_outputs))
 
     def forward(self, seen: PolicyInput, action: Float[Tensor, "B A"]) -> Float[Tensor, "B O"]:
-        """Returns the values of `action`, which may or may not begin with cash."""
-        if action.shape[1] < seen.account.shape[1]:
-            action = torch.cat([torch.zeros_like(action[:, :1]), action], dim=1)
-        both = torch.stack([seen.account, action], dim=-1)
-        _, whole = self.network(seen, both[:, 1:], both[:, 0])
+        """Returns the values of `action`, which may or may not begin with numbers that are no asset's."""
+        led = action[:, : self.first] if self.first else torch.zeros_like(action[:, :1])
+        both = torch.stack([seen.account[:, 1:], action[:, self.first :]], dim=-1)
+        _, whole = self.network(seen, both, torch.cat([seen.account[:, :1], led], dim=1))
         value: Tensor = self.value(whole)
         return value

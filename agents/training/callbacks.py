@@ -57,13 +57,17 @@ class ValidationHistory:
 
     def add(self, entry: dict[str, Any]) -> bool:
         """Takes note of a validation and returns whether its policy is the best so far; of equal ones the first is."""
-        better = self.best is None or entry["growth"] > self.best["growth"]
+        better = self.best is None or _worth(entry) > _worth(self.best)
         self.history.append({**entry, "best": better})
         self.last_step = entry["step"]
         self.since_best = 0 if better else self.since_best + 1
         if better:
             self.best = entry
         return better
+
+
+def _worth(entry: dict[str, Any]) -> float:
+    return float(entry.get("objective", entry["growth"]))
 
 
 class ValidationCallback(BaseCallback):
@@ -76,6 +80,7 @@ class ValidationCallback(BaseCallback):
         about: What is written beside the policy, see `agents.checkpoint.describe`, with the run's recipe in it.
         progress: Where the run stands.
         monitor: Shows it.
+        judge_first: Whether the policy is judged before it learns, because it begins at something worth keeping.
     """
 
     def __init__(
@@ -86,8 +91,10 @@ class ValidationCallback(BaseCallback):
         about: dict[str, Any],
         progress: ValidationHistory,
         monitor: AgentLogger,
+        judge_first: bool = False,
     ) -> None:
         super().__init__()
+        self.judge_first = judge_first
         self.folder, self.schedule, self.validator = folder, schedule, validator
         self.about, self.progress, self.monitor = about, progress, monitor
 
@@ -96,6 +103,10 @@ class ValidationCallback(BaseCallback):
         """Whether patience has run out."""
         patience = self.schedule.patience
         return patience is not None and self.progress.since_best >= patience
+
+    def _on_training_start(self) -> None:
+        if self.judge_first and not self.progress.history:
+            self.validate()
 
     def _on_rollout_start(self) -> None:
         self.monitor.step(self.num_steps)
@@ -118,7 +129,7 @@ class ValidationCallback(BaseCallback):
     def validate(self) -> None:
         """Judges the present policy; keeps it, with the scale of rewards it learnt under, where it is the best."""
         course = self.validator.judge(self.model.policy)
-        measures = course.measures()
+        measures = self.validator.measures(course)
         self.monitor.measured(self.num_steps, measures)
         if self.progress.add({"step": self.num_steps, **measures}):
             about = {**self.about, "reward_scale": reward_scale(self.model), "valid": self.progress.best}

@@ -13,12 +13,15 @@ from agents.algorithms.base import AgentConfig
 from agents.checkpoint import RECORD, completed, describe, last_day
 from agents.networks.extractors import StateTable
 from agents.training.callbacks import STATE, TrainingConfig, ValidationCallback, ValidationHistory
+from agents.training.cloning import Demonstration, clone
 from agents.training.resume import load_state
 from agents.training.tensorboard import AgentLogger
 from agents.training.validation import Validator
 from agents.vec_env import MarketVecEnv
 from envs import BatchMarket, Costs, Episodes, Tape
 from envs.actions.portfolio import Action
+from envs.actions.relative import RelativeAction
+from envs.rebalancing import Rebalance
 from envs.rewards import Reward
 from market.storage.array_file import read_json, write_json
 
@@ -39,6 +42,9 @@ class Task:
         episode_days: Days of an episode in training, from a random start; None replays the whole train tape.
         n_envs: Episodes at once.
         portfolio: Whether this is the portfolio environment, in which assets share one scorer.
+        rebalance: Days that may trade, see `envs.rebalancing`.
+        start_from: What a rule did on the train days, for the agent to begin at; None begins at random weights.
+        clone_steps: Steps that it takes to get there.
         in_sample: Whether the agent may learn, and be chosen, on days whose states had seen their own labels.
     """
 
@@ -50,6 +56,9 @@ class Task:
     episode_days: int | None
     n_envs: int
     portfolio: bool
+    rebalance: Rebalance = 1
+    start_from: Demonstration | None = None
+    clone_steps: int = 300
     in_sample: InSample = "refuse"
 
     @property
@@ -95,6 +104,7 @@ class Task:
             episodes,
             autoreset=autoreset,
             one_asset=not self.portfolio,
+            rebalance=self.rebalance,
         )
 
 
@@ -149,9 +159,12 @@ def train_agent(
         progress = ValidationHistory(
             **load_state(state, model, about, partial(_of_today, action=task.action, upgraded=upgraded))
         )
+    elif task.start_from is not None:
+        clone(model, market, task.start_from, task.clone_steps)
     done = model.num_timesteps
     with AgentLogger(folder / "tensorboard", f"seed {seed}", schedule.total_steps, done) as monitor:
-        supervisor = ValidationCallback(folder, schedule, validator, about, progress, monitor)
+        judge_first = task.start_from is not None or isinstance(market.action, RelativeAction)
+        supervisor = ValidationCallback(folder, schedule, validator, about, progress, monitor, judge_first)
         model.set_logger(monitor.logger)
         model.learn(
             max(schedule.total_steps - done, 0),

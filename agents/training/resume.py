@@ -18,6 +18,7 @@ from stable_baselines3.common.buffers import DictReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
+from agents.networks.extractors import with_moments
 from agents.vec_env import MarketVecEnv
 from market.arrays import AnyArray
 from market.storage.array_file import read_arrays, write_arrays
@@ -33,6 +34,8 @@ COUNTERS = (
     "_current_progress_remaining",
 )
 REPLAYED = ("actions", "rewards", "dones", "timeouts")
+LATER = ("in_sample_days", "channels", "market_channels")
+"""Entries of a recipe that files of earlier versions lack."""
 Arrays = dict[str, AnyArray]
 
 
@@ -76,8 +79,8 @@ def load_state(
         ValueError: The file is damaged, or the run was started with another recipe; the message names what differs.
     """
     mapped, header = read_arrays(path, KIND, VERSION)
-    written = {"in_sample_days": recipe.get("in_sample_days"), **of_today(header["recipe"])}  # older files lack it
-    differing = first_difference(written, dict(recipe))
+    absent = {name: recipe.get(name) for name in LATER}
+    differing = first_difference(absent | dict(of_today(header["recipe"])), dict(recipe))
     if differing:
         raise ValueError(f"{path}: this run was started with {differing}; use the same, or --overwrite to start again")
     arrays, facts = {name: np.array(array) for name, array in mapped.items()}, header["facts"]
@@ -121,7 +124,7 @@ def _restore_networks(model: BaseAlgorithm, arrays: Arrays) -> None:
     for name, state in model.get_parameters().items():
         mine = _under(f"{name}/", tensors)
         if "param_groups" not in state:
-            states[name] = mine
+            states[name] = with_moments(mine, state) if mine.keys() != state.keys() else mine
             continue
         moments: dict[int, dict[str, Tensor]] = {}
         for key, value in mine.items():

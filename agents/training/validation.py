@@ -9,6 +9,7 @@ from stable_baselines3.common.policies import BasePolicy
 from agents.algorithms.base import AgentConfig
 from agents.networks.extractors import StateTable
 from envs import BatchMarket
+from envs.rewards import Reward
 from market.arrays import AnyArray, DateArray, FloatArray
 
 
@@ -39,6 +40,11 @@ class EpisodeTrace:
     benchmark: FloatArray
     weights: FloatArray
     turnover: FloatArray
+
+    def objective(self, log_benchmark: FloatArray, risk_aversion: float) -> float:
+        """Returns mean daily log growth over a benchmark ``[T]`` less half the risk aversion times its variance."""
+        excess = np.diff(np.log(self.wealth)) - log_benchmark[:-1]
+        return float(excess.mean() - 0.5 * risk_aversion * excess.var())
 
     def measures(self) -> dict[str, float]:
         """Returns log growth of wealth and of the benchmark over the whole pass, and the mean turnover of a day."""
@@ -72,10 +78,21 @@ def trace_episode(policy: Predictor, market: BatchMarket) -> EpisodeTrace:
     return EpisodeTrace(tape.dates, wealth, benchmark, weights, turnover)
 
 
+def risk_aversion_of(config: AgentConfig, reward: Reward) -> float | None:
+    """Returns the risk aversion that a policy is chosen with: the agent's own, else the reward's; None for growth."""
+    for source in (config, reward):
+        found = getattr(source, "risk_aversion", None)
+        if found is not None:
+            return float(found)
+    return None
+
+
 class Validator:
     """Judges the weights that a policy has at the moment, by another policy of the same networks on the valid tape.
 
-    It draws no random numbers, so how often one looks does not change what is learnt.
+    It draws no random numbers, so how often one looks does not change what is learnt. Policies are chosen by their log
+    growth or, where the agent or the reward has a risk aversion, by what they then maximise: mean excess log growth
+    over the market's benchmark less half the risk aversion times its variance.
 
     Args:
         config: Configuration of the agent.
@@ -86,9 +103,17 @@ class Validator:
     def __init__(self, config: AgentConfig, market: BatchMarket, portfolio: bool) -> None:
         table = StateTable(market.tape)
         self.market = market
+        self.risk_aversion = risk_aversion_of(config, market.reward)
         self.policy = config.policy(market.observation_space, market.action_space, table, portfolio)
 
     def judge(self, learner: BasePolicy) -> EpisodeTrace:
         """Returns the course of the learner's present weights."""
         self.policy.load_state_dict(learner.state_dict())
         return trace_episode(self.policy, self.market)
+
+    def measures(self, path: EpisodeTrace) -> dict[str, float]:
+        """Returns the measures of a pass, with the ``objective`` where it is more than growth."""
+        found = path.measures()
+        if self.risk_aversion is not None:
+            found["objective"] = path.objective(self.market.log_benchmark, self.risk_aversion)
+        return found

@@ -15,4 +15,5 @@ experiment = Trade(
     action=SellHoldBuy(),
     n_envs=256,
     schedule=TrainingConfig(total_steps=400_000, validate_every=25_000, patience=6),
+    in_sample="allow",  # one split: the encoder has seen the labels of the agent's train and valid days
 )

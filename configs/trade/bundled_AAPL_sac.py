@@ -15,4 +15,5 @@ experiment = Trade(
     action=Position(),
     n_envs=16,
     schedule=TrainingConfig(total_steps=24_000, validate_every=3_000, patience=6),
+    in_sample="allow",  # one split: the encoder has seen the labels of the agent's train and valid days
 )

@@ -18,4 +18,5 @@ experiment = Trade(
     costs=Costs(fee_rate=1e-3),
     n_envs=256,
     schedule=TrainingConfig(total_steps=1_000_000, validate_every=50_000, patience=10),
+    in_sample="allow",  # one split: the encoder has seen the labels of the agent's train and valid days
 )

@@ -19,4 +19,5 @@ experiment = Trade(
     costs=Costs(fee_rate=1e-3),
     n_envs=16,
     schedule=TrainingConfig(total_steps=100_000, validate_every=5_000, patience=10),
+    in_sample="allow",  # one split: the encoder has seen the labels of the agent's train and valid days
 )

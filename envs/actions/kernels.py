@@ -4,10 +4,12 @@ Every row is worked out by itself and in the same order whatever the number of r
 episodes to the bit.
 """
 
+import math
+
 import numba
 import numpy as np
 
-from envs.execution import AVAILABLE, StatusArray
+from envs.execution import AVAILABLE, LEAVES_BEFORE, StatusArray
 from market.arrays import AnyFloatArray, BoolArray, FloatArray, IntArray
 
 _LOG2E = 1.4426950408889634
@@ -166,3 +168,80 @@ def target_shares(actions: AnyFloatArray, targets: FloatArray, hold: BoolArray) 
             if actions[b, 1 + i] < 0:
                 targets[b, 1 + i] = np.nan
                 hold[b] = True
+
+
+@numba.njit(cache=True)
+def fill_weights(
+    day: IntArray, account: FloatArray, before: FloatArray, status: StatusArray, cash_rate: float, borrow_rate: float,
+    held: FloatArray,
+) -> None:  # fmt: skip
+    """Writes the weights that accounts have drifted to at the fill to `held` ``[B, 1 + N]``; the rates are before it.
+
+    What is paid out before the fill is cash. An account that the drift has ruined holds cash.
+    """
+    n = account.shape[1] - 1
+    for b in range(len(day)):
+        t = day[b]
+        cash = account[b, 0] * (1.0 + cash_rate)
+        for i in range(n):
+            cash += borrow_rate * min(account[b, 1 + i], 0.0)
+            value = account[b, 1 + i] * (1.0 + before[t, i])
+            if status[t, i] & LEAVES_BEFORE:
+                cash += value
+                value = 0.0
+            held[b, 1 + i] = value
+        total = cash
+        for i in range(n):
+            total += held[b, 1 + i]
+        held[b, 0] = cash
+        if total > 0:
+            for i in range(n + 1):
+                held[b, i] /= total
+        else:
+            held[b, :] = 0.0
+            held[b, 0] = 1.0
+
+
+@numba.njit(cache=True)
+def tilt(
+    actions: AnyFloatArray, held: FloatArray, status: StatusArray, day: IntArray, bound: float, scale: float,
+    kappa: float, opening: float, targets: FloatArray, hold: BoolArray,
+) -> None:  # fmt: skip
+    """Writes shares ``held ** kappa * exp(s) + opening * max(exp(s) - 1, 0)``, normalised; rows of zeros hold.
+
+    With N scores that of cash is 0. Negative holdings count as none, and so does what is not available.
+    """
+    n = targets.shape[1] - 1
+    first = n + 1 - actions.shape[1]  # 1 where cash is not scored
+    for b in range(len(actions)):
+        total, resting = 0.0, True
+        for i in range(n + 1):
+            raw: float = 0.0 if i < first else np.float64(actions[b, i - first])
+            resting &= raw == 0.0
+            power = math.exp(scale * min(max(raw, -bound), bound))
+            share = max(held[b, i], 0.0)
+            if kappa != 1.0 and share > 0.0:
+                share = share**kappa
+            share = share * power + opening * max(power - 1.0, 0.0)
+            if i > 0 and not status[day[b], i - 1] & AVAILABLE:
+                share = 0.0
+            targets[b, i] = share
+            total += share
+        hold[b] = resting
+        if total > 0.0:
+            for i in range(n + 1):
+                targets[b, i] /= total
+        else:
+            targets[b, 0] = 1.0
+
+
+@numba.njit(cache=True)
+def step_towards(
+    actions: AnyFloatArray, largest: float, held: FloatArray, targets: FloatArray, hold: BoolArray
+) -> None:
+    """Moves `targets` back towards `held`: what is left is the fraction that the first number of each action names."""
+    for b in range(len(actions)):
+        fraction = largest * min(max(np.float64(actions[b, 0]), 0.0), 1.0)
+        hold[b] = fraction == 0.0
+        for i in range(targets.shape[1]):
+            targets[b, i] = held[b, i] + fraction * (targets[b, i] - held[b, i])

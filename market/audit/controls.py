@@ -16,6 +16,9 @@ from market.panel import Panel
 
 YEARS = 28
 """After so many years weekdays, months and leap days are the same again, within a century."""
+DISGUISED = "disguised"
+"""Key in the source of a panel whose dates and names are not the true ones, so that no table has them."""
+
 CYCLE = np.timedelta64(10_227, "D")
 ROWS = 256  # of the days looked at where a share of them decides
 MOST = 0.5  # of the known days on which a column must move
@@ -99,7 +102,8 @@ def _disguised(panel: Panel, order: IntArray) -> Panel:
     ahead = panel.dates[-1] + CYCLE < np.datetime64("2100-01-01")
     plain = panel.select([panel.assets[n] for n in order])
     names = tuple(f"asset {k}" for k in range(len(order)))
-    return replace(plain, dates=panel.dates + CYCLE if ahead else panel.dates - CYCLE, assets=names)
+    source = {**panel.source, DISGUISED: True}
+    return replace(plain, dates=panel.dates + CYCLE if ahead else panel.dates - CYCLE, assets=names, source=source)
 
 
 def _with_quoted_close(panel: Panel) -> Panel:

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from market.arrays import FeatureArray, FloatArray
+from market.audit.controls import DISGUISED
+from market.audit.external import External
 from market.features import FeatureSet
 from market.features.alpha158 import Alpha158
 from market.features.table import Feature
@@ -46,6 +48,11 @@ class WithColumns:
                 f"WithColumns: lag is {self.lag} and carry {self.carry} days, expected 0 or more; nothing is known "
                 "before its day"
             )
+
+    @property
+    def external(self) -> tuple[External, ...]:
+        """The columns of the table, which the audit cannot compute again, with the lag that was declared."""
+        return tuple(External(name, self.lag) for name in self.columns or self._read().columns.drop(list(KEYS)))
 
     def table(self) -> tuple[Feature, ...]:
         """Returns the features of the other set; columns of a table are no formulas of one asset's bars."""
@@ -96,7 +103,7 @@ class WithColumns:
     def _placed(self, frame: pd.DataFrame, names: tuple[str, ...], panel: Panel) -> FeatureArray:
         """Returns the columns where they are known, ``[T, N, columns]``."""
         asset = pd.Index(panel.assets).get_indexer(pd.Index(frame["symbol"]))
-        if not (asset >= 0).any():
+        if not (asset >= 0).any() and not panel.source.get(DISGUISED):
             raise ValueError(
                 f"{self.path}: none of its symbols ({', '.join(frame['symbol'].unique()[:3])}) is in the panel "
                 f"({', '.join(panel.assets[:3])}); spell them alike"

@@ -25,7 +25,7 @@ SCALED = (*PRICES, "vwap")
 
 
 @dataclass(frozen=True)
-class Split:
+class StockSplit:
     """Shares of one asset that became `ratio` shares each before the bar of a day.
 
     Attributes:
@@ -45,7 +45,7 @@ class Split:
     adjusts: bool = False
 
 
-def known_splits(panel: Panel, listed: pd.DataFrame | None) -> list[Split]:
+def known_splits(panel: Panel, listed: pd.DataFrame | None) -> list[StockSplit]:
     """Returns the splits that are known of a panel: the user's, the vendor's, and those that ``adj_close`` tells of.
 
     Args:
@@ -73,7 +73,7 @@ def states_splits(panel: Panel) -> BoolArray:
     return np.asarray(np.isfinite(panel["split"]).any(axis=0), np.bool_)
 
 
-def in_new_shares(panel: Panel, splits: list[Split]) -> Panel:
+def in_new_shares(panel: Panel, splits: list[StockSplit]) -> Panel:
     """Returns the panel in shares of its last day; what was quoted stays as ``raw_close`` and ``raw_volume``.
 
     Prices and dividends before a split are divided by its ratio, volumes multiplied. Volumes that a vendor counts in
@@ -138,7 +138,7 @@ def with_fields(panel: Panel, added: dict[str, FloatArray]) -> Panel:
     return replace(panel, fields=(*panel.fields, *added), values=values)
 
 
-def volume_is_quoted(panel: Panel, splits: list[Split]) -> bool:
+def volume_is_quoted(panel: Panel, splits: list[StockSplit]) -> bool:
     """Returns whether volumes step with the splits, as quoted ones do, judged over all of them together."""
     gain = 0.0
     for one in splits:
@@ -235,27 +235,26 @@ class PlacedEvent:
 def _placed(panel: Panel, day: int, asset: int, ratio: float, source: str) -> PlacedEvent:
     """Finds the bar whose price stepped.
 
-    Vendors are off by a day now and then, and a split may fall on a halted day, so bars nearby are looked at too.
+    Vendors are off by a day now and then, and a split may fall on a halted day, so bars nearby are looked at too, where
+    the ratio is one that no usual day moves by.
     """
     step = np.log(ratio)
     close = panel["close"][:, asset].astype(np.float64)
     bars = np.flatnonzero(np.isfinite(close))
     at = int(np.searchsorted(bars, day))
-    moves = {
-        k: float(np.log(close[bars[k]] / close[bars[k - 1]]))
-        for k in range(at - NEAR_DAYS, at + NEAR_DAYS + 1)
-        if 0 < k < len(bars)
-    }
+    near = NEAR_DAYS if abs(step) >= NOTICEABLE else 0
+    nearby = [k for k in range(at - near, at + near + 1) if 0 < k < len(bars)]
+    moves = {k: float(np.log(close[bars[k]] / close[bars[k - 1]])) for k in nearby}
     fitting = [k for k, move in moves.items() if abs(move + step) <= abs(step) / 4]
     here = min(fitting, key=lambda k: (abs(k - at), k), default=min(max(at, 1), len(bars) - 1))
     move = moves.get(here, 0.0)
     return PlacedEvent(int(bars[here]) if len(bars) else day, asset, ratio, source, abs(move + step), abs(move))
 
 
-def _split(event: PlacedEvent, quoted: bool) -> Split:
+def _split(event: PlacedEvent, quoted: bool) -> StockSplit:
     doubt = quoted and event.resting < event.stepped
     source = f"{event.source}, though the price did not step" if doubt else event.source
-    return Split(event.day, event.asset, event.ratio, source, quoted)
+    return StockSplit(event.day, event.asset, event.ratio, source, quoted)
 
 
 def _neutral(panel: Panel) -> float:
@@ -278,7 +277,7 @@ def _quoted(event: PlacedEvent, events: list[PlacedEvent], neutral: float) -> bo
     return neutral == 1.0 or event.stepped < event.resting
 
 
-def _adjusted_missed(panel: Panel, split: Split) -> bool:
+def _adjusted_missed(panel: Panel, split: StockSplit) -> bool:
     """Tells whether ``adj_close`` fell with the quoted close, so that it has to be mended too."""
     if "adj_close" not in panel or not split.quoted:
         return False
@@ -290,7 +289,7 @@ def _adjusted_missed(panel: Panel, split: Split) -> bool:
     return bool(abs(move + np.log(split.ratio)) < abs(move))
 
 
-def _adjusted_events(panel: Panel) -> list[Split]:
+def _adjusted_events(panel: Panel) -> list[StockSplit]:
     """Returns the splits that ``adj_close / close`` has steps for: by a ratio that companies choose, and overnight."""
     if "adj_close" not in panel:
         return []
@@ -306,11 +305,11 @@ def _adjusted_events(panel: Panel) -> list[Split]:
     for t, n in cells:
         ratio = nearest_ratio(float(step[t, n]))
         if abs(step[t, n] - np.log(ratio)) <= ADJUSTED_TOLERANCE:
-            splits.append(Split(int(t), int(n), ratio, "a step of adj_close", True))
+            splits.append(StockSplit(int(t), int(n), ratio, "a step of adj_close", True))
     return splits
 
 
-def described(panel: Panel, split: Split) -> str:
+def described(panel: Panel, split: StockSplit) -> str:
     """Returns a split as one line for the report."""
     done = "" if split.quoted else ", the prices are adjusted for it already"
     return f"{ratio_name(split.ratio)} by {split.source}{done}"

@@ -7,6 +7,7 @@ from market.arrays import BoolArray, DateArray, FloatArray, IntArray
 
 MIN_LISTED = 5
 ADDITIVE_BARS = 10
+SMOOTH = 12.0  # times the usual daily amount: a price below zero that is this near to its neighbours is no slip
 
 
 def weekend(dates: DateArray) -> BoolArray:
@@ -83,8 +84,9 @@ def gap_lengths(observed: BoolArray) -> IntArray:
 def additive(frame: pd.DataFrame) -> dict[str, str]:
     """Returns the symbols whose prices were adjusted by subtraction, and what shows it.
 
-    A history that falls to zero and below over many bars is one; so are adjusted closes that stay a fixed distance
-    below the quoted ones, instead of a fixed ratio. Judged over the whole history: it is a fault of the file.
+    A history that falls to zero and below over many bars is one, or that passes below zero in usual steps, be it for a
+    single bar; so are adjusted closes that stay a fixed distance below the quoted ones, instead of a fixed ratio.
+    Judged over the whole history: it is a fault of the file.
     """
     found: dict[str, str] = {}
     closes = frame["close"].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -92,6 +94,10 @@ def additive(frame: pd.DataFrame) -> dict[str, str]:
     below = pd.Series(closes <= 0).groupby(symbols).sum()
     for symbol, count in below[below >= ADDITIVE_BARS].items():
         found[str(symbol)] = f"{int(count)} closes at or below zero"
+    for symbol in sorted(set(symbols[closes < 0]) - set(found), key=str):
+        own = closes[symbols == symbol][np.argsort(frame["date"].to_numpy()[symbols == symbol], kind="stable")]
+        if count := _below_in_usual_steps(own):
+            found[str(symbol)] = f"{count} closes below zero, reached in usual steps"
     for name, told in (("adj_close", "adjusted closes"), ("pct_change", "stated changes")):
         if name not in frame.columns:
             continue
@@ -102,6 +108,17 @@ def additive(frame: pd.DataFrame) -> dict[str, str]:
             if wrong:
                 found.setdefault(str(symbols[rows[0]]), f"{told} that are no ratio of the closes on {wrong} days")
     return found
+
+
+def _below_in_usual_steps(close: FloatArray) -> int:
+    """Returns how many closes are below zero though they lie no further from their neighbours than closes do."""
+    known = close[np.isfinite(close)]
+    steps = np.abs(np.diff(known))
+    if len(steps) < ADDITIVE_BARS:
+        return 0
+    usual = SMOOTH * float(np.median(steps))
+    before, after = np.append(0.0, steps), np.append(steps, 0.0)
+    return int(((known < 0) & (before <= usual) & (after <= usual)).sum())
 
 
 def _shifted(close: FloatArray, adjusted: FloatArray) -> int:

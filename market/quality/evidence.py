@@ -13,6 +13,8 @@ from market.arrays import AnyArray, FloatArray
 RATIOS = (5 / 4, 4 / 3, 3 / 2, 2.0, 5 / 2, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0)
 """New shares for one old share that companies choose; 100 and the reverse of those from 2 on are added below."""
 SPLIT_RATIOS = np.array([*RATIOS, 100.0, *(1 / ratio for ratio in (*RATIOS[3:], 100.0))])
+SELDOM_RATIOS = np.array([6 / 5, 7 / 5, 8 / 5, 5 / 3, 7 / 4, 7 / 2, 9 / 2, 15 / 2, 9.0, 11.0, 1 / 9, 1 / 11])
+"""Ratios of bonus issues that some companies choose: worth a doubt, and too many for a guess to tell from a fall."""
 
 HELD_BARS = 5
 PAST, USUAL_BARS, LEAST_BARS = 20, 60, 10
@@ -22,6 +24,7 @@ OPEN_LIMIT, CLOSE_LIMIT, WIDTH_LIMIT, VOLUME_LIMIT, JOINT_LIMIT = 3.0, 4.0, 3.0,
 QUIET, QUIET_WIDTH_LIMIT = 0.75, 4.0  # a wide range is no crash on few shares, nor by such a ratio
 SMALL_RATIO, SMALL_SHARE = 1.45, 0.65  # news moves prices by a quarter more often than companies split 5:4
 LARGE_RATIO = 5.0
+FOLLOWS = 0.45  # of the ratio, in logarithms: so far from it volume may step
 DOUBT = 2.0
 
 
@@ -106,7 +109,7 @@ class SplitEvidence:
         )
 
 
-def split_evidence(series: Series, k: int) -> SplitEvidence | None:
+def split_evidence(series: Series, k: int, ratios: FloatArray = SPLIT_RATIOS) -> SplitEvidence | None:
     """Returns the evidence for a split on bar `k`, or None where the move is near no ratio or nothing can be compared.
 
     Without opens, ranges and volumes nothing tells a split from a crash, so such bars give no evidence; nor does a
@@ -117,7 +120,7 @@ def split_evidence(series: Series, k: int) -> SplitEvidence | None:
     if opens is None or high is None or low is None or volume is None or k < LEAST_BARS:
         return None
     usual = usual_move(series, k)
-    ratio = nearest_ratio(float(np.log(series.close[k - 1] / opens[k]) + series.market[k]))
+    ratio = nearest_ratio(float(np.log(series.close[k - 1] / opens[k]) + series.market[k]), ratios)
     coarse = TICK / min(series.close[k], series.close[k - 1])
     past = slice(max(0, k - PAST), k)
     shares, widths = np.median(volume[past]), np.median(np.log(high[past] / low[past]))
@@ -131,8 +134,8 @@ def split_evidence(series: Series, k: int) -> SplitEvidence | None:
     traded = volume[k] / shares / ratio
     large = max(ratio, 1 / ratio) >= LARGE_RATIO
     limit = QUIET_WIDTH_LIMIT if large or traded <= QUIET else WIDTH_LIMIT
-    if large and _volume_unmoved(volume, k, ratio):
-        return None  # pence and pounds, another company: the price moved and the number of shares did not
+    if large and not _volume_follows(volume, k, ratio):
+        return None  # pence and pounds, another company: the number of shares did not move with the price
     if np.abs(np.log(series.close[k - HELD_BARS : k] / series.close[k - 1])).max() >= abs(step) / 2:
         return None
     if large and 2 * usual + coarse > _room(ratio):
@@ -148,9 +151,9 @@ def split_evidence(series: Series, k: int) -> SplitEvidence | None:
     )
 
 
-def nearest_ratio(move: float) -> float:
+def nearest_ratio(move: float, ratios: FloatArray = SPLIT_RATIOS) -> float:
     """Returns the ratio of a split nearest to a fall by `move` in logarithms."""
-    return float(SPLIT_RATIOS[np.abs(np.log(SPLIT_RATIOS) - move).argmin()])
+    return float(ratios[np.abs(np.log(ratios) - move).argmin()])
 
 
 def usual_move(series: Series, k: int) -> float:
@@ -189,6 +192,6 @@ def _held(series: Series, k: int, step: float) -> int:
     return int(len(after) if near.all() else near.argmin())
 
 
-def _volume_unmoved(volume: FloatArray, k: int, ratio: float) -> bool:
+def _volume_follows(volume: FloatArray, k: int, ratio: float) -> bool:
     before, after = np.median(volume[max(0, k - PAST) : k]), np.median(volume[k : k + PAST])
-    return bool(not after > 0 or abs(np.log(after / before)) < abs(np.log(after / before / ratio)))
+    return bool(after > 0 and abs(np.log(after / before / ratio)) < FOLLOWS * abs(np.log(ratio)))

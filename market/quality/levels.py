@@ -8,13 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from market.arrays import FloatArray, IntArray
-from market.quality.evidence import Series, SplitEvidence, split_evidence
+from market.arrays import BoolArray, FloatArray, IntArray
+from market.quality.evidence import PAST, SELDOM_RATIOS, Series, SplitEvidence, split_evidence, usual_move
 
 GLITCH_BARS = 4
 GLITCH = float(np.log(1.9))
 GLITCH_RETURN = 0.15  # of the way out
+SMALL_GLITCH = 12.0  # times the usual move: so far away is a lone wrong bar of less than `GLITCH`
+BACK = 3.0  # times the usual move: so near it comes back
+QUIET_VOLUME = 1.5  # times the usual one: news is traded more
 SPLIT_LIKE = float(np.log(1.2))
+SILENT_DAYS = 20  # after more of them without a bar it may be another company
 ROUNDING = 1e-6
 
 
@@ -67,14 +71,23 @@ def level_breaks(series: Series, rules: LevelRules, guess: bool) -> list[LevelBr
 
 
 def glitches(series: Series) -> list[IntArray]:
-    """Returns runs of up to four bars that lie wholly at another level than the bars before and after them."""
+    """Returns runs of up to four bars that lie wholly at another level than the bars before and after them.
+
+    A lone bar counts too where only its close, or only its open, lies there, and, with the usual volume, where it lies
+    less far away.
+    """
     runs: list[IntArray] = []
     done = 0
-    for k in np.flatnonzero(np.abs(np.diff(series.level, prepend=series.level[:1])) >= GLITCH):
-        length = _excursion(series, int(k)) if k > done else 0
-        if length:
-            runs.append(np.arange(k, k + length))
-            done = int(k) + length  # the bar that is back is no news
+    odd = odd_opens(series)
+    moves = np.abs(np.diff(series.level, prepend=series.level[:1]))
+    for k in np.flatnonzero((moves >= SPLIT_LIKE) | odd):
+        if k <= done:  # the bar that is back is no news
+            continue
+        length = _excursion(series, int(k)) if moves[k] >= GLITCH else 0
+        length = length or int(_is_lone(series, int(k)))
+        if length or odd[k]:
+            runs.append(np.arange(k, k + max(length, 1)))
+            done = int(k) + length
     return runs
 
 
@@ -98,6 +111,39 @@ def _whole(series: Series, k: int, length: int, out: float) -> bool:
         return True
     distance = np.log(edge[k : k + length] / series.close[k : k + length]) + series.level[k : k + length]
     return bool(((distance - series.level[k - 1]) * np.sign(out) >= abs(out) / 2).all())
+
+
+def _is_lone(series: Series, k: int) -> bool:
+    """Tells whether bar `k` is a lone wrong one: the next bar opens and closes where the bar before closed.
+
+    Far away, the close alone is enough; less far, the bar must look wrong by itself.
+    """
+    if series.open is None or k + 1 >= len(series.level):
+        return False
+    out = abs(series.level[k] - series.level[k - 1])
+    near = min(BACK * usual_move(series, k), GLITCH_RETURN * out)
+    back = series.level[k + 1] - series.level[k - 1]
+    opened = back + np.log(series.open[k + 1] / series.close[k + 1])
+    return bool(max(abs(back), abs(opened)) <= near and (out >= GLITCH or _looks_wrong(series, k)))
+
+
+def _looks_wrong(series: Series, k: int) -> bool:
+    """Tells whether all of bar `k` is far away on no more than the usual volume, as news does not move prices."""
+    if series.open is None or series.volume is None:
+        return False
+    out = series.level[k] - series.level[k - 1]
+    quiet = series.volume[k] <= QUIET_VOLUME * np.median(series.volume[max(0, k - PAST) : k])
+    return bool(quiet and abs(out) >= SMALL_GLITCH * usual_move(series, k) and _whole(series, k, 1, out))
+
+
+def odd_opens(series: Series) -> BoolArray:
+    """Returns the bars whose open alone lies at another level: far from their own close and from the one before."""
+    odd = np.zeros(len(series.level), np.bool_)
+    if series.open is not None:
+        inside = np.log(series.open / series.close)[1:]
+        outside = inside + np.diff(series.level)
+        odd[1:] = (np.minimum(np.abs(inside), np.abs(outside)) >= GLITCH) & (np.sign(inside) == np.sign(outside))
+    return odd
 
 
 def _remaining(series: Series, rules: LevelRules, guess: bool) -> list[LevelBreak]:
@@ -129,13 +175,24 @@ def _settled(series: Series, k: int, believed: int, limit: float, rules: LevelRu
     if series.day[k] - series.day[k - 1] > rules.relist_days:
         return LevelBreak("cut", k, k, 1.0, f"no bar for {series.day[k] - series.day[k - 1] - 1} days")
     evidence = split_evidence(series, k) if believed == k - 1 else None
-    if guess and evidence is not None and evidence.convincing:
+    silent = series.day[k] - series.day[k - 1] > SILENT_DAYS
+    if guess and evidence is not None and evidence.convincing and not silent:
         return LevelBreak("split", k, k, evidence.ratio, str(evidence))
     if guess and evidence is not None and evidence.agrees and k + evidence.held == len(series.level):
         return LevelBreak("pending", k, len(series.level) - 1, 1.0, str(evidence))
     if abs(series.level[k] - series.level[believed]) > limit:
         return _jump(series, k, believed, limit, rules)
-    return _suspect(evidence, k, guess)
+    if k == len(series.level) - 1 and k > PAST and _looks_wrong(series, k):
+        return LevelBreak("pending", k, k, 1.0, _factor(series, k, believed))
+    return _suspect(evidence, k, guess) or (_seldom(series, k) if guess and believed == k - 1 else None)
+
+
+def _seldom(series: Series, k: int) -> LevelBreak | None:
+    """Returns a doubt: all signs say split, by a ratio that few companies choose."""
+    evidence = split_evidence(series, k, SELDOM_RATIOS)
+    if evidence is None or not evidence.convincing:
+        return None
+    return LevelBreak("suspect", k, k, evidence.ratio, f"{evidence}; few companies split like that")
 
 
 def _suspect(evidence: SplitEvidence | None, k: int, guess: bool) -> LevelBreak | None:
@@ -153,14 +210,20 @@ def _jump(series: Series, k: int, believed: int, limit: float, rules: LevelRules
         if abs(level[stop] - level[stop - 1]) > limit or abs(level[stop] - level[believed]) <= limit:
             break
         stop += 1
-    factor = f"{np.exp(level[k] - level[believed]):.4g} times the close before"
+    factor = _factor(series, k, believed)
     if stop - k >= rules.confirm_days:
         return LevelBreak("cut", k, k, 1.0, factor)
     kind = "pending" if stop == len(level) else "glitch"
     return LevelBreak(kind, k, stop - 1, 1.0, factor)
 
 
+def _factor(series: Series, k: int, believed: int) -> str:
+    return f"{np.exp(series.level[k] - series.level[believed]):.4g} times the close before"
+
+
 def _away(series: Series, run: IntArray) -> str:
+    if series.open is not None and odd_opens(series)[run[0]]:
+        return f"its open alone is {series.open[run[0]] / series.close[run[0]]:.4g} times its close"
     factor = np.exp(series.level[run[0]] - series.level[run[0] - 1])
     return f"{factor:.4g} times the close before, and back"
 

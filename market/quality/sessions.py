@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from market.arrays import AnyArray, BoolArray, DateArray
+from market.frames import volume_informs
 from market.panel import Panel
 from market.quality import checks
 from market.quality.report import Findings
@@ -24,11 +25,7 @@ def closed_weekends(frame: pd.DataFrame) -> BoolArray:
     weekend = checks.weekend(dates)
     if not weekend.any():
         return weekend
-    alive = np.isfinite(frame["close"].to_numpy(dtype=np.float64, na_value=np.nan))
-    if "volume" in frame.columns:
-        volume = frame["volume"].to_numpy(dtype=np.float64, na_value=np.nan)
-        counted = pd.Series(volume > 0).groupby(frame["symbol"].to_numpy()).transform("any").to_numpy()
-        alive &= (volume > 0) | ~counted
+    alive = _traded(frame)
     spans = pd.Series(dates).groupby(frame["symbol"].to_numpy()).agg(["min", "max"])
     first, last = (np.sort(spans[name].to_numpy().astype("datetime64[D]")) for name in ("min", "max"))
     days, row = np.unique(dates[weekend], return_inverse=True)
@@ -59,7 +56,8 @@ def close_calendar(
         strange = ~np.isin(panel.dates, exchange_sessions(findings.rules.calendar, panel.dates[0], panel.dates[-1]))
         findings.note("calendar", panel.dates[strange], treatment="drop")
         dropped |= strange
-    closed = checks.holiday(observed, panel.listed, findings.rules.min_day_share) & ~dropped
+    closed = checks.holiday(observed, panel.listed, findings.rules.min_day_share)
+    closed = (closed | _idle(panel, observed)) & ~dropped
     ragged, lacking = _ragged(present, dropped | (closed & ~_trailing(closed)))
     closed &= ~ragged
     counts = _counts(observed, panel.listed, closed)
@@ -105,21 +103,61 @@ def exchange_sessions(name: str, first: np.datetime64, last: np.datetime64) -> D
 def _ragged(present: BoolArray, dropped: BoolArray) -> tuple[BoolArray, AnyArray]:
     """Returns the last days that lack bars of assets which had one on each of the days before, and how many, in words.
 
-    Vendors update at different hours, so the last day of a collection may be half of one.
+    Vendors update at different hours, and some lag by days, so a collection may end with days that are half there.
     """
     ragged = np.zeros(len(present), np.bool_)
     details: list[str] = []
     days = np.flatnonzero(~dropped)
-    for back in range(1, RAGGED_DAYS + 1):
-        if len(days) <= back + STEADY_DAYS:
-            break
-        last, steady = days[-back], present[days[-back - STEADY_DAYS : -back]].all(axis=0)
-        there = int(present[last][steady].sum())
-        if steady.sum() < STEADY_ASSETS or steady.sum() - there < 2 or there >= RAGGED_SHARE * steady.sum():
-            return ragged, np.array(details[::-1], dtype=object)
-        ragged[last] = True
-        details.append(f"{there} of {int(steady.sum())} assets that had a bar on each of {STEADY_DAYS} days before")
-    return np.zeros(len(present), np.bool_), np.array([], dtype=object)  # so many days are no matter of hours
+    deepest = min(RAGGED_DAYS, len(days) - STEADY_DAYS - 1)
+    told = {back: _lacking(present[days], back, back) for back in range(1, deepest + 1)}
+    first = max((back for back in told if back < RAGGED_DAYS and _lacking(present[days], back, 1)), default=0)
+    while first < deepest and told[first + 1]:
+        first += 1
+    if first >= RAGGED_DAYS:
+        return ragged, np.array([], dtype=object)  # so many days are no matter of hours
+    ragged[days[len(days) - first :]] = True
+    details = [told[back] or "assets that come later are there" for back in range(first, 0, -1)]
+    return ragged, np.array(details, dtype=object)
+
+
+def _lacking(present: BoolArray, back: int, until: int) -> str:
+    """Returns how many of the steady assets have a bar on the days from `back` to `until` before the end, in words.
+
+    Nothing where the few that lack one may have been delisted.
+    """
+    first, stop = len(present) - back, len(present) - until + 1
+    steady: BoolArray = np.all(present[first - STEADY_DAYS : first], axis=0)
+    there, count = int(np.any(present[first:stop][:, steady], axis=0).sum()), int(steady.sum())
+    if count < STEADY_ASSETS or count - there < 2 or there >= RAGGED_SHARE * count:
+        return ""
+    return f"{there} of {count} assets that had a bar on each of {STEADY_DAYS} days before"
+
+
+def _traded(frame: pd.DataFrame) -> BoolArray:
+    """Returns the rows with a price that somebody paid: some volume, or where that is never known, another close."""
+    close = frame["close"].to_numpy(dtype=np.float64, na_value=np.nan)
+    symbols = pd.factorize(frame["symbol"])[0]
+    order = np.lexsort((frame["date"].to_numpy(), symbols))
+    before = np.full(len(close), np.nan)
+    same = symbols[order][1:] == symbols[order][:-1]
+    before[order[1:][same]] = close[order[:-1][same]]
+    traded: BoolArray = np.isfinite(close) & (close != before)
+    if "volume" in frame.columns:
+        volume = frame["volume"].to_numpy(dtype=np.float64, na_value=np.nan)
+        counted = pd.Series(volume > 0).groupby(symbols).transform("any").to_numpy()
+        traded = np.where(counted, np.isfinite(close) & (volume > 0), traded)
+    return traded
+
+
+def _idle(panel: Panel, observed: BoolArray) -> BoolArray:
+    """Returns the days on which nothing was traded at all: vendors repeat the last bars on holidays."""
+    close = panel["close"].astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        moved = observed & (close != checks.take_previous(close, checks.previous_row(observed)))
+    if "volume" in panel:
+        moved = np.where(volume_informs(panel["volume"]), observed & (panel["volume"] > 0), moved)
+    idle: BoolArray = (observed.sum(axis=1) >= checks.MIN_LISTED) & ~moved.any(axis=1)
+    return idle
 
 
 def _trailing(days: BoolArray) -> BoolArray:

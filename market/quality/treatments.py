@@ -8,7 +8,7 @@ import pandas as pd
 from market.arrays import FloatArray, IntArray
 from market.panel import Panel
 from market.quality.actions import (
-    Split,
+    StockSplit,
     described,
     in_new_shares,
     known_splits,
@@ -18,7 +18,7 @@ from market.quality.actions import (
 )
 from market.quality.checks import previous_row, take_previous
 from market.quality.evidence import Series
-from market.quality.levels import SPLIT_LIKE, LevelBreak, LevelRules, level_breaks
+from market.quality.levels import GLITCH, SPLIT_LIKE, LevelBreak, LevelRules, level_breaks
 from market.quality.listings import listing_name, split_listings
 from market.quality.report import Findings
 from market.quality.rows import MASKED
@@ -74,7 +74,7 @@ def settle_levels(panel: Panel, findings: Findings) -> tuple[Panel, IntArray]:
             if how == "mask":
                 masks[series.day[one.first : one.last + 1], n] = True
             elif how == "repair":
-                splits.append(Split(int(series.day[one.first]), n, one.ratio, "its prices", True))
+                splits.append(StockSplit(int(series.day[one.first]), n, one.ratio, "its prices", True))
             elif how == "cut":
                 cuts.append((int(series.day[one.first]), n))
     if masks.any():
@@ -106,6 +106,9 @@ def _all_breaks(panel: Panel, limits: LevelRules) -> Places:
     market[counted] = np.nanmedian(moves[counted], axis=1)
     rows = np.arange(len(panel))[:, None]
     away = np.isfinite(moves) & ((np.abs(moves) >= SPLIT_LIKE) | (rows - before > limits.relist_days))
+    if "open" in panel:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            away |= np.abs(np.log(panel["open"] / panel["close"])) >= GLITCH
     places: Places = []
     for n in np.flatnonzero(away.any(axis=0)):
         series = _series(panel, int(n), levels[:, n], market)
@@ -169,7 +172,7 @@ def _names(panel: Panel, assets: list[int]) -> np.ndarray[tuple[int], np.dtype[n
     return np.array([panel.assets[n] for n in assets], dtype=object)
 
 
-def _close_before(panel: Panel, split: Split) -> float:
+def _close_before(panel: Panel, split: StockSplit) -> float:
     close = panel["close"][: split.day, split.asset]
     known = close[np.isfinite(close)]
     return float(known[-1]) if len(known) else float("nan")

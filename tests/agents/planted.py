@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.algorithms.apg import APG
 from agents.algorithms.on_policy import A2C, DQN, PPO, SAC, TD3, TQC, RecurrentPPO
 from agents.training.callbacks import TrainingConfig
 from agents.training.loop import Task
@@ -22,6 +23,7 @@ SMALL = (
     SAC(**SMALL_MEMORY),
     TD3(**SMALL_MEMORY),
     TQC(**SMALL_MEMORY),
+    APG(segment_days=8, accounts_per_path=2),
     DQN(**SMALL_MEMORY, exploration_fraction=1.0, exploration_final_eps=0.5),
 )
 """Every agent, at sizes of a test."""

@@ -78,7 +78,7 @@ def test_a_portfolio_agent_trades_another_number_of_assets(tmp_path: Path) -> No
     ("change", "message"),
     [
         ({"action": LongOnly(bound=1, scale=6)}, "action was .*scale=5.*, here it is .*scale=6"),
-        ({"tape": noise_tape(width=5)}, "asset_width was 4 in training, here it is 5"),
+        ({"tape": noise_tape(width=5)}, "asset_width was 8 in training, here it is 9"),
     ],
 )
 def test_another_environment_is_refused(change, message, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from agents.algorithms.apg import AnalyticPolicyGradient
 from agents.algorithms.on_policy import PPO, SAC
 from agents.checkpoint import POLICY, RECORD, load_agent
 from agents.training import callbacks
@@ -24,6 +25,11 @@ def trained(folder: Path, agent=SMALL[0], seed: int = 0, schedule: TrainingConfi
     return train_agent(agent, task_for(agent, **kwargs), schedule, seed, folder, SETTINGS)
 
 
+def ranked(entry: dict, rank: float) -> dict:
+    """A validation that counts as worth `rank`."""
+    return {**entry, "growth": float(rank)} | ({"objective": float(rank)} if "objective" in entry else {})
+
+
 class KilledError(Exception):
     pass
 
@@ -33,15 +39,23 @@ def killed_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     Returns the count of steps taken.
     """
-    real, taken = BatchMarket.step, [0]
+    real, booked, taken = BatchMarket.step, AnalyticPolicyGradient._day, [0]
 
-    def step(self, actions):
-        taken[0] += self.autoreset
+    def count(days: int) -> None:
+        taken[0] += days
         if taken[0] > steps:
             raise KilledError
+
+    def step(self, actions):
+        count(self.autoreset)
         return real(self, actions)
 
+    def day(self, *args):
+        count(1)
+        return booked(self, *args)
+
     monkeypatch.setattr(BatchMarket, "step", step)
+    monkeypatch.setattr(AnalyticPolicyGradient, "_day", day)  # steps no environment
     return taken
 
 
@@ -69,13 +83,11 @@ def test_a_killed_training_continues_to_the_bit(agent, portfolio, tmp_path: Path
     assert not (tmp_path / "killed" / STATE).exists()
 
 
-@pytest.mark.parametrize("agent", [SMALL[0], SMALL[3], SMALL[6]], ids=["PPO", "SAC", "DQN"])
+@pytest.mark.parametrize("agent", [SMALL[0], SMALL[3], SMALL[6], SMALL[7]], ids=["PPO", "SAC", "APG", "DQN"])
 def test_the_last_policy_of_a_continued_training_is_equal_too(agent, tmp_path: Path, monkeypatch) -> None:
     """The best policy may be an early one; here the growth of every validation counts as better than the last."""
     real = ValidationHistory.add
-    monkeypatch.setattr(
-        ValidationHistory, "add", lambda self, entry: real(self, {**entry, "growth": float(entry["step"])})
-    )
+    monkeypatch.setattr(ValidationHistory, "add", lambda self, entry: real(self, ranked(entry, entry["step"])))
     whole = trained(tmp_path / "whole", agent)
     kill(tmp_path / "killed", 38, monkeypatch, agent=agent)
     assert trained(tmp_path / "killed", agent) == whole
@@ -129,9 +141,7 @@ def test_the_scale_of_rewards_is_saved_with_the_policy_and_is_that_of_the_past(t
 
 def test_patience_ends_a_training_that_does_not_improve(tmp_path: Path, monkeypatch) -> None:
     real = ValidationHistory.add
-    monkeypatch.setattr(
-        ValidationHistory, "add", lambda self, entry: real(self, {**entry, "growth": -float(entry["step"])})
-    )
+    monkeypatch.setattr(ValidationHistory, "add", lambda self, entry: real(self, ranked(entry, -entry["step"])))
     record = trained(tmp_path, schedule=TrainingConfig(total_steps=10_000, validate_every=32, patience=2))
     assert record["valid"]["step"] == 32
     assert record["n_validations"] == 3
@@ -262,5 +272,5 @@ def test_a_record_names_agent_and_environment(tmp_path: Path) -> None:
     trained(tmp_path, PPO(n_steps=8, batch_size=16))
     record = json.loads((tmp_path / RECORD).read_text())
     assert (record["agent"], record["portfolio"], record["seed"]) == ("PPO", True, 0)
-    assert record["asset_width"] == 4
+    assert record["asset_width"] == 8
     assert record["settings"] == SETTINGS

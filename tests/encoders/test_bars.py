@@ -12,9 +12,10 @@ from encoders.factor_vae import FactorVAE
 from encoders.quantizers import Continuous, Learnable, Residual
 from encoders.storm.head import GatedHead
 from encoders.storm.model import Storm
+from encoders.testing.windows import inputs, make_window, trained
 from encoders.windows import InputShape, Window
 from market.features.alpha360 import Alpha360
-from tests.encoders.conformance import SetConformance, inputs, make_window, trained
+from tests.encoders.conformance import SetConformance
 from tests.encoders.test_storm import TINY, Planted
 
 BARS = BarHistory(hidden=8, patch=20)

@@ -9,6 +9,7 @@ import torch
 
 import encoders.training.loop as training
 from encoders.checkpoint import Checkpoint
+from encoders.testing.windows import make_window
 from encoders.training.best_epochs import BestEpochs
 from encoders.training.calibration import HALF_WIDTH, coverage, std_scale
 from encoders.training.feature_dropout import FeatureDropout
@@ -16,7 +17,6 @@ from encoders.training.loop import Experiment, pretrain
 from encoders.training.optim import Optim
 from market.forecasts import Forecasts
 from market.scaling.scalers import RobustZScore
-from tests.encoders.conformance import make_window
 from tests.encoders.test_storm import SHAPE, TINY
 from tests.encoders.tiny import Moves, Tiny, tiny_data
 

@@ -17,6 +17,7 @@ from encoders.data import TrainingData
 from encoders.ensemble import Ensemble, EnsembleEncoder, Member, combined
 from encoders.states.audit import TrainingFacts
 from encoders.states.extraction import Extraction, extract
+from encoders.testing.windows import N_ASSETS, make_window, trained
 from encoders.training.loop import Experiment, pretrain
 from encoders.training.optim import Optim
 from encoders.windows import InputShape
@@ -25,7 +26,6 @@ from market.scaling.scalers import RobustZScore
 from market.splits import Split
 from market.states import MarketStates
 from tests.encoders import conformance
-from tests.encoders.conformance import N_ASSETS, make_window, trained
 from tests.encoders.test_audit import PROVENANCE
 from tests.encoders.tiny import SPLIT, Tiny, tiny_data
 

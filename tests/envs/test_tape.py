@@ -173,7 +173,7 @@ def test_without_states_the_bars_are_seen_relative_to_the_close():
 @pytest.mark.parametrize("start", [None, "2020-01-02", "2020-01-21"])
 def test_look_back_reaches_before_the_start_and_is_zero_before_the_data(start):
     states = states_of(PANEL)
-    tape = Tape.from_panel(PANEL, states, start=start, lookback=4)
+    tape = Tape.from_panel(PANEL, states, start=start, lookback=4, observe="states")
     first = int(np.searchsorted(PANEL.dates, tape.dates[0]))
     market = BatchMarket(tape)
     observation, _ = market.reset()

@@ -264,13 +264,6 @@ def test_a_vendors_filler_before_a_break_is_no_price_to_compare_with() -> None:
     assert clean(quoted(2.0))[1]["split"] is not None
 
 
-def test_the_return_of_a_lone_wrong_bar_is_no_split() -> None:
-    frame = scaled(bars(calm()), slice(60, 61), 1.25)
-    panel, report = clean(frame)
-    assert report["split"] is None
-    np.testing.assert_array_equal(panel["close"][:, 0], frame["close"])
-
-
 def test_suspects_can_be_cut() -> None:
     frame = quoted(2.0)
     frame.loc[60, "volume"] *= 4

@@ -35,7 +35,27 @@ DAYS = np.arange("2020-01-01", "2020-12-31", dtype="datetime64[D]")
 @given(seed=st.integers(0, 50), unit=st.sampled_from([1.0, 100.0, 0.01, 1000.0]))
 def test_quoted_prices_give_the_average_price_exactly_whatever_the_lots(seed: int, unit: float) -> None:
     panel, vwap = market(seed, unit)
-    np.testing.assert_allclose(with_vwap(panel)["vwap"], vwap, rtol=1e-9)
+    factor = np.where(np.arange(len(panel)) < 40, 0.3712, 1.0)[:, None]  # a split that was adjusted for
+    values = np.concatenate([panel.values, panel["close"][..., None]], -1)
+    values[..., :4] *= factor[..., None]
+    fields = (*FIELDS, "raw_close")
+    found = with_vwap(Panel(panel.dates, panel.assets, fields, values, panel.listed, panel.tradable))["vwap"]
+    np.testing.assert_allclose(found, vwap * factor, rtol=1e-9)
+
+
+@given(seed=st.integers(0, 20), level=st.floats(0.01, 100))
+def test_a_restated_past_moves_no_ratio_to_the_bar(seed: int, level: float) -> None:
+    panel, _ = market(seed)
+    values = panel.values.copy()
+    values[..., :4] *= level
+    other = Panel(panel.dates, panel.assets, FIELDS, values, panel.listed, panel.tradable)
+    before, after = (with_vwap(one)["vwap"] / one["close"] for one in (panel, other))
+    np.testing.assert_allclose(after, before, rtol=1e-9)
+
+
+def test_prices_whose_quotes_are_unknown_give_it_within_thousandths() -> None:
+    panel, vwap = market(2)
+    assert np.abs(with_vwap(panel)["vwap"] / vwap - 1)[20:].max() < 0.006
 
 
 def test_adjusted_prices_give_it_within_thousandths_of_the_adjustment() -> None:
@@ -80,9 +100,9 @@ def test_a_panel_that_has_it_or_cannot_tell_it_stays_the_same() -> None:
 
 
 def test_feature_sets_that_read_it_take_it_from_amount_and_volume() -> None:
-    panel, vwap = market(7)
+    panel, _ = market(7)
     found = Alpha158().compute(panel)
-    np.testing.assert_allclose(found["VWAP0"], vwap / panel["close"], rtol=1e-6)
+    np.testing.assert_allclose(found["VWAP0"], with_vwap(panel)["vwap"] / panel["close"], rtol=1e-6)
     assert len(Alpha360().compute(panel).fields) == 360
 
 

@@ -108,13 +108,13 @@ def test_every_seed_is_a_run_and_the_table_is_over_seeds(workdir, tmp_path, caps
         assert not complaints
         assert undrawn_figures(document)[0] == []
 
-    model, metrics = (runs / "tiny_gru_seed_1" / name for name in ("model.safetensors", "metrics.json"))
-    before = model.stat().st_mtime_ns
+    learnt, metrics = (runs / "tiny_gru_seed_1" / name for name in ("last/state.safetensors", "metrics.json"))
+    before = learnt.stat().st_mtime_ns
     metrics.unlink()  # as if the second seed had been interrupted after its last epoch
     kept = (runs / "tiny_gru_seed_0" / "model.safetensors").stat().st_mtime_ns
     main(command(workdir, ridge(workdir), gru(workdir), more=more))
     assert metrics.exists()
-    assert model.stat().st_mtime_ns == before  # continued from its state: nothing was learnt again
+    assert learnt.stat().st_mtime_ns == before  # continued from its state: nothing was learnt again
     assert (runs / "tiny_gru_seed_0" / "model.safetensors").stat().st_mtime_ns == kept
     assert json.loads((folder / "comparison.json").read_text())["forecasts"] == result
 

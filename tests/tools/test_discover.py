@@ -156,7 +156,7 @@ def test_tables_take_the_place_of_what_the_config_knows(workdir: Path, tmp_path:
         ({"known": replace(MARKET, start="1990-01-01")}, "known factors cover 1990-01-02 to"),
         ({"models": (DiscoverModel("GRU", GRU(lookback=1, hidden=4)),)}, "GRUEncoder explains no returns by factors"),
         ({"scaling": CrossSectionalZScore(), "models": STUDY.models[:1]}, "DailyScaler cannot be undone"),
-        ({"panel": "nowhere"}, "nowhere: no such file"),
+        ({"panel": "nowhere"}, "data/nowhere/panel.safetensors: no such file"),
     ],
 )
 def test_mistakes_are_one_line(workdir: Path, change: dict, said: str) -> None:

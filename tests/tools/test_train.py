@@ -183,7 +183,7 @@ def test_states_without_an_audit_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"states": None}, "observe is 'states' but states is None"),
+        ({"states": None}, r"observe is 'states\+forecast' but states is None"),
         ({"states": None, "observe": "none"}, "split is None and there are no states"),
         ({"seeds": ()}, "give at least one"),
         ({"seeds": (1, 1)}, "each once"),
@@ -215,19 +215,25 @@ def test_what_is_observed(tmp_path: Path) -> None:
     assert not np.array_equal(mixed.frames, states.frames)
     np.testing.assert_array_equal(np.sort(mixed.frames, axis=0), np.sort(states.frames, axis=0))
     np.testing.assert_array_equal(mixed.after, states.after)
+    np.testing.assert_array_equal(np.sort(mixed.forecast_frames, axis=0), np.sort(states.forecast_frames, axis=0))
     order = [int(np.flatnonzero((states.frames == row).all(axis=(1, 2)))[0]) for row in mixed.frames]
-    np.testing.assert_array_equal(mixed.market_frames, states.market_frames[order])
+    for name in ("market_frames", "forecast_frames", "age_frames"):
+        np.testing.assert_array_equal(getattr(mixed, name), getattr(states, name)[order])
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_config_is_what_its_name_says(path: Path, tmp_path: Path) -> None:
     experiment = files.load_python(path, Trade)
-    words, data = path.stem.split("_"), "bundled" if path.stem.startswith("bundled") else "dj30"
+    words = path.stem.split("_")
+    data = words[0] if words[0] in ("bundled", "csi300") else "dj30"
     assert experiment.name == path.stem
     assert type(experiment.agent).__name__.lower() in words
     assert (experiment.asset is None) == ("portfolio" in words)
     assert experiment.panel == f"data/{data}/panel.safetensors"
-    assert experiment.states == f"states/{data}_storm_dual/states.safetensors"
+    encoder = "factor_vae_walk" if data == "csi300" else "storm_dual"
+    assert experiment.states == f"states/{data}_{encoder}/states.safetensors"
+    walked = experiment.states.endswith("_walk/states.safetensors")
+    assert experiment.in_sample == ("refuse" if walked else "allow")  # states of a single split can only be allowed
     experiment.action.space(1 if experiment.asset else 29)
 
 

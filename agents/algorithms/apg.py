@@ -1,0 +1,319 @@
+"""APG, analytic policy gradient: the gradient of booked wealth by the policy, computed instead of sampled.
+
+The market is exogenous: what an account does moves no price. All actions of a day can therefore be judged on the path
+that happened, and the derivative of wealth by the policy's parameters exists (`agents.differentiable`). An update books
+short segments from random days and random positions, and climbs the mean log growth in excess of a benchmark less half
+the risk aversion times its variance.
+
+References: Xu et al. (2022), Accelerated Policy Learning with Parallel Differentiable Simulation (SHAC),
+https://arxiv.org/abs/2204.07137; Buehler et al. (2019), Deep Hedging, https://arxiv.org/abs/1802.03042; Jiang et al.
+(2017), https://arxiv.org/abs/1706.10059; Mao et al. (2018) and Sinclair et al. (2022) on exogenous inputs,
+https://arxiv.org/abs/1807.02264 and https://arxiv.org/abs/2207.06272.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from jaxtyping import Float
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
+from stable_baselines3.common.utils import obs_as_tensor
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from torch import Tensor
+
+from agents.algorithms.base import ContinuousAgent
+from agents.algorithms.gradient_policy import DayScores, GradientPolicy
+from agents.differentiable.actions import has_gradient, rests, target_weights
+from agents.differentiable.market import DifferentiableMarket
+from agents.networks.extractors import StateLookup, StateTable
+from agents.vec_env import MarketVecEnv
+from envs import BatchMarket
+from envs.execution import AVAILABLE
+from market.arrays import AnyArray, IntArray
+
+APPROACH = 20
+"""Actions of one day, repeated, that carry an account towards the policy's own position of that day."""
+
+CASH_SHARE = 0.1
+"""Share of accounts that begin a segment all in cash, as every evaluation does."""
+
+
+class Segment(NamedTuple):
+    """What a segment of L days came to for B accounts, ``[L, B]``."""
+
+    excess: Float[Tensor, "L B"]
+    turnover: Float[Tensor, "L B"]
+
+
+@dataclass(frozen=True)
+class APG(ContinuousAgent):
+    """Analytic policy gradient. The environments in training are its accounts; 32 are enough.
+
+    Attributes:
+        learning_rate: Learning rate of AdamW.
+        segment_days: Days of a segment; a longer one sees more of what a position earns later.
+        accounts_per_path: Accounts that start a segment on the same day, from different positions.
+        risk_aversion: Price of a unit of the variance of daily excess log growth, in training and in validation.
+        trade_penalty: Price of a unit of turnover in training, on top of what trades cost: less trading than pays on
+            the train days, because signals weaken.
+        terminal_value: Weight of the learnt value of the position at a segment's end; 0 ends the world there.
+        gamma: Discount a day of that value.
+        state_dropout: Share of the channels of states that training hides from one day to another.
+        weight_decay: Weight decay of AdamW.
+        max_grad_norm: Gradient norm clip.
+        width: Hidden width of the scorer.
+    """
+
+    learning_rate: float = 3e-3
+    segment_days: int = 20
+    accounts_per_path: int = 4
+    risk_aversion: float = 10.0
+    trade_penalty: float = 0.0
+    terminal_value: float = 0.0
+    gamma: float = 0.99
+    state_dropout: float = 0.5
+    weight_decay: float = 1e-2
+    max_grad_norm: float = 1.0
+    width: int = 32
+
+    plain, equivariant = GradientPolicy, GradientPolicy
+
+    def __post_init__(self) -> None:
+        if self.segment_days < 1 or self.accounts_per_path < 1:
+            raise ValueError(
+                f"APG: segment_days is {self.segment_days} and accounts_per_path {self.accounts_per_path}, expected at "
+                "least 1"
+            )
+        if self.risk_aversion < 0 or self.trade_penalty < 0 or not 0 <= self.state_dropout < 1:
+            raise ValueError(
+                f"APG: risk_aversion {self.risk_aversion}, trade_penalty {self.trade_penalty} and state_dropout "
+                f"{self.state_dropout} must be at least 0, and the last below 1"
+            )
+
+    def _shape(self, network: Any, table: StateTable | None) -> dict[str, Any]:
+        lookup = {} if table is None else {"table": table}
+        shape = {name: getattr(self, name) for name in ("width", "state_dropout", "weight_decay")}
+        return shape | {"features_extractor_class": StateLookup, "features_extractor_kwargs": lookup}
+
+    def _learning(self, env: VecEnv) -> dict[str, Any]:
+        names = ("width", "state_dropout", "weight_decay")
+        return {name: value for name, value in super()._learning(env).items() if name not in names}
+
+
+class AnalyticPolicyGradient(BaseAlgorithm):
+    """The algorithm of `APG` behind stable-baselines3's interface; its environment is only read, never stepped.
+
+    A time step is one day of one account, as for the other algorithms.
+
+    Args:
+        policy: `GradientPolicy`, with the states of the tape as its table.
+        env: `VecNormalize` over a `MarketVecEnv`, or that itself.
+        kwargs: Fields of `APG` under their own names, and arguments of stable-baselines3's `BaseAlgorithm`.
+    """
+
+    policy: GradientPolicy
+
+    def __init__(
+        self,
+        policy: type[GradientPolicy],
+        env: GymEnv | None,
+        learning_rate: float = 3e-3,
+        segment_days: int = 20,
+        accounts_per_path: int = 4,
+        risk_aversion: float = 10.0,
+        trade_penalty: float = 0.0,
+        terminal_value: float = 0.0,
+        gamma: float = 0.99,
+        max_grad_norm: float = 1.0,
+        _init_setup_model: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            policy, env, learning_rate, support_multi_env=True, supported_action_spaces=(spaces.Box,), **kwargs
+        )
+        self.segment_days, self.accounts_per_path = segment_days, accounts_per_path
+        self.risk_aversion, self.trade_penalty = risk_aversion, trade_penalty
+        self.terminal_value, self.gamma, self.max_grad_norm = terminal_value, gamma, max_grad_norm
+        self._n_updates = 0
+        if _init_setup_model:
+            self._setup_model()
+
+    def _setup_model(self) -> None:
+        self._setup_lr_schedule()
+        self.set_random_seed(self.seed)
+        kind: Any = self.policy_class
+        policy = kind(self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs)
+        self.policy = policy.to(self.device)
+        self.money = None if self.env is None else DifferentiableMarket(market_of(self.env))
+        if self.money is not None:
+            self._check(self.money.market)
+
+    def _check(self, market: BatchMarket) -> None:
+        if not has_gradient(market.action):
+            raise ValueError(
+                f"APG: {type(market.action).__name__} has no gradient; use LongOnly, LongShort, Position, Tilt or Step"
+            )
+        if self.segment_days > len(market.tape) - 1:
+            raise ValueError(
+                f"APG: segment_days is {self.segment_days}, but the tape holds {len(market.tape) - 1} steps; shorten it"
+            )
+        if self.policy.features_extractor.table is None:
+            raise ValueError("APG: it looks days up; make the environment with observation='compact' and give a table")
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int = 1,
+        tb_log_name: str = "APG",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> Self:
+        """Updates the policy until `total_timesteps` account-days are booked or the callback stops it."""
+        total_timesteps, hooks = self._setup_learn(
+            total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
+        )
+        hooks.on_training_start(locals(), globals())
+        while self.num_timesteps < total_timesteps:
+            hooks.on_rollout_start()
+            self.train()
+            self.num_timesteps += self.n_envs * self.segment_days
+            self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
+            hooks.update_locals(locals())
+            if not hooks.on_step():
+                break
+            hooks.on_rollout_end()
+            if self._n_updates % (10 * log_interval) == 0:
+                self.logger.dump(step=self.num_timesteps)
+        hooks.on_training_end()
+        return self
+
+    def train(self) -> None:
+        """Books one segment for every account and takes one step up the gradient."""
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.policy.optimizer)
+        segment, value_loss = self.booked()
+        excess = segment.excess
+        objective = excess.mean() - 0.5 * self.risk_aversion * excess.var(correction=0)
+        loss = -objective + self.trade_penalty * segment.turnover.mean() + value_loss
+        self.policy.optimizer.zero_grad()
+        scaled: Tensor = loss / excess.detach().std().clamp(min=1e-6)  # of the same size whatever the benchmark
+        torch.autograd.backward(scaled)
+        torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+        self.policy.optimizer.step()
+        self.policy.set_training_mode(False)
+        self._n_updates += 1
+        measures = {"objective": objective, "excess": excess.mean(), "turnover": segment.turnover.mean()}
+        for name, measure in measures.items():
+            self.logger.record(f"train/{name}", float(measure.detach()))
+        self.logger.record("train/n_updates", self._n_updates)
+
+    def booked(self) -> tuple[Segment, Tensor]:
+        """Returns what segments from random days and positions come to, and the loss of the terminal value."""
+        starts = self._starts()  # [P]
+        rows = starts[:, None] + np.arange(self.segment_days + 1)  # [P, L + 1]
+        days, place = np.unique(rows, return_inverse=True)
+        scores = self._scores(days)
+        of_account = torch.from_numpy(np.resize(np.arange(len(starts)), self.n_envs))  # each path's accounts
+        place = torch.from_numpy(place.reshape(rows.shape))[of_account]  # [B, L + 1]
+        account = self._positions(starts[of_account], scores, place[:, 0])
+        first, excess, turnover = account, [], []
+        wealth = torch.ones(self.n_envs, dtype=torch.float64)
+        for day in range(self.segment_days):
+            account, growth, traded = self._day(starts[of_account] + day, scores, place[:, day], account, wealth)
+            wealth = wealth * growth.detach()
+            excess.append(growth.log() - self._benchmark(starts[of_account] + day))
+            turnover.append(traded)
+        segment = Segment(torch.stack(excess), torch.stack(turnover))
+        if not self.terminal_value:
+            return segment, torch.zeros(())
+        return self._with_terminal_value(segment, scores, place, first, account)
+
+    def _with_terminal_value(
+        self, segment: Segment, scores: DayScores, place: Tensor, first: Tensor, last: Tensor
+    ) -> tuple[Segment, Tensor]:
+        """Adds what the last position is worth to the last day, and fits that value to what the segment earned.
+
+        The value of a position is linear in its weights: to first order a portfolio is worth what its parts are.
+        """
+        ahead = (last[:, 1:] * scores.values.detach()[place[:, -1]]).sum(1)
+        discounts = self.gamma ** torch.arange(self.segment_days, dtype=torch.float64)
+        earned = (discounts[:, None] * segment.excess.detach()).sum(0)
+        target = earned + self.gamma**self.segment_days * ahead.detach()
+        error = (first[:, 1:] * scores.values[place[:, 0]]).sum(1) - target
+        last_day = segment.excess[-1] + self.terminal_value * ahead
+        return segment._replace(excess=torch.cat([segment.excess[:-1], last_day[None]])), error.square().mean()
+
+    def _day(
+        self, rows: IntArray, scores: DayScores, place: Tensor, account: Tensor, wealth: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns the accounts at the next close, the growth of wealth and the turnover."""
+        assert self.money is not None
+        market = self.money.market
+        raw = self.policy.act(scores.assets[place], scores.lead[place], account.float()).double()
+        held = self.money.drift(rows, account)
+        available = torch.from_numpy((market.tape.status[rows] & AVAILABLE) > 0)
+        hold = rests(market.action, raw) | ~market.due[rows]
+        found = self.money.trade(rows, held, target_weights(market.action, raw, held.weights, available), wealth, hold)
+        return found.account, found.growth, found.turnover
+
+    def _starts(self) -> IntArray:
+        assert self.money is not None
+        n_paths = max(1, self.n_envs // self.accounts_per_path)
+        last = len(self.money.market.tape) - 1 - self.segment_days
+        starts: IntArray = torch.randint(0, last + 1, (n_paths,)).numpy()
+        return starts
+
+    def _scores(self, days: IntArray) -> DayScores:
+        """Returns the scores of the days in `days`, each looked up once."""
+        lookup = self.policy.features_extractor
+        observation: dict[str, AnyArray] = {"day": days[:, None], "account": np.zeros((len(days), 1), np.float32)}
+        found: DayScores = self.policy.network(lookup(obs_as_tensor(observation, self.device)))
+        return DayScores(*(one.cpu() for one in found))
+
+    @torch.no_grad()
+    def _positions(self, rows: IntArray, scores: DayScores, place: Tensor) -> Tensor:
+        """Returns positions between equal weight and the policy's own of that day; some accounts are all in cash."""
+        assert self.money is not None
+        market = self.money.market
+        listed = torch.from_numpy(market.tape.listed[rows].astype(np.float64))
+        equal = torch.cat([torch.zeros(len(rows), 1), listed / listed.sum(1, keepdim=True).clamp(min=1.0)], dim=1)
+        own, available = equal, torch.from_numpy((market.tape.status[rows] & AVAILABLE) > 0)
+        for _ in range(APPROACH):
+            raw = self.policy.act(scores.assets[place], scores.lead[place], own.float()).double()
+            own = target_weights(market.action, raw, own, available)
+            own = torch.cat([own[:, :1], own[:, 1:] * listed], dim=1)
+            own[:, 0] += 1.0 - own.sum(1)
+        share, cash = torch.rand(2, len(rows), 1, dtype=torch.float64)
+        account: Tensor = equal + share * (own - equal)
+        account[cash[:, 0] < CASH_SHARE] = 0.0
+        account[:, 0] = 1.0 - account[:, 1:].sum(1)
+        return account
+
+    def _benchmark(self, rows: IntArray) -> Tensor:
+        assert self.money is not None
+        return torch.from_numpy(self.money.market.log_benchmark[rows])
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "money"]
+
+    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
+        return ["policy", "policy.optimizer"], []
+
+
+APG.algorithm = AnalyticPolicyGradient
+
+
+def market_of(env: VecEnv) -> BatchMarket:
+    """Returns the market under an environment of stable-baselines3.
+
+    Raises:
+        ValueError: There is none: gradients need to know how money is booked.
+    """
+    inner = env.venv if isinstance(env, VecNormalize) else env
+    if not isinstance(inner, MarketVecEnv):
+        raise ValueError(f"APG: the environment is a {type(inner).__name__}; use agents.vec_env.MarketVecEnv")
+    return inner.market

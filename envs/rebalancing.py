@@ -1,0 +1,30 @@
+"""Rebalancing: the days on which an account may trade; in between it drifts."""
+
+from typing import Literal
+
+import numpy as np
+
+from market.arrays import BoolArray, DateArray
+
+Rebalance = int | Literal["W", "M"]
+"""Every so many days counted from the tape's first, or the first day of each calendar week or month."""
+
+
+def trading_days(dates: DateArray, rebalance: Rebalance) -> BoolArray:
+    """Returns ``[T]``, true where a decision after the close may trade.
+
+    A day is the first of its week or month where the day before it lies in another one, which is known on the day.
+
+    Raises:
+        ValueError: `rebalance` is neither a positive number nor ``W`` or ``M``.
+    """
+    if isinstance(rebalance, int) and not isinstance(rebalance, bool) and rebalance >= 1:
+        due: BoolArray = np.arange(len(dates)) % rebalance == 0
+        return due
+    if rebalance not in ("W", "M"):
+        raise ValueError(f"rebalance is {rebalance!r}, expected a number of days, 'W' for weekly or 'M' for monthly")
+    # Day 0 of numpy's calendar, 1970-01-01, was a Thursday; weeks begin on Mondays.
+    period = (dates.astype(np.int64) + 3) // 7 if rebalance == "W" else dates.astype("datetime64[M]").astype(np.int64)
+    first = np.ones(len(dates), np.bool_)
+    first[1:] = period[1:] != period[:-1]
+    return first

@@ -1,0 +1,181 @@
+"""APG finds what can be known, finds nothing where nothing is, and behaves as an algorithm of stable-baselines3."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3.common.evaluation import evaluate_policy
+
+from agents.algorithms.apg import APG, AnalyticPolicyGradient
+from agents.algorithms.on_policy import PPO, SAC, RecurrentPPO
+from agents.baselines.simple import TopKDropN
+from agents.checkpoint import load_agent
+from agents.networks.extractors import StateTable
+from agents.training.callbacks import TrainingConfig
+from agents.training.cloning import clone, demonstrate
+from agents.training.loop import Task, train_agent, with_scaled_rewards
+from agents.training.validation import trace_episode
+from agents.vec_env import MarketVecEnv
+from envs import BatchMarket, Costs, Episodes, Excess, LongOnly, LongShort, Position, Step, Tape, Templates, Tilt
+from pipeline.control_markets import shuffle_states
+from tests.agents.planted import noise_tape, planted
+
+COSTS = Costs(fee_rate=5e-4)
+PARTS = ((0, 249), (250, 339), (340, 459))  # train, valid, test
+PANEL, STATES = planted(days=460, assets=5, seed=0)
+
+
+def tapes() -> list[Tape]:
+    dates = PANEL.dates.astype(str)
+    return [Tape.from_panel(PANEL, STATES, "close", dates[first], dates[last]) for first, last in PARTS]
+
+
+def built(agent, tape: Tape, action, costs: Costs = COSTS, portfolio: bool = True):
+    market = BatchMarket(tape, 16, costs, action, Excess(), "compact", Episodes(12), one_asset=not portfolio)
+    model = agent.build(with_scaled_rewards(market, 0.99), StateTable(tape), portfolio, 0, "cpu")
+    return model, market
+
+
+def excess_on_test(agent, parts: list[Tape], action, folder: Path, steps: int = 24_000) -> tuple[float, float]:
+    """Mean daily excess growth over equal weight on the test days, and turnover, of the policy chosen on valid."""
+    train, valid, test = parts
+    task = Task(train, valid, action, Excess(), COSTS, 60, 16, True)
+    train_agent(agent, task, TrainingConfig(steps, steps // 4, None), 0, folder, {})
+    market = BatchMarket(test, 1, COSTS, action, Excess(), "compact", Episodes(), autoreset=False)
+    path = trace_episode(load_agent(folder, agent, market), market)
+    return path.objective(market.log_benchmark, 0.0), float(path.turnover.mean())
+
+
+@pytest.mark.parametrize("action", [Step(), Tilt(), LongOnly(bound=1, scale=5)], ids=repr)
+def test_a_planted_signal_is_found_after_costs(action, tmp_path: Path) -> None:
+    excess, _ = excess_on_test(APG(learning_rate=2e-2, state_dropout=0.0), tapes(), action, tmp_path)
+    assert excess > 2e-3  # a day
+
+
+def test_nothing_is_found_where_nothing_is(tmp_path: Path) -> None:
+    parts = [shuffle_states(tape, seed) for seed, tape in enumerate(tapes())]
+    excess, turnover = excess_on_test(APG(learning_rate=2e-2, state_dropout=0.0), parts, Step(), tmp_path)
+    assert excess < 5e-4
+    assert turnover < 0.05
+
+
+@pytest.mark.parametrize("action", [Tilt(), Step(), LongShort(1.5, 0.5), LongOnly(cap=0.4)], ids=repr)
+def test_an_update_climbs_the_objective(action) -> None:
+    model, _ = built(APG(segment_days=10, learning_rate=1e-2, state_dropout=0.0), tapes()[0], action)
+    model.learn(160 * 60)
+    first, last = [], []
+    torch.manual_seed(1)
+    for _ in range(10):
+        last.append(float(model.booked()[0].excess.detach().mean()))
+    fresh, _ = built(APG(segment_days=10, state_dropout=0.0), tapes()[0], action)
+    torch.manual_seed(1)
+    for _ in range(10):
+        first.append(float(fresh.booked()[0].excess.detach().mean()))
+    assert np.mean(last) > np.mean(first) + 1e-3
+
+
+def test_a_single_stock_is_timed_with_a_continuous_position() -> None:
+    tape = tapes()[0].only("A0")
+    model, market = built(
+        APG(learning_rate=1e-2, segment_days=10, state_dropout=0.0), tape, Position(low=-1), portfolio=False
+    )
+    model.learn(160 * 60)
+    torch.manual_seed(1)
+    assert float(model.booked()[0].excess.detach().mean()) > 1e-3
+    assert market.action_space.shape == (1,)
+
+
+def test_the_terminal_value_lengthens_the_view() -> None:
+    model, _ = built(APG(segment_days=3, terminal_value=1.0), tapes()[0], Step())
+    segment, loss = model.booked()
+    assert loss.requires_grad
+    blind, _ = built(APG(segment_days=3), tapes()[0], Step())
+    blind.policy.load_state_dict(model.policy.state_dict())
+    torch.manual_seed(0)
+    with_value = model.booked()[0].excess.detach()
+    torch.manual_seed(0)
+    without = blind.booked()[0].excess.detach()
+    torch.testing.assert_close(with_value[:-1], without[:-1])
+    assert not torch.equal(with_value[-1], without[-1])
+    model.learn(48 * 20)
+    assert all(torch.isfinite(parameter).all() for parameter in model.policy.parameters())
+    assert segment.turnover.shape == (3, 16)
+
+
+def test_a_fresh_policy_that_steps_hardly_trades() -> None:
+    model, market = built(APG(), tapes()[0], Step())
+    observation, _ = market.reset(options={"weights": np.full(6, 1 / 6)})
+    turnover = [market.step(model.predict(observation, deterministic=True)[0])[4]["turnover"].max() for _ in range(5)]
+    assert max(turnover) < 0.02
+
+
+def test_stable_baselines_evaluates_saves_and_loads_it(tmp_path: Path) -> None:
+    model, market = built(APG(segment_days=8), noise_tape(), Step())
+    model.learn(16 * 8 * 2)
+    env = MarketVecEnv(market)
+    mean, _ = evaluate_policy(model, env, n_eval_episodes=16)
+    assert np.isfinite(mean)
+    model.save(tmp_path / "model")
+    again = AnalyticPolicyGradient.load(tmp_path / "model", env=with_scaled_rewards(market, 0.99))
+    observation, _ = market.reset(seed=0)
+    np.testing.assert_array_equal(model.predict(observation)[0], again.predict(observation)[0])
+    again.learn(16 * 8)
+    assert again.num_timesteps == 16 * 8
+
+
+def test_what_has_no_gradient_or_no_days_is_refused() -> None:
+    with pytest.raises(ValueError, match="APG: it acts in boxes"):
+        built(APG(), noise_tape(), Templates())
+    with pytest.raises(ValueError, match="segment_days is 80, but the tape holds 59 steps; shorten it"):
+        built(APG(segment_days=80), noise_tape(), Step())
+    with pytest.raises(ValueError, match="APG: segment_days is 0"):
+        APG(segment_days=0)
+
+
+@pytest.mark.parametrize("agent", [APG(), PPO(n_steps=8, batch_size=16), SAC()], ids=lambda agent: type(agent).__name__)
+def test_an_agent_begins_at_the_rule_it_is_shown(agent) -> None:
+    """After cloning, its weights are nearer to the rule's than equal weights are, along its own path."""
+    tape = forecasting_tape()
+    rule = TopKDropN(k=2, n_drop=1, risk_degree=1.0)
+    shown = demonstrate(rule, tape, PANEL, forecasts(), COSTS)
+    action = Step(LongOnly(cash=False, bound=1, scale=8))
+    model, market = built(agent, tape, action)
+    clone(model, market, shown, 120)
+    own = BatchMarket(tape, 1, COSTS, action, Excess(), "compact", Episodes(), autoreset=False)
+    path = trace_episode(model, own)
+    apart = np.abs(path.weights - shown.weights)[5:].sum(1).mean() / 2
+    equal = np.abs(np.r_[0.0, np.full(5, 0.2)] - shown.weights)[5:].sum(1).mean() / 2
+    assert apart < 0.75 * equal
+
+
+def test_a_rule_is_no_start_for_choices_or_memories() -> None:
+    tape = forecasting_tape()
+    shown = demonstrate(TopKDropN(k=2, n_drop=1), tape, PANEL, forecasts(), COSTS)
+    market = BatchMarket(tape, 4, COSTS, Templates(), Excess(), "compact", Episodes(12))
+    model = PPO(n_steps=8).build(with_scaled_rewards(market, 0.99), StateTable(tape), True, 0, "cpu")
+    with pytest.raises(ValueError, match="start_from: Templates has no gradient"):
+        clone(model, market, shown, 1)
+    model, market = built(RecurrentPPO(n_steps=8, lstm_hidden_size=8), tape, LongOnly(bound=1, scale=5))
+    with pytest.raises(ValueError, match="start_from: a recurrent policy"):
+        clone(model, market, shown, 1)
+
+
+def test_a_demonstration_is_what_the_rule_earns() -> None:
+    tape = forecasting_tape()
+    shown = demonstrate(TopKDropN(k=2, n_drop=1), tape, PANEL, forecasts(), Costs())
+    assert shown.returns[-1] == 0
+    assert shown.accounts[0].tolist() == [1, 0, 0, 0, 0, 0]
+    moves = (1 + tape.before) * (1 + tape.after) - 1  # filled at the close: all of the return is earned after the trade
+    assert shown.returns[:-1] == pytest.approx((shown.weights[:, 1:] * moves[:-1]).sum(1), abs=1e-12)
+
+
+def forecasts():
+    from dataclasses import replace
+
+    return replace(STATES, forecast_mean=np.ascontiguousarray(STATES.asset[:, :, 0]) * np.float32(0.01))
+
+
+def forecasting_tape() -> Tape:
+    dates = PANEL.dates.astype(str)
+    return Tape.from_panel(PANEL, forecasts(), "close", dates[0], dates[200], observe="forecast")
