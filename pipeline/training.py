@@ -1,6 +1,7 @@
 """The stage that trains agents: states, features or nothing to one policy a seed, chosen on the valid days."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 
 from agents.checkpoint import RECORD
+from agents.training.callbacks import ShouldStop, worth
 from agents.training.cloning import demonstrate
 from agents.training.loop import Task, finished_record, train_agent
 from configs.paths import located
@@ -15,7 +17,7 @@ from configs.schema.trade import Trade
 from configs.values import to_data, upgraded
 from envs import Excess
 from envs.rewards import Reward
-from market.artifacts import TRAINING
+from market.artifacts import HISTORY, TRAINING
 from market.storage.array_file import read_json, write_json
 from pipeline.control_markets import question_of, read_sources, tape_of
 from pipeline.observation import write_observation
@@ -96,6 +98,33 @@ def train_seed(
             _train_seed(experiment, task_of(experiment), seed, folder, device)
 
 
+def learn_seeds(experiment: Trade, folder: Path, should_stop: ShouldStop) -> None:
+    """Trains the agents of a run in a folder of its own, as trials of a search do, and sums them up.
+
+    Once the first agent is enough to know the run by, the others are not begun; the summary then has one seed.
+
+    Args:
+        experiment: What decides the run, with paths that lead to files.
+        folder: Where it goes; held by this process and begun.
+        should_stop: Asked after each validation of the first agent whether those were enough.
+    """
+    write_observation(experiment, read_sources(experiment), folder)
+    task, records = task_of(experiment), []
+    with torch_threads(1):
+        for seed in experiment.seeds:
+            first = should_stop if not records else None
+            records.append(_train_seed(experiment, task, seed, seed_folder(folder, seed), "cpu", first))
+            if first is not None and first(validations(seed_folder(folder, seed))):
+                break
+    _write_summary(records, folder)
+
+
+def validations(folder: Path) -> list[float]:
+    """Returns the worth of every validation of the agent in the folder of a seed."""
+    lines = (folder / HISTORY).read_text(encoding="utf-8").splitlines()
+    return [worth(json.loads(line)) for line in lines]
+
+
 def task_of(experiment: Trade) -> Task:
     """Returns what is traded, from the train and valid days alone."""
     sources = read_sources(experiment)
@@ -149,8 +178,12 @@ def _learn(experiment: Trade, folder: Path, overwrite: bool, device: str) -> lis
         read_json(one / RECORD) if task is None else _train_seed(experiment, task, seed, one, device)
         for seed, one in folders.items()
     ]
-    write_json(folder / TRAINING, {"seeds": {str(record["seed"]): _summary(record) for record in records}})
+    _write_summary(records, folder)
     return records
+
+
+def _write_summary(records: Sequence[dict[str, Any]], folder: Path) -> None:
+    write_json(folder / TRAINING, {"seeds": {str(record["seed"]): _summary(record) for record in records}})
 
 
 def _begin(experiment: Trade, folder: Path, overwrite: bool) -> None:
@@ -159,8 +192,10 @@ def _begin(experiment: Trade, folder: Path, overwrite: bool) -> None:
     question_of(experiment).enter("train", "valid", folder.name, to_data(experiment), experiment.seeds)
 
 
-def _train_seed(experiment: Trade, task: Task, seed: int, folder: Path, device: str) -> dict[str, Any]:
-    how = (to_data(experiment), device, upgraded)
+def _train_seed(
+    experiment: Trade, task: Task, seed: int, folder: Path, device: str, should_stop: ShouldStop | None = None
+) -> dict[str, Any]:
+    how = (to_data(experiment), device, upgraded, should_stop)
     return train_agent(experiment.agent, task, experiment.schedule, seed, folder, *how)
 
 
