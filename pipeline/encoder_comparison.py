@@ -68,7 +68,8 @@ def runs_of(experiments: Sequence[Pretrain], seeds: Sequence[int]) -> list[Pretr
 def pretrain_jobs(runs: Sequence[Pretrain], workdir: str | Path) -> list[Job]:
     """Returns the trainings of encoders as jobs; a second stage waits for the first stage that it names."""
     jobs = [PretrainJob(f"pretrain {one.name}", str(workdir), located(one, workdir)) for one in runs]
-    return connected(sorted(jobs, key=lambda job: isinstance(job.experiment.encoder, SecondStage)))
+    first_stages_first = sorted(jobs, key=lambda job: isinstance(job.experiment.encoder, SecondStage))
+    return [*connected(first_stages_first)]
 
 
 def with_seeds(experiment: Pretrain, seeds: Sequence[int]) -> list[Pretrain]:

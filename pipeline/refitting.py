@@ -150,7 +150,7 @@ class FoldTraining(PretrainJob):
 
     fold: str = field(default="", kw_only=True)
 
-    def run(self, observer: Observer) -> bool:
+    def run(self, observer: Observer) -> Any:
         """Returns whether something was trained."""
         until, quiet = np.datetime64(str(self.until), "D"), replace(observer, finished=ignore)
         try:
@@ -158,7 +158,7 @@ class FoldTraining(PretrainJob):
         except ValueError as error:
             raise ValueError(f"{self.fold}, {self.experiment.name}: {error}") from error
 
-    def result(self, answer: bool) -> None:
+    def result(self, answer: bool) -> Any:
         """Nothing to show: the walk has a table of its own."""
 
 
@@ -174,7 +174,7 @@ class FoldExtraction(ExtractJob):
     fold: str
     last: str
 
-    def run(self, observer: Observer) -> None:
+    def run(self, observer: Observer) -> Any:
         """Writes the states."""
         last, quiet = np.datetime64(self.last, "D"), replace(observer, finished=ignore)
         try:
@@ -182,7 +182,7 @@ class FoldExtraction(ExtractJob):
         except ValueError as error:
             raise ValueError(f"{self.fold}, states: {error}") from error
 
-    def result(self, answer: Any) -> None:
+    def result(self, answer: Any) -> Any:
         """Nothing to show."""
 
 

@@ -109,7 +109,8 @@ def learn_seeds(experiment: Trade, folder: Path, should_stop: ShouldStop) -> Non
         should_stop: Asked after each validation of the first agent whether those were enough.
     """
     write_observation(experiment, read_sources(experiment), folder)
-    task, records = task_of(experiment), []
+    task = task_of(experiment)
+    records: list[dict[str, Any]] = []
     with torch_threads(1):
         for seed in experiment.seeds:
             first = should_stop if not records else None

@@ -15,7 +15,7 @@ from market.artifacts import AUDIT, CONFIG, METRICS, STATES
 from market.ledger import FILE
 from market.storage.array_file import read_json
 from pipeline.jobs.job import Job, input_paths
-from pipeline.results import ExtractResult, Observer, PretrainResult, TrainResult
+from pipeline.results import Observer, PretrainResult, TrainResult
 from pipeline.run_directory import evaluate_folder, pretrain_folder, seed_folder, states_folder, trade_folder
 
 
@@ -35,7 +35,7 @@ class PretrainJob(Job):
     reuse: bool = True
     test: bool = False
 
-    def run(self, observer: Observer) -> bool:
+    def run(self, observer: Observer) -> Any:
         """Returns whether something was trained."""
         from pipeline.pretraining import pretrain
 
@@ -45,7 +45,7 @@ class PretrainJob(Job):
             self.experiment, self.workdir, reuse=self.reuse, observer=quiet, test=self.test, until=until
         ).fresh
 
-    def result(self, answer: bool) -> PretrainResult:
+    def result(self, answer: bool) -> Any:
         """Returns the trained encoder."""
         folder = pretrain_folder(self.workdir, self.experiment.name)
         return PretrainResult(folder, read_json(folder / METRICS), answer)
@@ -76,7 +76,7 @@ class ExtractJob(Job):
 
     experiment: Pretrain
 
-    def run(self, observer: Observer) -> bool:
+    def run(self, observer: Observer) -> Any:
         """Returns whether something was extracted."""
         from pipeline.extraction import extract
 
@@ -84,7 +84,7 @@ class ExtractJob(Job):
         quiet = replace(observer, finished=_ignore)
         return extract(run, workdir=self.workdir, reuse=True, observer=quiet).fresh
 
-    def result(self, answer: bool) -> ExtractResult:
+    def result(self, answer: bool) -> Any:
         """Returns the states."""
         from pipeline.extraction import read_extraction
 
@@ -117,7 +117,7 @@ class TrainJob(Job):
     device: str = "cpu"
     threads: int = 1
 
-    def run(self, observer: Observer) -> bool:
+    def run(self, observer: Observer) -> Any:
         """Returns whether the run was not finished before."""
         from pipeline.training import train
 
@@ -125,7 +125,7 @@ class TrainJob(Job):
         how = (self.device, self.threads, quiet)
         return train(self.experiment, self.workdir, False, self.reuse, *how).fresh
 
-    def result(self, answer: bool) -> TrainResult:
+    def result(self, answer: bool) -> Any:
         """Returns the trained agents."""
         from agents.checkpoint import RECORD
 
@@ -153,13 +153,13 @@ class TrainJob(Job):
 class BeginTrainingJob(TrainJob):
     """Prepares the folder of a run, so that its seeds can be trained side by side."""
 
-    def run(self, observer: Observer) -> None:
+    def run(self, observer: Observer) -> Any:
         """Writes the configuration and the audit of what agents will see, and counts the look."""
         from pipeline.training import begin_training
 
         begin_training(self.experiment, self.workdir, self.reuse)
 
-    def result(self, answer: Any) -> None:
+    def result(self, answer: Any) -> Any:
         """Nothing to show."""
 
 
@@ -173,13 +173,13 @@ class SeedJob(TrainJob):
 
     seed: int = field(default=0, kw_only=True)
 
-    def run(self, observer: Observer) -> None:
+    def run(self, observer: Observer) -> Any:
         """Trains it; a finished one is left alone."""
         from pipeline.training import train_seed
 
         train_seed(self.experiment, self.seed, self.workdir, self.device, self.threads)
 
-    def result(self, answer: Any) -> None:
+    def result(self, answer: Any) -> Any:
         """Nothing to show before all seeds are there."""
 
     @property
@@ -212,7 +212,7 @@ class EvaluateJob(Job):
     settings: Evaluate
     overwrite: bool = False
 
-    def run(self, observer: Observer) -> None:
+    def run(self, observer: Observer) -> Any:
         """Writes the evidence."""
         from pipeline.agent_comparison import metrics_of
 
