@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pipeline.evaluation import evaluate
     from pipeline.extraction import Extract, extract
     from pipeline.hyperparameters import sweep
+    from pipeline.jobs.engine import Engine
+    from pipeline.many import pretrain_many, train_many
     from pipeline.preparation import download, inspect_panel, prepare
     from pipeline.pretraining import leave_process_group, pretrain
     from pipeline.refitting import walk
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
         EncoderComparison,
         EvaluateResult,
         ExtractResult,
+        GraphProgress,
         InspectResult,
         Observer,
         PrepareResult,
@@ -57,6 +60,8 @@ _HOMES = {
     "evaluation": ("evaluate",),
     "extraction": ("Extract", "extract"),
     "hyperparameters": ("sweep",),
+    "jobs.engine": ("Engine",),
+    "many": ("pretrain_many", "train_many"),
     "preparation": ("download", "inspect_panel", "prepare"),
     "pretraining": ("leave_process_group", "pretrain"),
     "results": (
@@ -68,6 +73,7 @@ _HOMES = {
         "EncoderComparison",
         "EvaluateResult",
         "ExtractResult",
+        "GraphProgress",
         "InspectResult",
         "Observer",
         "PrepareResult",
@@ -91,9 +97,11 @@ __all__ = [
     "DecideResult",
     "DiscoverResult",
     "EncoderComparison",
+    "Engine",
     "EvaluateResult",
     "Extract",
     "ExtractResult",
+    "GraphProgress",
     "InspectResult",
     "Observer",
     "PrepareResult",
@@ -117,8 +125,10 @@ __all__ = [
     "open_run",
     "prepare",
     "pretrain",
+    "pretrain_many",
     "sweep",
     "train",
+    "train_many",
     "walk",
 ]
 

@@ -18,11 +18,12 @@ from market.artifacts import COMPARISON, CONFIG
 from market.features import Formulas
 from market.features.table import Feature
 from market.storage.array_file import read_json, write_json
+from pipeline.agent_comparison import train_all
 from pipeline.evaluation import evaluate
 from pipeline.extraction import extract
+from pipeline.jobs.engine import HERE, Engine
 from pipeline.pretraining import pretrain
 from pipeline.results import SILENT, AblationResult, Observer
-from pipeline.training import train
 
 KINDS: Mapping[str, Mapping[str, Any]] = {
     "states and forecast": {"observe": "states+forecast"},
@@ -45,6 +46,7 @@ def ablate(
     pca: str | None = None,
     overwrite: bool = False,
     observer: Observer = SILENT,
+    engine: Engine = HERE,
 ) -> AblationResult:
     """Trains the same agent with the same seeds on each kind of states, and compares them on the test days.
 
@@ -55,6 +57,7 @@ def ablate(
         pca: States file of a PCA encoder; None makes one of the panel and days of the others.
         overwrite: Evaluate again what has been evaluated.
         observer: Follows from outside.
+        engine: Where agents are trained.
 
     Returns:
         One row for each kind, and the folder that received ``report.html`` and ``comparison.json``.
@@ -66,7 +69,7 @@ def ablate(
         raise ValueError(f"{experiment.name}: it has no states to take away; choose a config with a states file")
     pca = pca or pca_states(experiment.states, workdir, observer)
     variants = {kind: variant(experiment, kind, pca) for kind in KINDS}
-    folders = [train(one, workdir, reuse=True, observer=observer).folder for one in variants.values()]
+    folders = train_all([*variants.values()], (), workdir, observer, engine)
     name, silent = f"{experiment.name}_ablation", replace(observer, finished=SILENT.finished)
     evidence = evaluate(
         {experiment.name: folders}, settings, workdir, overwrite, name, title(experiment), [*variants], silent

@@ -6,17 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from configs.files import load_json
+from configs.paths import located
 from configs.schema.evaluate import Evaluate
 from configs.schema.trade import Trade
 from evaluation.formats import number, percent, within
 from evaluation.policy_comparison import REFERENCES
-from market.artifacts import METRICS
+from market.artifacts import CONFIG, METRICS
 from market.storage.array_file import read_json
 from pipeline.evaluation import evaluate
+from pipeline.jobs.engine import HERE, Engine, execute
+from pipeline.jobs.job import Job
+from pipeline.jobs.stages import EvaluateJob, TrainJob, seed_jobs
 from pipeline.results import SILENT, AgentComparison, Observer
-from pipeline.run_directory import evaluate_folder
+from pipeline.run_directory import evaluate_folder, trade_folder
 from pipeline.trained_run import run_fingerprint
-from pipeline.training import train
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +33,7 @@ def compare_agents(
     workdir: str | Path = "workdir",
     overwrite: bool = False,
     observer: Observer = SILENT,
+    engine: Engine = HERE,
 ) -> AgentComparison:
     """Sets trading runs side by side, each beside buy and hold on its own test days.
 
@@ -42,20 +47,27 @@ def compare_agents(
         workdir: Where the artifacts of all stages live.
         overwrite: Evaluate again what has been evaluated.
         observer: Follows from outside.
+        engine: Where runs are trained and evaluated.
 
     Raises:
         ValueError: A run is not finished, or was evaluated without the index that `settings` name and is not to be
             evaluated again.
     """
-    folders = [*train_all(experiments, seeds, workdir, observer), *(Path(one) for one in runs)]
-    found = {one.name: metrics_of(one, settings or Evaluate(), workdir, overwrite, observer) for one in folders}
+    folders = [*train_all(experiments, seeds, workdir, observer, engine), *(Path(one) for one in runs)]
+    settings = settings or Evaluate()
+    execute(evaluate_jobs(folders, settings, workdir, overwrite), engine, observer)
+    found = {one.name: metrics_of(one, settings, workdir, False, observer) for one in folders}
     result = AgentComparison([row for name, one in found.items() for row in trading_rows(name, one)])
     observer.finished(result)
     return result
 
 
 def train_all(
-    experiments: Sequence[Trade], seeds: Sequence[int], workdir: str | Path, observer: Observer = SILENT
+    experiments: Sequence[Trade],
+    seeds: Sequence[int],
+    workdir: str | Path,
+    observer: Observer = SILENT,
+    engine: Engine = HERE,
 ) -> list[Path]:
     """Trains the agents of every run unless that is done, and returns the directories of the runs.
 
@@ -63,7 +75,43 @@ def train_all(
         ValueError: A directory holds a run of another configuration.
     """
     runs = [replace(one, seeds=tuple(seeds)) if seeds else one for one in experiments]
-    return [train(one, workdir, reuse=True, observer=observer).folder for one in runs]
+    execute(train_jobs(runs, workdir, engine), engine, observer)
+    return [trade_folder(workdir, one.name) for one in runs]
+
+
+def train_jobs(
+    runs: Sequence[Trade],
+    workdir: str | Path,
+    engine: Engine,
+    reuse: bool = True,
+    device: str = "cpu",
+    threads: int = 1,
+) -> list[Job]:
+    """Returns trainings of agents as jobs: one a run, or one a seed where an engine runs several at once."""
+    how = (reuse, device, threads)
+    bases = [TrainJob(f"train {one.name}", str(workdir), located(one, workdir), *how) for one in runs]
+    if not engine.is_parallel:
+        return list(bases)
+    return [job for base in bases for job in seed_jobs(base)]
+
+
+def evaluate_jobs(folders: Sequence[Path], settings: Evaluate, workdir: str | Path, overwrite: bool) -> list[Job]:
+    """Returns evaluations of finished runs as jobs; those that ask the same question come one after the other.
+
+    A result counts what was looked at before, so the order is part of it.
+
+    Raises:
+        ValueError: A directory holds no run.
+    """
+    jobs: list[Job] = []
+    before: dict[tuple[str, str | None], str] = {}
+    for folder in dict.fromkeys(folders):
+        experiment = load_json(folder / CONFIG, Trade)
+        question, name = (experiment.panel, experiment.asset), f"evaluate {folder.name}"
+        what = (str(folder), experiment.panel, experiment.states, settings, overwrite)
+        jobs.append(EvaluateJob(name, str(workdir), *what, after=(before[question],) if question in before else ()))
+        before[question] = name
+    return jobs
 
 
 def metrics_of(

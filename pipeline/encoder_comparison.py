@@ -9,6 +9,7 @@ from typing import Any
 
 from agents.baselines.simple import LongShortQuantiles
 from configs.files import load_json
+from configs.paths import located
 from configs.schema.pretrain import Pretrain
 from configs.values import to_data
 from encoders.training.hooks import SecondStage
@@ -22,9 +23,12 @@ from market.panel import Panel
 from market.storage.array_file import read_json, write_text
 from market.storage.json_diff import first_difference
 from pipeline.forecast_trading import trade_forecast
-from pipeline.pretraining import enter_looks, pretrain, rules_of
+from pipeline.jobs.engine import HERE, Engine, execute
+from pipeline.jobs.job import Job, connected
+from pipeline.jobs.stages import PretrainJob
+from pipeline.pretraining import enter_looks, rules_of
 from pipeline.results import SILENT, EncoderComparison, Observer
-from pipeline.run_directory import evaluate_folder
+from pipeline.run_directory import evaluate_folder, pretrain_folder
 
 SHARED = ("panel", "split", "label", "portfolio", "costs", "price_limit", "delisting_return")
 """What runs must have in common for their forecasts to answer the same question."""
@@ -32,7 +36,11 @@ _SEED = re.compile(r"_seed_(\d+)$")
 
 
 def pretrain_all(
-    experiments: Sequence[Pretrain], seeds: Sequence[int], workdir: str | Path, observer: Observer = SILENT
+    experiments: Sequence[Pretrain],
+    seeds: Sequence[int],
+    workdir: str | Path,
+    observer: Observer = SILENT,
+    engine: Engine = HERE,
 ) -> list[Path]:
     """Trains every encoder with every seed unless that is done, and returns the directories of the runs.
 
@@ -42,13 +50,26 @@ def pretrain_all(
     Raises:
         ValueError: The experiments do not ask the same question, or a directory holds a run of another configuration.
     """
+    runs = runs_of(experiments, seeds)
+    execute(pretrain_jobs(runs, workdir), engine, observer)
+    return [pretrain_folder(workdir, one.name) for one in runs]
+
+
+def runs_of(experiments: Sequence[Pretrain], seeds: Sequence[int]) -> list[Pretrain]:
+    """Returns one run for each seed of each experiment, the experiments themselves where there are no seeds.
+
+    Raises:
+        ValueError: The experiments do not ask the same question.
+    """
     refuse_other_questions(experiments)
-    runs = [one for experiment in experiments for one in (with_seeds(experiment, seeds) if seeds else [experiment])]
-    folders = {
-        one.name: pretrain(one, workdir, reuse=True, observer=observer).folder
-        for one in sorted(runs, key=lambda run: isinstance(run.encoder, SecondStage))
-    }
-    return [folders[one.name] for one in runs]
+    return [one for experiment in experiments for one in (with_seeds(experiment, seeds) if seeds else [experiment])]
+
+
+def pretrain_jobs(runs: Sequence[Pretrain], workdir: str | Path) -> list[Job]:
+    """Returns the trainings of encoders as jobs; a second stage waits for the first stage that it names."""
+    jobs = [PretrainJob(f"pretrain {one.name}", str(workdir), located(one, workdir)) for one in runs]
+    first_stages_first = sorted(jobs, key=lambda job: isinstance(job.experiment.encoder, SecondStage))
+    return [*connected(first_stages_first)]
 
 
 def with_seeds(experiment: Pretrain, seeds: Sequence[int]) -> list[Pretrain]:
@@ -69,6 +90,7 @@ def compare_encoders(
     workdir: str | Path = "workdir",
     name: str = "comparison",
     observer: Observer = SILENT,
+    engine: Engine = HERE,
 ) -> EncoderComparison:
     """Judges encoders side by side by their forecasts and by trading on them, and draws them to ``report.html``.
 
@@ -83,6 +105,7 @@ def compare_encoders(
         workdir: Where the artifacts of all stages live.
         name: Folder under ``workdir/evaluate`` that receives the page.
         observer: Follows from outside.
+        engine: Where runs are trained.
 
     Raises:
         ValueError: A run is not finished, was judged on another question or by an older version, or nothing is called
@@ -90,7 +113,7 @@ def compare_encoders(
     """
     given = [Path(one) for one in runs]
     refuse_unknown(reference, encoder_names(experiments, given))  # before hours of training
-    folders = [*pretrain_all(experiments, seeds, workdir, observer), *given]
+    folders = [*pretrain_all(experiments, seeds, workdir, observer, engine), *given]
     if not folders:
         raise ValueError("compare_encoders: nothing to compare; give experiments or directories of runs")
     target = evaluate_folder(workdir, name)

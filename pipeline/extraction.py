@@ -76,7 +76,7 @@ def extract(
     check_folder_name("extract_state", name)
     folder = states_folder(workdir, name)
     if reuse and _is_current(folder, Path(run)):
-        result = _read(folder)
+        result = read_extraction(folder)
     else:
         record = {
             "run": str(run),
@@ -99,7 +99,8 @@ def _is_current(folder: Path, run: Path) -> bool:
     return bool(read_header(states)["checkpoint_sha256"] == read_header(run / MODEL)["fingerprint"])
 
 
-def _read(folder: Path) -> ExtractResult:
+def read_extraction(folder: Path) -> ExtractResult:
+    """Returns the states that were extracted into `folder` before."""
     header = read_header(folder / STATES)
     shape = len(header_dates(header)), len(header_names(header, "assets"))
     return ExtractResult(folder / STATES, read_json(folder / AUDIT), shape, fresh=False)

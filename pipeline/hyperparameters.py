@@ -1,70 +1,63 @@
 """The stage that searches hyper-parameters: the values with the best metric on the valid days.
 
-Every trial is an ordinary pretraining run, of which the test days are cut off before anything is computed. A trial is a
-function of the sweep's seed, of its own number and of the trials before it, so that a sweep that was killed and
-continued tries what it would have tried.
+Every trial is an ordinary run of an encoder or of agents, of which the test days are cut off before anything is
+computed. Its values are a function of the sweep's seed, of its own number and of the results of trials before it: of
+all random ones and of those that are at least `Sweep.parallel` earlier. So a sweep that was killed and continued, or
+whose trials ran on many machines, tries what one process would have tried.
 
-The values come from a tree-structured Parzen estimator, and runs whose metric stays below the median of the others at
-the same epoch are stopped, both as implemented by Optuna. Reference: Bergstra et al. (2011), Algorithms for
-Hyper-Parameter Optimization.
+The values come from a tree-structured Parzen estimator, as implemented by Optuna. Reference: Bergstra et al. (2011),
+Algorithms for Hyper-Parameter Optimization.
 """
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import optuna
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from configs import files
 from configs.paths import located
 from configs.schema.pretrain import Pretrain
 from configs.schema.sweep import Choice, Integer, LogUniform, Sweep, Uniform
-from configs.values import to_data, upgraded, with_fields
-from encoders.data import TrainingData, prepare
-from encoders.training.loop import Experiment, pretrain, score
-from market.artifacts import HISTORY, METRICS, SWEEP, TRIALS
-from market.features import FeatureSet
-from market.labels import Label
-from market.panel import Panel
-from market.scaling.scalers import Scaling
-from market.splits import Split
+from configs.values import with_fields
+from market.artifacts import OLD_TRIALS, SWEEP, TRIALS
 from market.storage.array_file import write_json
-from pipeline.pretraining import enter_looks
+from pipeline.jobs.engine import HERE, Engine, execute
+from pipeline.jobs.job import Job
 from pipeline.results import SILENT, Observer, SweepResult
-from pipeline.run_directory import begin, is_finished, lock, sweep_folder
+from pipeline.run_directory import begin, lock, sweep_folder
+from pipeline.trials import TrialJob, report, trial_end
+from pipeline.trials import known_panel as known_panel
 
 BEST = "best"
 STATE_NAMES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped early", TrialState.FAIL: "failed"}
+GROWTH = "growth"
+"""What trials of agents are ranked by: log growth of wealth on the valid days, or the objective of the reward."""
 
 logger = logging.getLogger(__name__)
 
 
-class TrialInputs(NamedTuple):
-    """The part of an experiment that decides its data."""
-
-    features: FeatureSet
-    scaling: Scaling
-    lookback: int
-    label: Label
-    split: Split
-
-
 def sweep(
-    experiment: Sweep, workdir: str | Path = "workdir", overwrite: bool = False, observer: Observer = SILENT
+    experiment: Sweep,
+    workdir: str | Path = "workdir",
+    overwrite: bool = False,
+    observer: Observer = SILENT,
+    engine: Engine = HERE,
 ) -> SweepResult:
-    """Runs one search in ``workdir/sweep/<name>/``; an interrupted one continues in the middle of its trial.
+    """Runs one search in ``workdir/sweep/<name>/``; an interrupted one continues in the middle of its trials.
 
     Args:
         experiment: What is varied, and how.
         workdir: Where the artifacts of all stages live.
         overwrite: Throw away a search that is already there, finished or not.
         observer: Follows from outside.
+        engine: Where trials run; the first, random ones all at once, later ones `Sweep.parallel` at a time.
 
     Raises:
         ValueError: Another process works on the folder, the search is finished or was started with another
@@ -74,82 +67,109 @@ def sweep(
     folder = sweep_folder(workdir, experiment.name)
     with lock(folder):
         begin(folder, experiment, SWEEP, overwrite)
-        summary = search(experiment, folder)
+        summary = search(experiment, folder, workdir, observer, engine)
         write_json(folder / SWEEP, summary)
     result = SweepResult(folder, summary)
     observer.finished(result)
     return result
 
 
-def search(sweep: Sweep, folder: Path) -> dict[str, Any]:
+def search(
+    sweep: Sweep,
+    folder: Path,
+    workdir: str | Path = "workdir",
+    observer: Observer = SILENT,
+    engine: Engine = HERE,
+) -> dict[str, Any]:
     """Runs the trials that are not done yet, writes the winner's config into ``best/``, and returns the summary.
 
     Raises:
         ValueError: No trial had a metric.
     """
-    panel = known_panel(sweep.base)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{folder / TRIALS}")
-    study = open_study(sweep, storage)
-    while trial := next_trial(study, storage, sweep):
-        fault = run_trial(trial, sweep, folder, panel)
-        _log(study.trials[trial.number], fault)
+    storage = open_storage(folder, sweep.name)
+    study = optuna.create_study(storage=storage, study_name=sweep.name, direction="maximize", load_if_exists=True)
+    done = {one.number for one in study.trials if one.state.is_finished()}
+
+    def begun(job: Job) -> Job:
+        assert isinstance(job, TrialJob)
+        trial = continued(study, storage, sweep, job.number)
+        peers = tuple(visible(study.trials, sweep, job.number))
+        return replace(job, params=tuple(trial.params.items()), peers=peers)
+
+    def ended(job: Job, fault: str | None) -> None:
+        assert isinstance(job, TrialJob)
+        trial = continued(study, storage, sweep, job.number)
+        conclude(trial, job, fault)
+        _log(study.trials[job.number], fault)
+
+    execute(trial_jobs(sweep, folder, workdir, done), engine, observer, begun, ended)
     ranked = [one for one in study.trials if one.state == TrialState.COMPLETE]
     if not ranked:
         raise ValueError(
             f"{folder}: none of {sweep.trials} trials had a metric; see their folders, and mend the config"
         )
-    best = max(ranked, key=lambda one: (one.value, -one.number))
-    winner = replace(with_fields(sweep.base, best.params), name=f"{sweep.name}_best")
-    files.write(winner, folder / BEST)
-    return {
-        "metric": sweep.base.optim.metric,
-        "best_trial": best.number,
-        "best_value": best.value,
-        "best": best.params,
-        "trials": [_as_json(one) for one in study.trials],
-    }
+    return _summary(sweep, study.trials, max(ranked, key=lambda one: (one.value, -one.number)), folder)
 
 
-def known_panel(base: Pretrain) -> Panel:
-    """Returns the panel up to the last day that the label of a valid day needs, which lies before the test days."""
-    whole = Panel.load(base.panel)
-    days = base.split.days(whole.dates, base.label.span)
-    return whole[: days.valid.stop + base.label.span]
+def trial_jobs(sweep: Sweep, folder: Path, workdir: str | Path, done: set[int]) -> list[Job]:
+    """Returns the trials that are left, each after those whose results decide its values."""
+    jobs: list[Job] = []
+    for number in range(sweep.trials):
+        earlier = [one for one in range(number) if one in _deciding(sweep, number) and one not in done]
+        if number not in done:
+            after = tuple(f"trial {one}" for one in earlier)
+            jobs.append(TrialJob(f"trial {number}", str(workdir), sweep, str(folder), number, after=after))
+    return jobs
 
 
-def open_study(sweep: Sweep, storage: optuna.storages.RDBStorage) -> optuna.Study:
-    """Returns the record of the trials so far, which lies in the folder of the sweep."""
-    return optuna.create_study(
-        storage=storage,
-        study_name=sweep.name,
-        direction="maximize",
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=sweep.random_trials, n_warmup_steps=sweep.warmup_epochs),
-        load_if_exists=True,
-    )
+def _deciding(sweep: Sweep, number: int) -> range:
+    """Returns the numbers of the trials that decide the values of a trial, and that it is measured against."""
+    if number < sweep.random_trials:
+        return range(0)
+    return range(max(sweep.random_trials, number - sweep.parallel + 1))
 
 
-def next_trial(study: optuna.Study, storage: optuna.storages.RDBStorage, sweep: Sweep) -> Trial | None:
-    """Returns the trial that was interrupted, else a new one, with its values; None where all are done."""
-    interrupted = study.get_trials(states=(TrialState.RUNNING,))
-    number = interrupted[0].number if interrupted else len(study.trials)
-    if number >= sweep.trials:
-        return None
-    seed = int(np.random.SeedSequence((sweep.seed, number)).generate_state(1)[0])
-    study.sampler = optuna.samplers.TPESampler(n_startup_trials=sweep.random_trials, seed=seed)
-    trial = continued(study, storage, number) if interrupted else study.ask()
-    for one in sweep.dimensions:
-        draw(trial, one)
-    return trial
+def visible(trials: Sequence[FrozenTrial], sweep: Sweep, number: int) -> list[FrozenTrial]:
+    """Returns the trials that a trial may know of."""
+    return [one for one in trials if one.number in _deciding(sweep, number)]
 
 
-def continued(study: optuna.Study, storage: optuna.storages.RDBStorage, number: int) -> Trial:
-    """Returns a trial that another process began."""
+def open_storage(folder: Path, name: str) -> BaseStorage:
+    """Returns the record of the trials, which several processes may read and write at once.
+
+    What an earlier version recorded is taken over.
+    """
+    fresh, old = not (folder / TRIALS).exists(), folder / OLD_TRIALS
+    storage = JournalStorage(JournalFileBackend(str(folder / TRIALS)))
+    if fresh and old.exists():
+        optuna.copy_study(from_study_name=name, from_storage=f"sqlite:///{old}", to_storage=storage)
+    return storage
+
+
+def continued(study: optuna.Study, storage: BaseStorage, sweep: Sweep, number: int) -> Trial:
+    """Returns a trial with its values: one that was begun, by whichever process, or else a new one."""
     own = storage.get_study_id_from_name(study.study_name)
+    trials = study.trials
+    if number == len(trials):
+        drawn = draw(sweep, number, visible(trials, sweep, number))
+        storage.create_new_trial(own, template_trial=drawn)
     return Trial(study, storage.get_trial_id_from_study_id_trial_number(own, number))
 
 
-def draw(trial: Trial, one: Choice | Integer | Uniform | LogUniform) -> None:
-    """Draws the value of a dimension; one that was drawn before stays."""
+def draw(sweep: Sweep, number: int, known: Sequence[FrozenTrial]) -> FrozenTrial:
+    """Returns the values of a trial: a function of the sweep's seed, its number and the trials that it may know of."""
+    seed = int(np.random.SeedSequence((sweep.seed, number)).generate_state(1)[0])
+    sampler = optuna.samplers.TPESampler(n_startup_trials=sweep.random_trials, seed=seed)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.add_trials(known)
+    trial = study.ask()
+    for one in sweep.dimensions:
+        suggest(trial, one)
+    return create_trial(state=TrialState.RUNNING, params=trial.params, distributions=trial.distributions)
+
+
+def suggest(trial: Trial, one: Choice | Integer | Uniform | LogUniform) -> None:
+    """Draws the value of a dimension."""
     if isinstance(one, Choice):
         trial.suggest_categorical(one.field, one.values)
     elif isinstance(one, Integer):
@@ -158,80 +178,34 @@ def draw(trial: Trial, one: Choice | Integer | Uniform | LogUniform) -> None:
         trial.suggest_float(one.field, one.low, one.high, log=isinstance(one, LogUniform))
 
 
-def run_trial(trial: Trial, sweep: Sweep, folder: Path, panel: Panel) -> str | None:
-    """Runs or continues one trial and tells the study of it; returns what was wrong, None where nothing was.
-
-    Values that do not fit together, and a training that diverges, fail the trial and not the sweep.
-    """
-    own = folder / f"trial_{trial.number}"
-    try:
-        experiment = replace(with_fields(sweep.base, trial.params), name=f"{sweep.name}_trial_{trial.number}")
-        if not is_finished(own, experiment, METRICS):
-            begin(own, experiment, METRICS, overwrite=False)
-            learn(experiment, own, panel, trial)
-    except ValueError as error:
-        trial.set_user_attr("fault", str(error))
+def conclude(trial: Trial, job: TrialJob, fault: str | None) -> None:
+    """Tells the study how a trial went."""
+    if fault is not None:
+        trial.set_user_attr("fault", fault)
         trial.study.tell(trial, state=TrialState.FAIL)
-        return str(error)
-    conclude(trial, experiment, own)
-    return None
-
-
-def learn(experiment: Pretrain, folder: Path, panel: Panel, trial: Trial) -> None:
-    """Runs or continues the experiment of a trial, which may be stopped early."""
-
-    def should_stop(values: Sequence[float | None]) -> bool:
-        report(trial, values)
-        return trial.should_prune()
-
-    enter_looks(experiment, folder.name, "sweep", ("valid",))
-    inputs = TrialInputs(
-        experiment.features, experiment.scaling, experiment.encoder.lookback, experiment.label, experiment.split
-    )
-    settings, params = to_data(experiment), trial.params
-    pretrain(
-        Experiment(
-            experiment.encoder,
-            training_data(panel, inputs),
-            experiment.optim,
-            experiment.seed,
-            settings,
-            listed=params,
-            upgraded=upgraded,
-            should_stop=should_stop,
-        ),
-        folder,
-    )
-
-
-@lru_cache(maxsize=1)  # most sweeps vary nothing of this, and features take longer than many a trial
-def training_data(panel: Panel, inputs: TrialInputs) -> TrainingData:
-    """Returns the data that trials learn from and are judged on, without test days."""
-    return prepare(panel, *inputs, ("train", "valid"))
-
-
-def report(trial: Trial, values: Sequence[float | None]) -> None:
-    """Tells the study of the metric of every epoch that it does not know yet."""
-    known = trial.study.trials[trial.number].intermediate_values
-    for epoch, value in enumerate(values):
-        if value is not None and epoch not in known:
-            trial.report(value, epoch)
-
-
-def conclude(trial: Trial, experiment: Pretrain, folder: Path) -> None:
-    """Tells the study how a finished run went."""
-    metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-    lines = (folder / HISTORY).read_text(encoding="utf-8").splitlines()
-    metric = experiment.optim.metric
-    report(trial, [score(json.loads(line)["valid"], metric) for line in lines])
-    value = score(metrics["valid"], metric)
-    trial.set_user_attr("epochs", metrics["n_epochs"])
-    if value is None:
+        return
+    end = trial_end(job)
+    report(trial, end.values)
+    trial.set_user_attr("epochs", len(end.values))
+    if end.value is None:
         trial.study.tell(trial, state=TrialState.FAIL)
-    elif metrics["n_epochs"] < experiment.optim.epochs and trial.should_prune():
+    elif end.stopped:
         trial.study.tell(trial, state=TrialState.PRUNED)
     else:
-        trial.study.tell(trial, value)
+        trial.study.tell(trial, end.value)
+
+
+def _summary(sweep: Sweep, trials: Sequence[FrozenTrial], best: FrozenTrial, folder: Path) -> dict[str, Any]:
+    """Writes the winner's config and returns the summary."""
+    winner = replace(with_fields(sweep.base, best.params), name=f"{sweep.name}_best")
+    files.write(winner, folder / BEST)
+    return {
+        "metric": sweep.base.optim.metric if isinstance(sweep.base, Pretrain) else GROWTH,
+        "best_trial": best.number,
+        "best_value": best.value,
+        "best": best.params,
+        "trials": [_as_json(one) for one in trials],
+    }
 
 
 def _as_json(one: FrozenTrial) -> dict[str, Any]:

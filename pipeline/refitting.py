@@ -5,7 +5,7 @@ is made: a walk that continues with new days leaves finished refits alone and tr
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from configs import files
 from configs.files import load_json, source_text
+from configs.paths import located
 from configs.schema.pretrain import Pretrain
 from configs.schema.walk import Walk
 from encoders.ensemble import Ensemble, Member
@@ -25,6 +26,9 @@ from market.splits import Fold
 from market.states import MarketStates
 from market.storage.array_file import header_dates, read_header, read_json, write_json, write_text
 from pipeline.extraction import Extract, extract
+from pipeline.jobs.engine import HERE, Engine, execute
+from pipeline.jobs.job import Job, connected
+from pipeline.jobs.stages import ExtractJob, PretrainJob
 from pipeline.pretraining import pretrain
 from pipeline.results import SILENT, FoldProgress, Observer, WalkProgress, WalkResult, ignore
 from pipeline.run_directory import lock, pretrain_folder, remove_folder, states_folder, walk_folder
@@ -51,7 +55,11 @@ class FoldRuns:
 
 
 def walk(
-    experiment: Walk, workdir: str | Path = "workdir", overwrite: bool = False, observer: Observer = SILENT
+    experiment: Walk,
+    workdir: str | Path = "workdir",
+    overwrite: bool = False,
+    observer: Observer = SILENT,
+    engine: Engine = HERE,
 ) -> WalkResult:
     """Refits an encoder on its calendar and writes one states file, in which every day comes from a fit before it.
 
@@ -65,6 +73,7 @@ def walk(
         workdir: Where the artifacts of all stages live.
         overwrite: Throw away what is there and begin again.
         observer: Follows from outside; told of each refit that is about to start.
+        engine: Where refits are trained; seeds, and folds that start fresh, wait for nothing but their own stages.
 
     Raises:
         ValueError: Another process works on the walk, it was started with another configuration, the first refit has
@@ -77,8 +86,7 @@ def walk(
         if overwrite:
             _remove(folder, folds, experiment, workdir)
         _begin(folder, experiment)
-        for number in range(len(folds)):
-            _fit(folds, number, panel, workdir, observer)
+        _fit(folds, panel, workdir, observer, engine)
         result = _join(experiment, folds, panel, folder, workdir)
     observer.finished(result)
     return result
@@ -132,27 +140,80 @@ def _as_started(run: Pretrain, workdir: str | Path) -> Pretrain:
     return started if alike == run else run
 
 
-def _fit(folds: Sequence[FoldRuns], number: int, panel: Panel, workdir: str | Path, observer: Observer) -> None:
-    """Trains and extracts one refit where that is not done.
+@dataclass(frozen=True)
+class FoldTraining(PretrainJob):
+    """Trains one run of a refit.
+
+    Attributes:
+        fold: What an error says of it.
+    """
+
+    fold: str = field(default="", kw_only=True)
+
+    def run(self, observer: Observer) -> Any:
+        """Returns whether something was trained."""
+        until, quiet = np.datetime64(str(self.until), "D"), replace(observer, finished=ignore)
+        try:
+            return pretrain(self.experiment, self.workdir, reuse=True, observer=quiet, until=until).fresh
+        except ValueError as error:
+            raise ValueError(f"{self.fold}, {self.experiment.name}: {error}") from error
+
+    def result(self, answer: bool) -> Any:
+        """Nothing to show: the walk has a table of its own."""
+
+
+@dataclass(frozen=True)
+class FoldExtraction(ExtractJob):
+    """Extracts the states of a refit, unless those that are there reach the last day that it serves.
+
+    Attributes:
+        fold: What an error says of it.
+        last: That day.
+    """
+
+    fold: str
+    last: str
+
+    def run(self, observer: Observer) -> Any:
+        """Writes the states."""
+        last, quiet = np.datetime64(self.last, "D"), replace(observer, finished=ignore)
+        try:
+            _extract(self.experiment.name, last, self.workdir, quiet)
+        except ValueError as error:
+            raise ValueError(f"{self.fold}, states: {error}") from error
+
+    def result(self, answer: Any) -> Any:
+        """Nothing to show."""
+
+
+def fold_jobs(folds: Sequence[FoldRuns], panel: Panel, workdir: str | Path) -> list[Job]:
+    """Returns the trainings and extractions of all refits as jobs."""
+    jobs: list[Job] = []
+    for number, fold in enumerate(folds):
+        served, where = panel.dates[fold.fold.serves], str(workdir)
+        told, until = f"fold {number} (serves from {served[0]} on)", str(fold.fit_end)
+        trainings = [
+            FoldTraining(f"pretrain {run.name}", where, located(run, workdir), until, fold=told) for run in fold.runs
+        ]
+        name = fold.served.name
+        jobs += trainings
+        jobs.append(FoldExtraction(f"extract {name}", where, trainings[-1].experiment, told, str(served[-1])))
+    return connected(jobs)
+
+
+def _fit(folds: Sequence[FoldRuns], panel: Panel, workdir: str | Path, observer: Observer, engine: Engine) -> None:
+    """Trains and extracts the refits where that is not done.
 
     Raises:
         ValueError: A run fails; the message names the refit.
     """
-    fold = folds[number]
-    quiet = replace(observer, finished=ignore)
-    served = panel.dates[fold.fold.serves]
-    for run in fold.runs:
-        done = (pretrain_folder(workdir, run.name) / METRICS).exists()
-        if not done:
-            observer.finished(WalkProgress(tuple(_progress(folds, panel, workdir, run.name))))
-        try:
-            pretrain(run, workdir, reuse=True, observer=quiet, until=fold.fit_end)
-        except ValueError as error:
-            raise ValueError(f"fold {number} (serves from {served[0]} on), {run.name}: {error}") from error
-    try:
-        _extract(fold, served[-1], workdir, quiet)
-    except ValueError as error:
-        raise ValueError(f"fold {number} (serves from {served[0]} on), states: {error}") from error
+
+    def tell(job: Job) -> Job:
+        if isinstance(job, FoldTraining) and not (Path(job.writes[0]) / METRICS).exists():
+            observer.finished(WalkProgress(tuple(_progress(folds, panel, workdir, job.experiment.name))))
+        return job
+
+    execute(fold_jobs(folds, panel, workdir), engine, observer, before=tell)
 
 
 def _progress(
@@ -166,10 +227,10 @@ def _progress(
             yield FoldProgress(fold.fold.number, run.name, split, state)
 
 
-def _extract(fold: FoldRuns, last: np.datetime64, workdir: str | Path, observer: Observer) -> None:
+def _extract(name: str, last: np.datetime64, workdir: str | Path, observer: Observer) -> None:
     """Extracts the states of a refit unless those that are there reach the last day that it serves."""
-    source = pretrain_folder(workdir, fold.served.name)
-    states = states_folder(workdir, fold.served.name) / STATES
+    source = pretrain_folder(workdir, name)
+    states = states_folder(workdir, name) / STATES
     model = read_header(source / MODEL)["fingerprint"]
     if states.exists() and states.with_name(AUDIT).exists():
         header = read_header(states)

@@ -155,6 +155,43 @@ class WalkResult:
         return self.folder / REPORT
 
 
+@dataclass(frozen=True)
+class JobProgress:
+    """Where one job stands.
+
+    Attributes:
+        name: What it does.
+        state: ``waiting``, ``queued``, ``running``, ``finished`` or ``failed``.
+        place: Process, and node where there are several; empty where it never ran.
+        starts: How often it was started; more than once where its process died.
+        seconds: Time since it was started for the last time, at most until it ended.
+    """
+
+    name: str
+    state: str
+    place: str = ""
+    starts: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class GraphProgress:
+    """Jobs under way on several processes: told whenever one starts, ends or dies.
+
+    Attributes:
+        jobs: All of them, in order.
+        changed: Name of the job that moved.
+    """
+
+    jobs: tuple[JobProgress, ...]
+    changed: str
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to run."""
+        return all(one.state in ("finished", "failed") for one in self.jobs)
+
+
 @dataclass(frozen=True, eq=False)
 class TrainResult:
     """Trained agents, one a seed.

@@ -5,8 +5,10 @@ import glob
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,20 @@ def sweep_folder(workdir: str | Path, name: str) -> Path:
     return Path(workdir) / "sweep" / name
 
 
+POLL = 0.2  # seconds between two looks at a lock
+_patience: ContextVar[float] = ContextVar("patience", default=0.0)
+
+
+@contextmanager
+def waiting_for_locks(seconds: float) -> Iterator[None]:
+    """Lets `lock` wait so long for another holder, such as a process that is being killed on a node that was lost."""
+    token = _patience.set(seconds)
+    try:
+        yield
+    finally:
+        _patience.reset(token)
+
+
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
     """Holds `folder` for this process; the system releases it when the process ends, however it ends.
@@ -76,9 +92,7 @@ def lock(folder: Path) -> Iterator[None]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     path = folder.with_name(f".{folder.name}.lock")
     with open(path, "a+") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _taken(handle.fileno()):
             handle.seek(0)
             holder = handle.read().strip() or "unknown"
             raise ValueError(f"{folder}: process {holder} works on it; wait for it or choose another --name") from None
@@ -87,6 +101,20 @@ def lock(folder: Path) -> Iterator[None]:
         handle.flush()
         _remove_leftovers(folder)
         yield
+
+
+def _taken(file: int) -> bool:
+    """Takes the lock of a file, if need be after waiting for it as long as `waiting_for_locks` says."""
+    end = time.monotonic() + _patience.get()
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(POLL)
+        else:
+            return True
 
 
 def _remove_leftovers(folder: Path) -> None:

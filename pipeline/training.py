@@ -1,21 +1,24 @@
 """The stage that trains agents: states, features or nothing to one policy a seed, chosen on the valid days."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from agents.checkpoint import RECORD
+from agents.training.callbacks import ShouldStop, worth
 from agents.training.cloning import demonstrate
-from agents.training.loop import Task, train_agent
+from agents.training.loop import Task, finished_record, train_agent
 from configs.paths import located
 from configs.schema.trade import Trade
 from configs.values import to_data, upgraded
 from envs import Excess
 from envs.rewards import Reward
-from market.artifacts import TRAINING
-from market.storage.array_file import write_json
+from market.artifacts import HISTORY, TRAINING
+from market.storage.array_file import read_json, write_json
 from pipeline.control_markets import question_of, read_sources, tape_of
 from pipeline.observation import write_observation
 from pipeline.results import SILENT, Observer, TrainResult
@@ -58,6 +61,69 @@ def train(
             result = TrainResult(folder, _learn(experiment, folder, overwrite, device))
     observer.finished(result)
     return result
+
+
+def begin_training(experiment: Trade, workdir: str | Path = "workdir", reuse: bool = False) -> None:
+    """Makes the folder of a run ready, so that its seeds may be trained by several processes (`train_seed`).
+
+    Args:
+        experiment: What decides the run.
+        workdir: Where the artifacts of all stages live.
+        reuse: Leave a finished run of this very experiment alone instead of refusing to run it again.
+
+    Raises:
+        ValueError: As `train` does.
+    """
+    experiment = located(experiment, workdir)
+    folder = trade_folder(workdir, experiment.name)
+    if not (reuse and is_finished(folder, experiment, TRAINING)):
+        with lock(folder):
+            _begin(experiment, folder, overwrite=False)
+
+
+def train_seed(
+    experiment: Trade, seed: int, workdir: str | Path = "workdir", device: str = "cpu", threads: int = 1
+) -> None:
+    """Trains one agent of a run that was begun; an interrupted one continues, a finished one is left alone.
+
+    `train` afterwards finds it finished.
+
+    Raises:
+        ValueError: As `train` does.
+    """
+    experiment = located(experiment, workdir)
+    folder = seed_folder(trade_folder(workdir, experiment.name), seed)
+    with lock(folder), torch_threads(threads):
+        if finished_record(folder) is None:
+            _train_seed(experiment, task_of(experiment), seed, folder, device)
+
+
+def learn_seeds(experiment: Trade, folder: Path, should_stop: ShouldStop) -> None:
+    """Trains the agents of a run in a folder of its own, as trials of a search do, and sums them up.
+
+    Once the first agent is enough to know the run by, the others are not begun; the summary then has one seed.
+
+    Args:
+        experiment: What decides the run, with paths that lead to files.
+        folder: Where it goes; held by this process and begun.
+        should_stop: Asked after each validation of the first agent whether those were enough.
+    """
+    write_observation(experiment, read_sources(experiment), folder)
+    task = task_of(experiment)
+    records: list[dict[str, Any]] = []
+    with torch_threads(1):
+        for seed in experiment.seeds:
+            first = should_stop if not records else None
+            records.append(_train_seed(experiment, task, seed, seed_folder(folder, seed), "cpu", first))
+            if first is not None and first(validations(seed_folder(folder, seed))):
+                break
+    _write_summary(records, folder)
+
+
+def validations(folder: Path) -> list[float]:
+    """Returns the worth of every validation of the agent in the folder of a seed."""
+    lines = (folder / HISTORY).read_text(encoding="utf-8").splitlines()
+    return [worth(json.loads(line)) for line in lines]
 
 
 def task_of(experiment: Trade) -> Task:
@@ -105,17 +171,33 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 def _learn(experiment: Trade, folder: Path, overwrite: bool, device: str) -> list[dict[str, Any]]:
-    task, settings = task_of(experiment), to_data(experiment)
+    folders = {seed: seed_folder(folder, seed) for seed in experiment.seeds}
+    left = [one for one in folders.values() if overwrite or finished_record(one) is None]
+    task = task_of(experiment) if left else None
+    _begin(experiment, folder, overwrite)
+    records = [
+        read_json(one / RECORD) if task is None else _train_seed(experiment, task, seed, one, device)
+        for seed, one in folders.items()
+    ]
+    _write_summary(records, folder)
+    return records
+
+
+def _write_summary(records: Sequence[dict[str, Any]], folder: Path) -> None:
+    write_json(folder / TRAINING, {"seeds": {str(record["seed"]): _summary(record) for record in records}})
+
+
+def _begin(experiment: Trade, folder: Path, overwrite: bool) -> None:
     begin(folder, experiment, TRAINING, overwrite)
     write_observation(experiment, read_sources(experiment), folder)
-    question_of(experiment).enter("train", "valid", folder.name, settings, experiment.seeds)
-    how = (settings, device, upgraded)
-    records = [
-        train_agent(experiment.agent, task, experiment.schedule, seed, seed_folder(folder, seed), *how)
-        for seed in experiment.seeds
-    ]
-    write_json(folder / TRAINING, {"seeds": {str(record["seed"]): _summary(record) for record in records}})
-    return records
+    question_of(experiment).enter("train", "valid", folder.name, to_data(experiment), experiment.seeds)
+
+
+def _train_seed(
+    experiment: Trade, task: Task, seed: int, folder: Path, device: str, should_stop: ShouldStop | None = None
+) -> dict[str, Any]:
+    how = (to_data(experiment), device, upgraded, should_stop)
+    return train_agent(experiment.agent, task, experiment.schedule, seed, folder, *how)
 
 
 def _summary(record: dict[str, Any]) -> dict[str, Any]:

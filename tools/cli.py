@@ -237,8 +237,11 @@ def _holds_dataclasses(hint: Any) -> bool:
 
 def _field_help(schema: type[Any]) -> dict[str, str]:
     """Returns the description of each field, from the attributes section of the class or the strings under them."""
-    parsed = docstring_parser.parse_from_object(schema)
-    return {entry.arg_name: entry.description for entry in parsed.params if entry.description}
+    found: dict[str, str] = {}
+    for kind in reversed(schema.__mro__[:-1]):
+        entries = docstring_parser.parse_from_object(kind).params
+        found |= {entry.arg_name: entry.description for entry in entries if entry.description}
+    return found
 
 
 def _parts(value: Any, shadow: type[Any]) -> dict[str, Any]:

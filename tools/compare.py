@@ -15,11 +15,12 @@ from configs.schema.evaluate import Evaluate
 from configs.schema.names import check_folder_name
 from configs.variation import parsed, varied
 from tools.cli import plain, run
+from tools.engines import EngineOptions
 from tools.tables import SHOWING
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(EngineOptions):
     """Trains and evaluates what is not there yet, and prints one table of encoders and one of trading runs."""
 
     configs: tuple[str, ...] = ()
@@ -88,6 +89,7 @@ def _compare(options: Options) -> object:
         options.name,
         options.overwrite,
         SHOWING,
+        options.chosen(),
     ).page
 
 
@@ -100,7 +102,9 @@ def _ablate(options: Options) -> object:
     if options.seeds:
         experiment = replace(experiment, seeds=options.seeds)
     settings = evaluation_settings(options)
-    return pipeline.ablate(experiment, settings, options.workdir, options.pca, options.overwrite, SHOWING).page
+    return pipeline.ablate(
+        experiment, settings, options.workdir, options.pca, options.overwrite, SHOWING, options.chosen()
+    ).page
 
 
 if __name__ == "__main__":

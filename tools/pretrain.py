@@ -7,11 +7,12 @@ from pathlib import Path
 import pipeline
 from configs.schema.pretrain import Pretrain
 from tools.cli import configurations, run
+from tools.engines import EngineOptions
 from tools.tables import SHOWING
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(EngineOptions):
     """Options beside the experiment."""
 
     workdir: str = "workdir"
@@ -25,9 +26,8 @@ class Options:
 def main(argv: Sequence[str]) -> None:
     """Pretrains the encoder of each experiment; an interrupted run continues."""
     experiments, options = configurations(Pretrain, Options, argv, "configs/pretrain")
-    many = len(experiments) > 1
-    for one in experiments:
-        pipeline.pretrain(one, Path(options.workdir), options.overwrite, many, SHOWING, options.test)
+    how = (options.overwrite, options.test, SHOWING, options.chosen())
+    pipeline.pretrain_many(experiments, Path(options.workdir), *how)
     pipeline.leave_process_group()
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import pipeline
 from configs.schema.sweep import Sweep
 from tools.cli import configured, run
+from tools.engines import EngineOptions
 from tools.tables import SHOWING
 
 CONFIGS = "configs/sweep"
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(EngineOptions):
     """Options beside the sweep."""
 
     workdir: str = "workdir"
@@ -28,7 +29,7 @@ def main(argv: Sequence[str]) -> None:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    result = pipeline.sweep(experiment, Path(options.workdir), options.overwrite, SHOWING)
+    result = pipeline.sweep(experiment, Path(options.workdir), options.overwrite, SHOWING, options.chosen())
     print(f"the best is {result.best}, ready for tools.pretrain")
 
 

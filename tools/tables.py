@@ -12,6 +12,7 @@ from evaluation.walk_forward import walk_sentences
 from pipeline import results
 from tools.cli import progress
 from tools.encoder_tables import forecast_rows, trading_rows
+from tools.engines import LiveTable
 
 TEXT_COLUMNS = ("ticker", "blocked", "served", "serves", "state", "run", "agent", "agent sees", "encoder", "days")
 """Columns of text; all others are numbers."""
@@ -318,6 +319,7 @@ PRINTERS: Mapping[type, Callable[[Any], None]] = {
     results.DecideResult: show_decision,
     results.SweepResult: show_trials,
     results.WalkProgress: show_progress,
+    results.GraphProgress: LiveTable().show,
     results.WalkResult: show_walk,
     results.DiscoverResult: show_factors,
 }

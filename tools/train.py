@@ -7,11 +7,12 @@ from pathlib import Path
 import pipeline
 from configs.schema.trade import Trade
 from tools.cli import configurations, run
+from tools.engines import EngineOptions
 from tools.tables import SHOWING
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(EngineOptions):
     """Options beside the experiment."""
 
     workdir: str = "workdir"
@@ -20,17 +21,13 @@ class Options:
     """Throw away a run that is already there, finished or not."""
     device: str = "cpu"
     """Device of the networks; they are small, so a graphics card seldom helps."""
-    threads: int = 1
-    """Threads of one training; more than one changes the last bits of results and seldom helps."""
 
 
 def main(argv: Sequence[str]) -> None:
     """Trains one agent for each seed of each experiment; an interrupted run continues."""
     experiments, options = configurations(Trade, Options, argv, "configs/trade")
-    many = len(experiments) > 1
-    for one in experiments:
-        workdir, how = Path(options.workdir), (options.device, options.threads)
-        pipeline.train(one, workdir, options.overwrite, many, *how, SHOWING)
+    how = (options.device, options.threads, SHOWING, options.chosen())
+    pipeline.train_many(experiments, Path(options.workdir), options.overwrite, *how)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import pipeline
 from configs.schema.walk import Walk
 from tools.cli import configured, run
+from tools.engines import EngineOptions
 from tools.tables import SHOWING
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(EngineOptions):
     """Options beside the walk."""
 
     workdir: str = "workdir"
@@ -22,7 +23,7 @@ class Options:
 def main(argv: Sequence[str]) -> None:
     """Refits an encoder and stitches its states; an interrupted walk, or one with new days, continues."""
     experiment, options = configured(Walk, Options, argv, "configs/walk")
-    pipeline.walk(experiment, options.workdir, options.overwrite, observer=SHOWING)
+    pipeline.walk(experiment, options.workdir, options.overwrite, SHOWING, options.chosen())
     pipeline.leave_process_group()
 
 

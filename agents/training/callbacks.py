@@ -1,6 +1,7 @@
 """The supervisor of a training: looks at the valid tape now and then, keeps the best policy, stops when it is time."""
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from agents.checkpoint import save_agent
 from agents.training.resume import reward_scale, save_state
 from agents.training.tensorboard import AgentLogger
 from agents.training.validation import Validator
-from market.artifacts import HISTORY
+from market.artifacts import AGENT_STATE, HISTORY
 from market.storage.array_file import write_text
 
-STATE = "last.safetensors"
+STATE = AGENT_STATE
+ShouldStop = Callable[[Sequence[float]], bool]
+"""Says whether the worth of all validations so far is enough to know a run by."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class ValidationHistory:
 
     def add(self, entry: dict[str, Any]) -> bool:
         """Takes note of a validation and returns whether its policy is the best so far; of equal ones the first is."""
-        better = self.best is None or _worth(entry) > _worth(self.best)
+        better = self.best is None or worth(entry) > worth(self.best)
         self.history.append({**entry, "best": better})
         self.last_step = entry["step"]
         self.since_best = 0 if better else self.since_best + 1
@@ -66,7 +69,8 @@ class ValidationHistory:
         return better
 
 
-def _worth(entry: dict[str, Any]) -> float:
+def worth(entry: Mapping[str, Any]) -> float:
+    """Returns what a validation is judged by: its objective, else the growth of wealth."""
     return float(entry.get("objective", entry["growth"]))
 
 
@@ -81,6 +85,7 @@ class ValidationCallback(BaseCallback):
         progress: Where the run stands.
         monitor: Shows it.
         judge_first: Whether the policy is judged before it learns, because it begins at something worth keeping.
+        should_stop: Asked after each validation, with the worth of all of them, whether those were enough.
     """
 
     def __init__(
@@ -92,17 +97,23 @@ class ValidationCallback(BaseCallback):
         progress: ValidationHistory,
         monitor: AgentLogger,
         judge_first: bool = False,
+        should_stop: ShouldStop | None = None,
     ) -> None:
         super().__init__()
-        self.judge_first = judge_first
+        self.judge_first, self.should_stop = judge_first, should_stop
         self.folder, self.schedule, self.validator = folder, schedule, validator
         self.about, self.progress, self.monitor = about, progress, monitor
+        self._told_to_stop = self._ask_to_stop()
 
     @property
     def exhausted(self) -> bool:
-        """Whether patience has run out."""
+        """Whether patience has run out, or whoever follows the run has seen enough."""
         patience = self.schedule.patience
-        return patience is not None and self.progress.since_best >= patience
+        return self._told_to_stop or (patience is not None and self.progress.since_best >= patience)
+
+    def _ask_to_stop(self) -> bool:
+        history = self.progress.history
+        return bool(history) and self.should_stop is not None and self.should_stop([worth(one) for one in history])
 
     def _on_training_start(self) -> None:
         if self.judge_first and not self.progress.history:
@@ -136,3 +147,4 @@ class ValidationCallback(BaseCallback):
             save_agent(self.folder, self.model.policy, about)
             self.monitor.draw(self.num_steps, course, self.validator.market.tape.assets)
         write_text(self.folder / HISTORY, "".join(json.dumps(one) + "\n" for one in self.progress.history))
+        self._told_to_stop = self._ask_to_stop()

@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from agents.algorithms.base import AgentConfig
 from agents.checkpoint import RECORD, completed, describe, last_day
 from agents.networks.extractors import StateTable
-from agents.training.callbacks import STATE, TrainingConfig, ValidationCallback, ValidationHistory
+from agents.training.callbacks import STATE, ShouldStop, TrainingConfig, ValidationCallback, ValidationHistory
 from agents.training.cloning import Demonstration, clone
 from agents.training.resume import load_state
 from agents.training.tensorboard import AgentLogger
@@ -117,6 +117,7 @@ def train_agent(
     settings: Mapping[str, Any],
     device: str = "cpu",
     upgraded: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+    should_stop: ShouldStop | None = None,
 ) -> dict[str, Any]:
     """Trains one agent in `folder` and returns what ``agent.json`` says of the best policy on the valid days.
 
@@ -133,12 +134,13 @@ def train_agent(
         settings: What decides the run, as JSON; a continuation must have the same.
         device: Device of the networks.
         upgraded: Returns settings that an earlier version wrote as today's version writes them.
+        should_stop: Asked after each validation, with the worth of all of them, whether those were enough.
 
     Raises:
         ValueError: The agent cannot act so, the folder holds a run with other settings, or the tapes hold in-sample
             rows and the task does not allow them.
     """
-    record = _finished(folder)
+    record = finished_record(folder)
     if record is not None:
         return record
     task.refuse_in_sample()
@@ -164,7 +166,8 @@ def train_agent(
     done = model.num_timesteps
     with AgentLogger(folder / "tensorboard", f"seed {seed}", schedule.total_steps, done) as monitor:
         judge_first = task.start_from is not None or isinstance(market.action, RelativeAction)
-        supervisor = ValidationCallback(folder, schedule, validator, about, progress, monitor, judge_first)
+        how = (judge_first, should_stop)
+        supervisor = ValidationCallback(folder, schedule, validator, about, progress, monitor, *how)
         model.set_logger(monitor.logger)
         model.learn(
             max(schedule.total_steps - done, 0),
@@ -189,7 +192,8 @@ def with_scaled_rewards(market: BatchMarket, gamma: float) -> VecNormalize:
     return VecNormalize(MarketVecEnv(market), norm_obs=False, clip_reward=LARGEST_REWARD, gamma=gamma, epsilon=1e-12)
 
 
-def _finished(folder: Path) -> dict[str, Any] | None:
+def finished_record(folder: Path) -> dict[str, Any] | None:
+    """Returns what ``agent.json`` says of the finished training in the folder of a seed, None where there is none."""
     path = folder / RECORD
     if not path.exists():
         return None

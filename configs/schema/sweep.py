@@ -5,12 +5,18 @@ from dataclasses import dataclass
 
 from configs.schema.names import check_folder_name
 from configs.schema.pretrain import Pretrain
+from configs.schema.trade import Trade
 from configs.values import with_fields
 
 Plain = str | int | float | bool | None
 
 ASKED = ("name", "panel", "split", "label.fill", "label.horizon", "optim.metric")
-"""Fields that decide what is asked; only runs that ask the same can be ranked."""
+"""Fields of an encoder's run that decide what is asked; only runs that ask the same can be ranked."""
+ASKED_OF_AGENTS = (
+    *("name", "panel", "asset", "split", "fill", "costs", "price_limit", "delisting_return", "index", "index_asset"),
+    *("in_sample", "seeds"),
+)
+"""The same of a trading run."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +110,9 @@ class Sweep:
 
     name: str
     """Folder under workdir/sweep that receives the trials."""
-    base: Pretrain
-    """The run that trials vary; its optim.metric on the valid days ranks them, and its seed is that of each."""
+    base: Pretrain | Trade
+    """The run that trials vary, with its seeds. The valid days rank them: encoders by optim.metric, agents by the
+    growth of wealth (or by what their reward makes of it), the mean over seeds."""
     dimensions: tuple[Choice | Integer | Uniform | LogUniform, ...]
     """The fields that vary, and how."""
     trials: int = 20
@@ -113,20 +120,24 @@ class Sweep:
     random_trials: int = 5
     """First runs, whose values are drawn at random and which are never stopped early; the others learn from them."""
     warmup_epochs: int = 3
-    """Epochs that every run has before it may be stopped for being below the median of the others."""
+    """Epochs (of agents: validations) that every run has before it may be stopped for being below the median."""
+    parallel: int = 1
+    """Trials after the random ones that may run at once: each learns from those that are at least so many before it.
+    This decides what is tried; how many processes there are does not."""
     seed: int = 0
     """Decides which values are tried."""
 
     def __post_init__(self) -> None:
         check_folder_name("Sweep", self.name)
-        for name, least in (("trials", 1), ("random_trials", 1), ("warmup_epochs", 0)):
+        for name, least in (("trials", 1), ("random_trials", 1), ("warmup_epochs", 0), ("parallel", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"Sweep: {name} is {getattr(self, name)}, expected at least {least}")
         names = [one.field for one in self.dimensions]
         if not names or len(set(names)) != len(names):
             raise ValueError(f"Sweep: dimensions are {', '.join(names) or 'empty'}; name at least one field, each once")
         for one in self.dimensions:
-            if one.field in ASKED or one.field.split(".")[0] in ASKED:
+            asked = ASKED if isinstance(self.base, Pretrain) else ASKED_OF_AGENTS
+            if one.field in asked or one.field.split(".")[0] in asked:
                 raise ValueError(
                     f"Sweep: {one.field} decides what is asked, and trials must ask the same; leave it out"
                 )

@@ -34,7 +34,7 @@ from encoders.training.tensorboard import PretrainLogger
 from encoders.training.validation import Evaluator, Losses, codebook_health
 from evaluation.prediction import MIN_ASSETS
 from market.arrays import IntArray
-from market.artifacts import HISTORY
+from market.artifacts import ENCODER_STATE, HISTORY
 from market.storage.array_file import write_text
 
 logger = logging.getLogger(__name__)
@@ -167,7 +167,7 @@ class _Run:
 
     @property
     def state_path(self) -> Path:
-        return self.directory / "last" / "state.safetensors"
+        return self.directory / "last" / ENCODER_STATE
 
     @property
     def judged(self) -> Encoder:

@@ -8,6 +8,8 @@ import numpy as np
 import optuna
 import pytest
 from accelerate.state import AcceleratorState, PartialState
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from configs.files import load_python, source_text
@@ -21,7 +23,7 @@ from market.features.table import Feature
 from market.panel import Panel
 from market.sources.synthetic.source import Synthetic
 from market.splits import Split
-from pipeline import hyperparameters
+from pipeline import hyperparameters, trials
 from tools import sweep as tool
 
 TEST = ("2010-11-08", "2010-12-31")
@@ -148,18 +150,18 @@ class KilledError(Exception):
 @pytest.mark.parametrize("moment", ["in an epoch", "after the run"])
 def test_a_killed_sweep_tries_what_it_would_have_tried(moment, whole, panel, tmp_path, monkeypatch) -> None:
     """The process dies in the third trial, once before the study hears of an epoch and once before it hears the end."""
-    name = {"in an epoch": "report", "after the run": "conclude"}[moment]
-    right = getattr(hyperparameters, name)
+    name, module = {"in an epoch": ("report", trials), "after the run": ("conclude", hyperparameters)}[moment]
+    right = getattr(module, name)
 
     def dies(trial, *rest):
         if trial.number == 2 and (name == "conclude" or len(rest[0]) == 1):
             raise KilledError
         return right(trial, *rest)
 
-    monkeypatch.setattr(hyperparameters, name, dies)
+    monkeypatch.setattr(module, name, dies)
     with pytest.raises(KilledError):
         swept(sweep(panel), tmp_path)
-    monkeypatch.setattr(hyperparameters, name, right)
+    monkeypatch.setattr(module, name, right)
     before = tmp_path / "sweep" / "small" / "trial_1" / "model.safetensors"
     stamp = before.stat().st_mtime_ns
     folder = swept(sweep(panel), tmp_path)
@@ -167,7 +169,8 @@ def test_a_killed_sweep_tries_what_it_would_have_tried(moment, whole, panel, tmp
     assert summary_of(folder) == summary_of(whole)
     best = f"trial_{summary_of(whole)['best_trial']}/model.safetensors"
     assert (folder / best).read_bytes() == (whole / best).read_bytes()
-    study = optuna.load_study(study_name="small", storage=f"sqlite:///{folder / 'trials.sqlite'}")
+    storage = JournalStorage(JournalFileBackend(str(folder / "trials.journal")))
+    study = optuna.load_study(study_name="small", storage=storage)
     assert len(study.trials) == 5
 
 

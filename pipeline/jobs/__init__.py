@@ -1,0 +1,1 @@
+"""Independent runs as jobs with what each waits for, and the engines that carry them out: here, processes, or Ray."""
