@@ -248,7 +248,4 @@ def _in_folder(folder: str | None) -> Iterator[None]:
 
 
 def _limit_threads(count: int) -> None:
-    os.environ.update(dict.fromkeys(THREADS, str(count)))
-    import torch
-
-    torch.set_num_threads(count)
+    os.environ.update(dict.fromkeys(THREADS, str(count)))  # read when a library is first imported, so before any job
