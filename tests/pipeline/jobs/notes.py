@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from market.artifacts import AGENT_STATE
+from market.storage.array_file import write_text
 from pipeline.jobs.job import Job
 from pipeline.results import Observer
 
@@ -26,6 +28,10 @@ class Note(Job):
     @property
     def folder(self) -> Path:
         return Path(self.workdir) / self.name
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(str(Path(self.workdir) / name) for name in self.after)
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -56,3 +62,28 @@ class Nap(Note):
     def run(self, observer: Observer) -> Any:
         time.sleep(0.3)
         return super().run(observer)
+
+
+@dataclass(frozen=True)
+class Count(Note):
+    """Counts in a file that it continues from, and answers how many steps its last start took.
+
+    Attributes:
+        steps: How far.
+        seconds: Of each step.
+    """
+
+    steps: int = 10
+    seconds: float = 0.1
+
+    @property
+    def state(self) -> Path:
+        return self.folder / AGENT_STATE
+
+    def run(self, observer: Observer) -> Any:
+        first = int(self.state.read_text()) if self.state.exists() else 0
+        for step in range(first, self.steps):
+            time.sleep(self.seconds)
+            write_text(self.folder / "work", f"{step + 1}")
+            write_text(self.state, str(step + 1))
+        return self.steps - first
