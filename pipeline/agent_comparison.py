@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from configs.files import load_json
-from configs.paths import located
 from configs.schema.evaluate import Evaluate
 from configs.schema.trade import Trade
 from evaluation.formats import number, percent, within
@@ -89,7 +88,7 @@ def train_jobs(
 ) -> list[Job]:
     """Returns trainings of agents as jobs: one a run, or one a seed where an engine runs several at once."""
     how = (reuse, device, threads)
-    bases = [TrainJob(f"train {one.name}", str(workdir), located(one, workdir), *how) for one in runs]
+    bases = [TrainJob(f"train {one.name}", str(workdir), one, *how) for one in runs]
     if not engine.is_parallel:
         return list(bases)
     return [job for base in bases for job in seed_jobs(base)]

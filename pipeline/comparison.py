@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from configs.paths import located
 from configs.schema.evaluate import Evaluate
 from configs.schema.names import check_folder_name
 from configs.schema.pretrain import Pretrain
@@ -72,10 +71,8 @@ def training_jobs(
 ) -> list[Job]:
     """Returns everything to train as jobs: encoders, their states where a trading run sees them, and agents."""
     pretraining, training = pretrain_jobs(encoders, workdir), train_jobs(agents, workdir, engine)
-    seen = [states_of(located(one, workdir), encoders, workdir) for one in agents]
-    extraction = [
-        ExtractJob(f"extract {one.name}", str(workdir), located(one, workdir)) for one in encoders if one in seen
-    ]
+    seen = [states_of(one, encoders, workdir) for one in agents]
+    extraction = [ExtractJob(f"extract {one.name}", str(workdir), one) for one in encoders if one in seen]
     return connected([*pretraining, *extraction, *training])
 
 

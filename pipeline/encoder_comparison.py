@@ -9,7 +9,6 @@ from typing import Any
 
 from agents.baselines.simple import LongShortQuantiles
 from configs.files import load_json
-from configs.paths import located
 from configs.schema.pretrain import Pretrain
 from configs.values import to_data
 from encoders.training.hooks import SecondStage
@@ -67,7 +66,7 @@ def runs_of(experiments: Sequence[Pretrain], seeds: Sequence[int]) -> list[Pretr
 
 def pretrain_jobs(runs: Sequence[Pretrain], workdir: str | Path) -> list[Job]:
     """Returns the trainings of encoders as jobs; a second stage waits for the first stage that it names."""
-    jobs = [PretrainJob(f"pretrain {one.name}", str(workdir), located(one, workdir)) for one in runs]
+    jobs = [PretrainJob(f"pretrain {one.name}", str(workdir), one) for one in runs]
     first_stages_first = sorted(jobs, key=lambda job: isinstance(job.experiment.encoder, SecondStage))
     return [*connected(first_stages_first)]
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from configs.paths import located
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
 from pipeline.agent_comparison import train_jobs
@@ -44,10 +43,7 @@ def pretrain_many(
         return
     if overwrite:
         _clear([pretrain_folder(workdir, one.name) for one in experiments])
-    jobs = [
-        PretrainJob(f"pretrain {one.name}", str(workdir), located(one, workdir), None, many, test)
-        for one in experiments
-    ]
+    jobs = [PretrainJob(f"pretrain {one.name}", str(workdir), one, None, many, test) for one in experiments]
     execute(connected(jobs), engine, observer)
 
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from configs import files
 from configs.files import load_json, source_text
-from configs.paths import located
 from configs.schema.pretrain import Pretrain
 from configs.schema.walk import Walk
 from encoders.ensemble import Ensemble, Member
@@ -192,9 +191,7 @@ def fold_jobs(folds: Sequence[FoldRuns], panel: Panel, workdir: str | Path) -> l
     for number, fold in enumerate(folds):
         served, where = panel.dates[fold.fold.serves], str(workdir)
         told, until = f"fold {number} (serves from {served[0]} on)", str(fold.fit_end)
-        trainings = [
-            FoldTraining(f"pretrain {run.name}", where, located(run, workdir), until, fold=told) for run in fold.runs
-        ]
+        trainings = [FoldTraining(f"pretrain {run.name}", where, run, until, fold=told) for run in fold.runs]
         name = fold.served.name
         jobs += trainings
         jobs.append(FoldExtraction(f"extract {name}", where, trainings[-1].experiment, told, str(served[-1])))

@@ -20,7 +20,7 @@ from pipeline.jobs.processes import THREADS
 from pipeline.jobs.workers import JobEnd, WorkerDeath, attempt
 
 HAND_IN = 5.0
-"""Seconds between two looks at whether a run has written another state."""
+"""Seconds between two looks at whether a run has written another state, which is then handed in."""
 AHEAD = 2
 """Jobs that are queued in Ray for each one that there is room for."""
 
@@ -32,11 +32,13 @@ class Assignment(NamedTuple):
         job: The job.
         folder: Working directory, None for one of its own.
         threads: Threads that it has.
+        hand_in: Seconds between two looks at whether the job has written another state.
     """
 
     job: Job
     folder: str | None
     threads: int
+    hand_in: float
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,14 @@ class Board:
     def __init__(self) -> None:
         self._places: dict[str, str] = {}
         self._files: dict[str, Parcel] = {}
+
+    def expect(self, name: str) -> None:
+        """Forgets where a job ran that is queued again."""
+        self._places.pop(name, None)
+
+    def kept(self, name: str) -> tuple[str, ...]:
+        """Returns the names of the files that are kept of a job."""
+        return tuple(self._files.get(name, ()))
 
     def begin(self, name: str, place: str) -> Parcel:
         """Notes where a job runs, and returns what another node had handed in of it."""
@@ -96,7 +106,8 @@ class RayWorkers:
     def start(self, job: Job) -> None:
         """Queues the job, with its files where nodes do not see them."""
         files = self._shipped(job) if self.return_files else {}
-        task = Assignment(job, None if self.return_files else os.getcwd(), self.threads)
+        task = Assignment(job, None if self.return_files else os.getcwd(), self.threads, HAND_IN)
+        self.board.expect.remote(job.name)
         self._running[self.work.remote(task, list(files), self.board, *files.values())] = job
 
     def wait(self, seconds: float) -> Sequence[JobEnd]:
@@ -191,7 +202,7 @@ def work(task: Assignment, names: Sequence[str], board: Any, *contents: Any) -> 
             return Delivery(attempt(task.job), None)
         unpack(dict(zip(names, contents, strict=True)))
         unpack(known)
-        with _handing_in(task.job, board):
+        with _handing_in(task.job, board, task.hand_in):
             answer = attempt(task.job)
         return Delivery(answer, _made(task.job, dict(zip(names, contents, strict=True))))
 
@@ -207,7 +218,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 @contextlib.contextmanager
-def _handing_in(job: Job, board: Any) -> Iterator[None]:
+def _handing_in(job: Job, board: Any, seconds: float) -> Iterator[None]:
     """Hands in the files of a job whenever it has written another state, as long as the block lasts.
 
     The state is read first. What is read after it may be newer, as after any kill; the other way round a run would
@@ -219,7 +230,7 @@ def _handing_in(job: Job, board: Any) -> Iterator[None]:
 
     def look() -> None:
         known = stamps(state_files(job.writes))
-        while not over.wait(HAND_IN):
+        while not over.wait(seconds):
             now = stamps(state_files(job.writes))
             if now != known:
                 state = content_of(now)
@@ -248,7 +259,4 @@ def _in_folder(folder: str | None) -> Iterator[None]:
 
 
 def _limit_threads(count: int) -> None:
-    os.environ.update(dict.fromkeys(THREADS, str(count)))
-    import torch
-
-    torch.set_num_threads(count)
+    os.environ.update(dict.fromkeys(THREADS, str(count)))  # read when a library is first imported, so before any job

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from configs.paths import IN_WORKDIR
+from configs.paths import IN_WORKDIR, located
 from pipeline.results import Observer
 
 J = TypeVar("J", bound="Job")
@@ -118,8 +118,11 @@ def _within(path: str, folder: str) -> bool:
 
 
 def input_paths(value: Any, workdir: str | Path) -> tuple[str, ...]:
-    """Returns the files and folders that an experiment names: in the workdir, or declared as `IN_WORKDIR`."""
-    return tuple(dict.fromkeys(_paths(value, str(workdir))))
+    """Returns the files and folders that an experiment names: in the workdir, or declared as `IN_WORKDIR`.
+
+    A path that leads to nothing yet may be one from here or one in the workdir; both are returned.
+    """
+    return tuple(dict.fromkeys((*_paths(located(value, workdir), str(workdir)), *_paths(value, str(workdir)))))
 
 
 def _paths(value: Any, workdir: str) -> Iterator[str]:

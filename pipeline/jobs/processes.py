@@ -76,7 +76,7 @@ class _Worker:
     def __init__(self, context: Any, threads: int) -> None:
         self.connection: Connection
         self.connection, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, threads), daemon=True)
+        self.process: BaseProcess = context.Process(target=_serve, args=(theirs,), daemon=True)
         with limited_threads(threads):  # a new process reads them before anything of ours runs there
             self.process.start()
         theirs.close()
@@ -122,14 +122,11 @@ def limited_threads(count: int) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _serve(connection: Connection, threads: int) -> None:
+def _serve(connection: Connection) -> None:
     """Runs jobs as they come, until None does or whoever sends them is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one decides what an interrupt means
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    import torch
-
-    torch.set_num_threads(threads)
     while (job := connection.recv()) is not None:
         connection.send(attempt(job))
 

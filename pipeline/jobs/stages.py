@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from configs.paths import located
 from configs.schema.evaluate import Evaluate
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
@@ -24,7 +25,7 @@ class PretrainJob(Job):
     """Trains an encoder.
 
     Attributes:
-        experiment: Its configuration, with paths that lead to files.
+        experiment: Its configuration.
         until: Last day that may be known; None for the whole panel.
         reuse: Leave a finished run alone instead of refusing it.
         test: Judge the best checkpoint on the test days too.
@@ -63,7 +64,7 @@ class PretrainJob(Job):
     @property
     def appends(self) -> tuple[str, ...]:
         """The ledger of looks."""
-        return (ledger_of(self.experiment.panel),)
+        return (ledger_of(located(self.experiment, self.workdir).panel),)
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class ExtractJob(Job):
     @property
     def reads(self) -> tuple[str, ...]:
         """The run and its panel."""
-        return str(pretrain_folder(self.workdir, self.experiment.name)), self.experiment.panel
+        return str(pretrain_folder(self.workdir, self.experiment.name)), located(self.experiment, self.workdir).panel
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -106,7 +107,7 @@ class TrainJob(Job):
     """Trains the agents of a run that are not trained yet, one after the other, and sums them up.
 
     Attributes:
-        experiment: Configuration of the run, with paths that lead to files.
+        experiment: Configuration of the run.
         reuse: Leave a finished run alone instead of refusing it.
         device: Device of the networks.
         threads: Threads of torch.
@@ -146,7 +147,7 @@ class TrainJob(Job):
     @property
     def appends(self) -> tuple[str, ...]:
         """The ledger of looks."""
-        return (ledger_of(self.experiment.panel),)
+        return (ledger_of(located(self.experiment, self.workdir).panel),)
 
 
 @dataclass(frozen=True)
@@ -261,9 +262,8 @@ def seed_jobs(base: TrainJob) -> list[Job]:
 
 def states_of(trade: Trade, encoders: Sequence[Pretrain], workdir: str | Path) -> Pretrain | None:
     """Returns the encoder whose states a trading run sees, where it is one of `encoders`."""
-    seen = None if trade.states is None else os.path.abspath(trade.states)
-    places = {os.path.abspath(states_folder(workdir, one.name) / STATES): one for one in encoders}
-    return None if seen is None else places.get(seen)
+    seen = {os.path.abspath(path) for path in input_paths(trade, workdir)}
+    return next((one for one in encoders if os.path.abspath(states_folder(workdir, one.name) / STATES) in seen), None)
 
 
 def _ignore(result: Any) -> None:
