@@ -78,7 +78,7 @@ def trading_table(metrics: Mapping[str, Any]) -> str:
         )
         for name, one in metrics["performance"].items()
     ]
-    bar = bar_name(max((one.get("periods_per_year", DAYS_PER_YEAR) for one in metrics["performance"].values())))
+    bar = bar_name(max(one.get("periods_per_year", DAYS_PER_YEAR) for one in metrics["performance"].values()))
     return table([head.format(bar=bar) for head in TRADING], rows, _kinds(metrics))
 
 
