@@ -160,10 +160,11 @@ def _trading(one: Forecaster, rule: str, rival: Forecaster | None, seed: int) ->
     against = None
     if rival is not None:
         other = equal_capital([run.paths[rule] for run in rival.seeds], rival.name)
-        against = _as_json(compare(path.returns, other.returns, seed=seed))
+        against = _as_json(compare(path.returns, other.returns, seed=seed, periods_per_year=path.periods_per_year))
     return {
         **{name: whole[name] for name in TRADED},
-        **intervals(path.returns, seed=seed),
+        **intervals(path.returns, seed=seed, periods_per_year=path.periods_per_year),
+        "periods_per_year": path.periods_per_year,
         "n_days": len(path),
         "mean": {name: found["mean"] for name, found in joined.items()},
         "seeds_ci": {name: found["ci"] for name, found in joined.items()},

@@ -8,6 +8,12 @@ def display_name(name: str) -> str:
     return name.replace("_", " ")
 
 
+def bar_name(periods_per_year: float) -> str:
+    """Returns what a bar is called of which a year has so many: day, week, month, quarter or year."""
+    lengths = ((1.5, "year"), (6, "quarter"), (20, "month"), (100, "week"))
+    return next((name for most, name in lengths if periods_per_year <= most), "day")
+
+
 def percent(value: float | None, digits: int = 1) -> str:
     """Returns a fraction as a percentage, a dash where it is undefined."""
     return "–" if value is None else f"{number(100 * value, digits)} %"

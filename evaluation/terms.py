@@ -2,7 +2,7 @@
 
 from envs.costs import Costs
 from envs.rules import MarketRules
-from evaluation.formats import number
+from evaluation.formats import bar_name, number
 
 FILLS = {
     None: "as the panel allows",
@@ -21,7 +21,9 @@ def terms(rules: MarketRules) -> tuple[tuple[str, str], ...]:
     if rules.delisting_return != 0:
         ended = f"paid out at its last price {'less' if rules.delisting_return < 0 else 'plus'} "
         ended += _share(abs(rules.delisting_return))
-    bars = "unknown" if rules.periods_per_year is None else f"{rules.periods_per_year:g}"
+    bars = "unknown"
+    if rules.periods_per_year is not None:
+        bars = f"{rules.periods_per_year:g}, a bar is a {bar_name(rules.periods_per_year)}"
     return (
         ("fill", FILLS[rules.fill]),
         ("costs", "; ".join(costs_in_words(rules.costs))),

@@ -10,7 +10,7 @@ from configs.schema.evaluate import Evaluate
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
 from encoders.baselines.pca import PCA
-from evaluation.formats import percent, within
+from evaluation.formats import bar_name, percent, within
 from evaluation.policy_comparison import equal_capital
 from evaluation.reports.policy import Section
 from evaluation.significance import compare, over_seeds
@@ -125,7 +125,7 @@ def ablation_rows(chapter: Section) -> list[dict[str, Any]]:
     for name, seeds in agents.items():
         own = chapter.metrics["performance"][name]
         path = equal_capital(seeds, name)
-        gain = compare(path.returns, nothing.returns)
+        gain = compare(path.returns, nothing.returns, periods_per_year=path.periods_per_year)
         each = [
             None if one is None or other is None else one - other
             for one, other in zip(_sharpes(chapter, name), _sharpes(chapter, CONTROL), strict=True)
@@ -137,7 +137,7 @@ def ablation_rows(chapter: Section) -> list[dict[str, Any]]:
                 "return a year": percent(own["annual_return"]),
                 "Sharpe, days": within(own["sharpe"], own["sharpe_ci"]),
                 "Sharpe, seeds": within(own["mean"]["sharpe"], own["ci"]["sharpe"]),
-                "turnover a day": percent(own["turnover"]),
+                f"turnover a {bar_name(path.periods_per_year)}": percent(own["turnover"]),
                 "more than without, days": "–" if name == CONTROL else within(gain.difference, gain.interval),
                 "more than without, seeds": "–" if name == CONTROL else within(paired["mean"], paired["ci"]),
             }

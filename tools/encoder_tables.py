@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from evaluation.formats import number, percent, within
+from evaluation.formats import bar_name, number, percent, within
 
 
 def forecast_rows(result: Mapping[str, Any], part: str) -> list[dict[str, Any]]:
@@ -40,7 +40,7 @@ def _trading_row(name: str, found: Mapping[str, Any], reference: str | None) -> 
         "Sharpe, days": within(found["sharpe"], found["sharpe_ci"]),
         "Sharpe, seeds": within(found["mean"]["sharpe"], found["seeds_ci"]["sharpe"]),
         "deepest loss": percent(found["max_drawdown"]),
-        "turnover a day": percent(found["turnover"]),
+        f"turnover a {bar_name(found.get('periods_per_year', 252.0))}": percent(found["turnover"]),
     }
     if reference is not None:
         row |= _paired(found["against"], f"Sharpe less {reference}", 2)

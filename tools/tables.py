@@ -106,7 +106,7 @@ def show_agents(result: results.TrainResult) -> None:
         print(f"{result.folder} is finished")
         return
     table = Table(title=f"{result.folder}: the best policy of each seed on the valid days")
-    for column in ("seed", "steps", "best at", "wealth", "benchmark", "turnover a day"):
+    for column in ("seed", "steps", "best at", "wealth", "benchmark", "turnover a bar"):
         table.add_column(column, justify="right")
     for record in result.records:
         valid = record["valid"]

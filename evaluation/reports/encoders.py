@@ -8,7 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from evaluation.encoder_comparison import Forecaster
-from evaluation.formats import display_name, number, percent, with_interval
+from evaluation.formats import bar_name, display_name, number, percent, with_interval
+from evaluation.performance import DAYS_PER_YEAR
 from evaluation.policy_comparison import equal_capital
 from evaluation.reports.figures import AGENTS
 from evaluation.reports.html import Page, styled, table
@@ -39,7 +40,9 @@ def report(
     page.figure(growth_figure(forecasters))
     for rule in next(iter(result["encoders"].values()))["trading"]:
         page.heading(f"Trading on the forecasts, {rule}")
-        page.text("Test days, after costs. The seeds of an encoder are one account of equal parts.", quiet=True)
+        page.text(
+            f"Test days, after costs. {_year(result)} The seeds of an encoder are one account of equal parts.", True
+        )
         page.markup(trading_table(result, rule))
         page.figure(wealth_figure(forecasters, rule))
     if any(one["codebooks"] for one in result["encoders"].values()):
@@ -101,7 +104,15 @@ def _extent(result: Mapping[str, Any], part: str) -> str:
 def trading_table(result: Mapping[str, Any], rule: str) -> str:
     """Returns what trading on each encoder's forecast earned."""
     paired = result["reference"] is not None
-    columns = ["encoder", "return a year", "Sharpe", "volatility", "deepest loss", "turnover a day", "costs paid"]
+    columns = [
+        "encoder",
+        "return a year",
+        "Sharpe",
+        "volatility",
+        "deepest loss",
+        f"turnover a {_bar(result)}",
+        "costs paid",
+    ]
     if paired:
         columns += [f"Sharpe less that of {display_name(result['reference'])}", "p"]
     rows = []
@@ -119,6 +130,19 @@ def trading_table(result: Mapping[str, Any], rule: str) -> str:
         ]
         rows.append(row + (_against(found["against"], 2) if paired else []))
     return table(columns, rows, _kinds(result))
+
+
+def _periods(result: Mapping[str, Any]) -> float:
+    trading: Mapping[str, Any] = next(iter(result["encoders"].values()))["trading"]
+    return float(next((one["periods_per_year"] for one in trading.values()), DAYS_PER_YEAR))
+
+
+def _bar(result: Mapping[str, Any]) -> str:
+    return bar_name(_periods(result))
+
+
+def _year(result: Mapping[str, Any]) -> str:
+    return f"A bar is a {_bar(result)}, and a year has {_periods(result):g} of them."
 
 
 def codebooks_table(result: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from evaluation.backtest import Backtest
-from evaluation.formats import display_name, number
+from evaluation.formats import bar_name, display_name, number
 from evaluation.performance import drawdowns, monthly_returns
 from evaluation.policy_comparison import PolicyComparison
 from evaluation.reports.html import styled
@@ -24,7 +24,6 @@ ASSETS = (
 ASSETS_DRAWN = len(ASSETS)
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 DIVERGING = [[0.0, "#b3402e"], [0.5, "#eef0f3"], [1.0, "#2f7d4f"]]
-ROLLING = 63
 BARS = 260
 
 
@@ -116,14 +115,15 @@ def trading_figure(contest: PolicyComparison) -> go.Figure:
     for name in [*contest.agents, *(one for one in contest.references if one in KNOWN)]:
         path = contest.everyone[name]
         style: dict[str, Any] = {"name": display_name(name), "legendgroup": name, "line": {"color": shades[name]}}
-        rows = ((_short(_quarter(path.turnover)), ".1%"), (_short(np.cumsum(path.costs)), ".2%"))
+        rows = ((_short(_quarter(path)), ".1%"), (_short(np.cumsum(path.costs)), ".2%"))
         for row, (series, form) in enumerate(rows, start=1):
             template = f"{display_name(name)} %{{x}}: %{{y:{form}}}<extra></extra>"
             figure.add_scatter(
                 x=_days(path), y=series, hovertemplate=template, showlegend=row == 1, row=row, col=1, **style
             )
     styled(figure, 420)
-    figure.update_yaxes(title="turnover a day", tickformat=".1%", rangemode="tozero", row=1, col=1)
+    bar = bar_name(next(iter(contest.everyone.values())).periods_per_year)
+    figure.update_yaxes(title=f"turnover a {bar}", tickformat=".1%", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title="costs paid so far", tickformat=".1%", rangemode="tozero", row=2, col=1)
     return figure
 
@@ -182,7 +182,7 @@ def _short(series: AnyArray) -> AnyArray:
     return np.round(series, 5)
 
 
-def _quarter(series: FloatArray) -> FloatArray:
-    """Mean of the last quarter, of fewer days at the start; the first day, when the account is filled, is left out."""
-    later = pd.Series(series).where(np.arange(len(series)) > 0)
-    return later.rolling(ROLLING, min_periods=1).mean().to_numpy()
+def _quarter(path: Backtest) -> FloatArray:
+    """Mean turnover of the last quarter, of less at the start; the first bar, which fills the account, is left out."""
+    later = pd.Series(path.turnover).where(np.arange(len(path)) > 0)
+    return later.rolling(max(1, round(path.periods_per_year / 4)), min_periods=1).mean().to_numpy()

@@ -4,7 +4,8 @@ import html
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from evaluation.formats import display_name, number, percent
+from evaluation.formats import bar_name, display_name, number, percent
+from evaluation.performance import DAYS_PER_YEAR
 from evaluation.reports.html import table
 from evaluation.verdict import outcome
 
@@ -12,7 +13,7 @@ HEADLINE = (
     "policy", "return a year", "Sharpe", "volatility", "deepest loss", "Calmar", "Sortino", "final wealth",
 )  # fmt: skip
 TRADING = (
-    "policy", "turnover a day", "costs paid", "trades", "days held", "holdings with a profit", "days with a gain",
+    "policy", "turnover a {bar}", "costs paid", "trades", "{bar}s held", "holdings with a profit", "{bar}s with a gain",
     "Sharpe > 0", "deflated",
 )  # fmt: skip
 OUTCOMES = {"beats": "better", "loses": "worse", "undecided": "cannot tell"}
@@ -77,7 +78,8 @@ def trading_table(metrics: Mapping[str, Any]) -> str:
         )
         for name, one in metrics["performance"].items()
     ]
-    return table(TRADING, rows, _kinds(metrics))
+    bar = bar_name(max(one.get("periods_per_year", DAYS_PER_YEAR) for one in metrics["performance"].values()))
+    return table([head.format(bar=bar) for head in TRADING], rows, _kinds(metrics))
 
 
 def comparison_table(metrics: Mapping[str, Any], agent: str) -> str:
@@ -121,7 +123,8 @@ def _prices_row(name: str, found: Mapping[str, Any]) -> tuple[str, str, str, str
 
 def seeds_table(one: Mapping[str, Any]) -> str:
     """Returns each seed of an agent and the mean over seeds with its interval."""
-    columns = ("seed", "return a year", "Sharpe", "deepest loss", "turnover a day", "final wealth")
+    bar = bar_name(one.get("periods_per_year", DAYS_PER_YEAR))
+    columns = ("seed", "return a year", "Sharpe", "deepest loss", f"turnover a {bar}", "final wealth")
     measures = (
         ("annual_return", percent),
         ("sharpe", number),

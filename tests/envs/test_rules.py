@@ -71,5 +71,5 @@ def test_every_rule_is_said() -> None:
     assert text["fill"] == "at the next close"
     assert text["price limit"].startswith("10 % a day")
     assert text["a position whose listing ends"] == "paid out at its last price less 30 %"
-    assert text["bars a year"] == "252"
+    assert text["bars a year"] == "252, a bar is a day"
     assert dict(terms(MarketRules()))["price limit"] == "none"
