@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -34,6 +35,7 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     """Runs a command: exit code 0 only on success, one line without a traceback for a user's mistake."""
     handler = RichHandler(console=Console(stderr=True), show_path=False, show_time=False)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
+    threading.excepthook = _one_line
     try:
         main(sys.argv[1:])
     except (ValueError, OSError) as error:
@@ -42,6 +44,15 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     except KeyboardInterrupt:
         print("interrupted; the same command continues where it stopped", file=sys.stderr)
         sys.exit(130)
+
+
+def _one_line(failure: threading.ExceptHookArgs) -> None:
+    """Says in one line what ended a thread beside the main one, as TensorBoard's writer on a full disk."""
+    if isinstance(failure.exc_value, ValueError | OSError):
+        name = failure.thread.name if failure.thread else "a thread"
+        print(f"warning: {name} ended: {' '.join(str(failure.exc_value).split())}", file=sys.stderr)
+    else:
+        threading.__excepthook__(failure)
 
 
 def configured(schema: type[S], options: type[R], argv: Sequence[str], configs: str) -> tuple[S, R]:

@@ -23,7 +23,6 @@ from market.ledger import Ledger
 from market.panel import Panel
 from market.sources.synthetic.source import Synthetic
 from market.splits import Split
-from pipeline import encoder_comparison
 from pipeline.encoder_comparison import pretrain_all, with_seeds
 from pipeline.results import PretrainResult
 from tests.browser import browser, opened, undrawn_figures
@@ -180,11 +179,11 @@ def test_first_stages_are_trained_first_and_the_table_keeps_its_order(monkeypatc
     configs = [load_python(f"configs/pretrain/csi300_{name}.py", Pretrain) for name in names]
     trained: list[str] = []
 
-    def record(experiment: Pretrain, workdir: Path, **options: object) -> PretrainResult:
+    def record(experiment: Pretrain, workdir: str, **options: object) -> PretrainResult:
         trained.append(experiment.name)
-        return PretrainResult(workdir / experiment.name, {})
+        return PretrainResult(Path(workdir) / experiment.name, {})
 
-    monkeypatch.setattr(encoder_comparison, "pretrain", record)
+    monkeypatch.setattr("pipeline.pretraining.pretrain", record)
     folders = pretrain_all(configs, (), Path("w"))
     assert folders == [Path("w") / f"csi300_{name}" for name in names]
     assert trained == ["csi300_factor_vqvae_tokens", "csi300_gru", "csi300_factor_vqvae"]

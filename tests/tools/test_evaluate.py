@@ -75,8 +75,8 @@ def test_metrics_have_the_keys_that_other_scripts_read(workdir) -> None:
 
 def test_every_applicable_policy_takes_part(workdir) -> None:
     assert set(metrics_of(workdir)["performance"]) == {
-        "PPO", "cash", "buy_and_hold", "equal_weight", "momentum", "minimum_variance", "risk_parity", "mean_variance",
-        "top1_drop1", "top1_drop1_eta0.5", "hindsight (cheats: sees the future)",
+        "PPO", "PPO: mean of 2 seeds", "cash", "buy_and_hold", "equal_weight", "momentum", "minimum_variance",
+        "risk_parity", "mean_variance", "top1_drop1", "top1_drop1_eta0.5", "hindsight (cheats: sees the future)",
     }  # fmt: skip
     assert set(metrics_of(workdir, "tiny_one")["performance"]) == {
         "PPO", "cash", "buy_and_hold", "momentum", "hindsight (cheats: sees the future)",
