@@ -34,6 +34,8 @@ from pipeline.run_directory import evaluate_folder, pretrain_folder
 
 SHARED = ("panel", "split", "label", "portfolio", "costs", "price_limit", "delisting_return")
 """What runs must have in common for their forecasts to answer the same question."""
+Published = tuple[str | Path, str | None]
+"""Panel file of a published index and its name there; None where the file holds only one."""
 _SEED = re.compile(r"_seed_(\d+)$")
 
 
@@ -187,9 +189,7 @@ def judge(folder: Path, experiment: Pretrain, panel: Panel, returns: Any) -> See
     )
 
 
-def held_backtests(
-    experiment: Pretrain, panel: Panel, rows: slice, index: tuple[str | Path, str | None] | None = None
-) -> list[Backtest]:
+def held_backtests(experiment: Pretrain, panel: Panel, rows: slice, index: Published | None = None) -> list[Backtest]:
     """Returns what the assets of a panel earned without a forecast on some rows, at the costs of an experiment.
 
     They were bought once, or kept at equal weight; and what a published index earned, where one is given as a file and
