@@ -119,4 +119,4 @@ def test_a_step_towards_limits_keeps_them():
     for _ in range(4):
         info = market.step(np.array([[0.7, -1, 1, -1, 1, -1, -1]]))[4]
         assert (by_sector(info["weights"]) <= 0.3 + TINY).all()
-    assert info["weights"][0, 1] > 0.25
+    assert by_sector(info["weights"])[0, 2] > 0.29  # tech, which it asks for
