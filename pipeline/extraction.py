@@ -12,7 +12,7 @@ from configs.schema.names import check_folder_name
 from configs.schema.pretrain import Pretrain
 from encoders.checkpoint import Checkpoint
 from encoders.states import extraction
-from encoders.states.audit import TrainingFacts
+from encoders.states.audit import ProvenInputs, TrainingFacts
 from encoders.states.extraction import Batch, Extraction, known_rows
 from encoders.training.launch import init_distributed
 from envs.rules import RECORDED
@@ -51,6 +51,7 @@ def extract(
     overwrite: bool = False,
     reuse: bool = False,
     observer: Observer = SILENT,
+    proven: ProvenInputs | None = None,
 ) -> ExtractResult:
     """Freezes the best checkpoint of a pretraining run and writes the audited states of every day.
 
@@ -65,6 +66,7 @@ def extract(
         reuse: Return states that are there where this very checkpoint made them; where another one did, compute all
             days again.
         observer: Follows from outside.
+        proven: Inputs that were audited before; where the encoder is fed with those, they are not audited again.
 
     Raises:
         AuditError: A state sees the future, or something else that it must not; no states are written.
@@ -85,7 +87,7 @@ def extract(
             "batch_size": settings.batch_size,
             "overwrite": overwrite or reuse,
         }
-        result = _extract(experiment, record, folder, observer)
+        result = _extract(experiment, record, folder, observer, proven)
     observer.finished(result)
     return result
 
@@ -109,7 +111,9 @@ def read_extraction(folder: Path) -> ExtractResult:
     return ExtractResult(folder / STATES, read_json(folder / AUDIT), shape, fresh=False)
 
 
-def _extract(experiment: Pretrain, record: dict[str, Any], folder: Path, observer: Observer) -> ExtractResult:
+def _extract(
+    experiment: Pretrain, record: dict[str, Any], folder: Path, observer: Observer, proven: ProvenInputs | None
+) -> ExtractResult:
     """Extracts as `record` says, which becomes ``config.json``."""
     model = Path(record["run"]) / MODEL
     checkpoint = Checkpoint.load(model)
@@ -120,7 +124,7 @@ def _extract(experiment: Pretrain, record: dict[str, Any], folder: Path, observe
     with lock(folder):
         frozen = checkpoint.restore(experiment.encoder, experiment.features, experiment.scaling)
         frozen.encoder.to(init_distributed().device)
-        how = _extraction(experiment, checkpoint, panel, sha256, record)
+        how = _extraction(experiment, checkpoint, panel, sha256, record, proven)
         earlier = None if record["overwrite"] else _earlier_rows(folder, panel, sha256, record)
 
         def watch(batches: Iterable[Batch], total: int) -> Iterator[Batch]:
@@ -131,13 +135,28 @@ def _extract(experiment: Pretrain, record: dict[str, Any], folder: Path, observe
         except AuditError as error:
             write_json(folder / AUDIT, error.verdict.to_json())
             raise
-        write_json(folder / AUDIT, verdict.to_json())
+        write_json(folder / AUDIT, _continued(folder / AUDIT, verdict.to_json()))
         write_json(folder / CONFIG, {**record, "n_days": len(panel), "content_fingerprint": content_fingerprint(panel)})
     return ExtractResult(folder / STATES, verdict.to_json(), panel.shape[:2])
 
 
+def _continued(path: Path, verdict: dict[str, Any]) -> dict[str, Any]:
+    """Returns the audit of all days where only new ones were audited: that of the days before, with the new ones."""
+    if "new_days" not in verdict["coverage"]:
+        return verdict
+    before: dict[str, Any] = read_json(path)
+    days = verdict["coverage"]["new_days"]
+    kept = [span for span in before["coverage"].get("appended", []) if span[0] < days[0]]
+    return {**before, "coverage": {**before["coverage"], "appended": [*kept, days]}}
+
+
 def _extraction(
-    experiment: Pretrain, checkpoint: Checkpoint, panel: Panel, sha256: str, record: dict[str, Any]
+    experiment: Pretrain,
+    checkpoint: Checkpoint,
+    panel: Panel,
+    sha256: str,
+    record: dict[str, Any],
+    proven: ProvenInputs | None,
 ) -> Extraction:
     label = Label(**checkpoint.about["label"])
     return Extraction(
@@ -152,7 +171,7 @@ def _extraction(
         },
         fit_end=np.datetime64(checkpoint.about["fit_end"], "D"),
         training=TrainingFacts(
-            label, experiment.scaling, _trained_rows(checkpoint, panel), _audited_inputs(Path(record["run"]))
+            label, experiment.scaling, _trained_rows(checkpoint, panel), _audited_inputs(Path(record["run"])), proven
         ),
         batch_size=record["batch_size"],
         tokens=record["tokens"],
@@ -176,6 +195,10 @@ def _trained_rows(checkpoint: Checkpoint, panel: Panel) -> slice | None:
     return slice(start, stop)
 
 
+def _passed(audit: Path) -> bool:
+    return audit.exists() and bool(read_json(audit)["verdict"] == "passed")
+
+
 def _earlier_rows(folder: Path, panel: Panel, sha256: str, record: dict[str, Any]) -> dict[str, AnyArray] | None:
     """Returns the rows that `folder` has of the first days of `panel`, None where it has none.
 
@@ -183,7 +206,7 @@ def _earlier_rows(folder: Path, panel: Panel, sha256: str, record: dict[str, Any
         ValueError: They came from another checkpoint or panel, or the history of the panel has changed since.
     """
     target = folder / STATES
-    if not (target.exists() and (folder / CONFIG).exists()):
+    if not (target.exists() and (folder / CONFIG).exists() and _passed(folder / AUDIT)):
         return None
     before = read_json(folder / CONFIG)
     n_days = before["n_days"]  # rows beyond, if a run was killed before it wrote the record, are computed again

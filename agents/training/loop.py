@@ -24,6 +24,7 @@ from envs.actions.portfolio import Action
 from envs.actions.relative import RelativeAction
 from envs.rebalancing import Rebalance
 from envs.rewards import Reward
+from market.curves import NO_CURVES, CurveLog
 from market.storage.array_file import read_json, write_json
 
 InSample = Literal["refuse", "allow"]
@@ -119,6 +120,7 @@ def train_agent(
     device: str = "cpu",
     upgraded: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     should_stop: ShouldStop | None = None,
+    curves: CurveLog = NO_CURVES,
 ) -> dict[str, Any]:
     """Trains one agent in `folder` and returns what ``agent.json`` says of the best policy on the valid days.
 
@@ -136,6 +138,7 @@ def train_agent(
         device: Device of the networks.
         upgraded: Returns settings that an earlier version wrote as today's version writes them.
         should_stop: Asked after each validation, with the worth of all of them, whether those were enough.
+        curves: Keeps the curves beside TensorBoard.
 
     Raises:
         ValueError: The agent cannot act so, the folder holds a run with other settings, or the tapes hold in-sample
@@ -156,7 +159,8 @@ def train_agent(
         "settings": dict(settings),
     }
     progress = _begin(model, market, task, folder / STATE, about, upgraded)
-    with AgentLogger(folder / "tensorboard", f"seed {seed}", schedule.total_steps, model.num_timesteps) as monitor:
+    steps = (schedule.total_steps, model.num_timesteps)
+    with AgentLogger(folder / "tensorboard", f"seed {seed}", *steps, curves) as monitor:
         how = (task.start_from is not None or isinstance(market.action, RelativeAction), should_stop)
         callback = ValidationCallback(folder, schedule, validator, about, progress, monitor, *how)
         _learn(model, schedule.total_steps, callback, monitor, task.n_envs)
@@ -187,6 +191,7 @@ def _learn(
 ) -> None:
     done = model.num_timesteps
     model.set_logger(monitor.logger)
+    monitor.restore(callback.progress.pending)
     model.learn(
         max(total_steps - done, 0),
         callback,

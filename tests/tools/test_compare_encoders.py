@@ -79,6 +79,7 @@ def test_every_seed_is_a_run_and_the_table_is_over_seeds(workdir, tmp_path, caps
     said = capsys.readouterr().out
     assert "rank IC less tiny_ridge" in said
     assert "long-short" in said
+    assert "a year less equal weight" in " ".join(said.split())
     runs = workdir / "pretrain"
     assert {one.name for one in runs.iterdir() if not one.name.startswith(".")} == {
         f"{name}_seed_{k}" for name in ("tiny_ridge", "tiny_gru") for k in (0, 1)
@@ -96,6 +97,8 @@ def test_every_seed_is_a_run_and_the_table_is_over_seeds(workdir, tmp_path, caps
     assert found["test"]["rank_ic"] == pytest.approx(np.mean(own))
     assert own[0] != own[1]
     assert "sharpe" in found["trading"]["top-k drop-n"]["mean"]
+    assert list(result["references"]) == ["buy_and_hold", "equal_weight"]
+    assert found["trading"]["long-short"]["beyond"]["buy_and_hold"]["difference"] is not None
     looked = [one for one in Ledger.beside(workdir / "panel.safetensors").looks() if one.stage == "compare"]
     assert {one.run for one in looked if one.part == "test"} >= {"tiny_gru_seed_0", "tiny_gru_seed_1"}
     assert result["encoders"]["tiny_ridge"]["test"]["against"] is None
@@ -174,18 +177,21 @@ def test_forecasts_of_transformed_labels_are_judged_on_returns(workdir) -> None:
     assert found["encoders"]["ranked"]["valid"]["ic"] == metrics["valid"]["ic"] != metrics["valid"]["rank_ic"]
 
 
-def test_first_stages_are_trained_first_and_the_table_keeps_its_order(monkeypatch) -> None:
+def test_first_stages_are_trained_first_and_the_table_keeps_its_order(monkeypatch, tmp_path: Path) -> None:
     names = ("factor_vqvae", "factor_vqvae_tokens", "gru")
     configs = [load_python(f"configs/pretrain/csi300_{name}.py", Pretrain) for name in names]
     trained: list[str] = []
 
     def record(experiment: Pretrain, workdir: str, **options: object) -> PretrainResult:
         trained.append(experiment.name)
-        return PretrainResult(Path(workdir) / experiment.name, {})
+        folder = Path(workdir) / "pretrain" / experiment.name
+        folder.mkdir(parents=True)
+        (folder / "metrics.json").write_text("{}")
+        return PretrainResult(folder, {})
 
     monkeypatch.setattr("pipeline.pretraining.pretrain", record)
-    folders = pretrain_all(configs, (), Path("w"))
-    assert folders == [Path("w") / f"csi300_{name}" for name in names]
+    folders = pretrain_all(configs, (), tmp_path)
+    assert folders == [tmp_path / "pretrain" / f"csi300_{name}" for name in names]
     assert trained == ["csi300_factor_vqvae_tokens", "csi300_gru", "csi300_factor_vqvae"]
 
 
