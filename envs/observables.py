@@ -11,7 +11,7 @@ from market.panel import PRICES, Panel
 from market.states import MarketStates
 
 Observed = Literal["states", "forecast", "states+forecast"]
-"""What of a states file is seen."""
+"""Parts of a states file that a policy may see."""
 
 
 @dataclass(frozen=True, eq=False)

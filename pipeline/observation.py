@@ -1,4 +1,4 @@
-"""What the agent of a run sees, and what is proven about it: the ``audit.json`` of every trading run."""
+"""Observations of the agent of a run, and the proof about them: the ``audit.json`` of every trading run."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What every command shares: a config file plus typed overrides, one-line errors, and a progress bar for people."""
+"""Parts that all commands share: a config file plus typed overrides, one-line errors, and a progress bar for people."""
 
 import dataclasses
 import logging

@@ -36,7 +36,7 @@ class Held(NamedTuple):
 
 
 class Traded(NamedTuple):
-    """What a day came to.
+    """Result of a day.
 
     Attributes:
         account: ``[B, 1 + N]`` weights at the next close, cash first.
@@ -56,7 +56,7 @@ class Traded(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """What `solve_trades` found: the scale of the targets, how cash is set, and which assets take part."""
+    """Result of `solve_trades`: the scale of the targets, how cash is set, and which assets take part."""
 
     scale: Float[Tensor, " B"]
     rest: Bool[Tensor, " B"]

@@ -41,7 +41,7 @@ DAYS = 10
 
 @dataclass(frozen=True, eq=False)
 class Demonstration:
-    """What a rule did on every day of a tape, from all cash.
+    """Actions of a rule on every day of a tape, from all cash.
 
     Attributes:
         name: Of the rule.

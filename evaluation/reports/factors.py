@@ -76,7 +76,7 @@ def sentences(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def _said_of_matching(name: str, one: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
-    """What was found, and of each factor that was not whether another basis has it; no mean hides a lost one."""
+    """Factors that were found, and of each other one whether another basis has it; no mean hides a lost one."""
     words = (
         f"{name} finds {one['found']} of {len(metrics['known'])} known factors with an absolute correlation of at "
         f"least {number(metrics['threshold'])} (mean {number(one['mean'])})"
