@@ -1,4 +1,4 @@
-"""Sight: what a policy may see of the market, from frozen states, from features, or from the bars themselves."""
+"""Observables: the arrays of the market that a policy may see, from frozen states, from features, or from the bars themselves."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args

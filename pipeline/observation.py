@@ -134,12 +134,12 @@ def _observed(experiment: Trade, sources: TradeSources) -> tuple[Any, Panel]:
 
     def compute(panel: Panel) -> Sequence[Columns]:
         features = scaler.transform(experiment.features.compute(panel))
-        sight = observables_of(panel, None, features)
-        mask: BoolArray = sight.seen[..., None]
+        observables = observables_of(panel, None, features)
+        mask: BoolArray = observables.seen[..., None]
         market = tuple(f"mean of {name}" for name in features.fields)
         return [
-            Columns(sight.asset, features.fields),
-            Columns(sight.market[:, None].astype(np.float32), market),
+            Columns(observables.asset, features.fields),
+            Columns(observables.market[:, None].astype(np.float32), market),
             Columns(mask.astype(np.float32), ("seen",)),
         ]
 
