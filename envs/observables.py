@@ -1,4 +1,4 @@
-"""Observables: the arrays of the market that a policy may see, from frozen states, from features, or from the bars themselves."""
+"""Observables: arrays of the market that a policy may see, from frozen states, from features, or from the bars."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args

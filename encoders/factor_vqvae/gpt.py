@@ -75,7 +75,7 @@ class MarketAttention(nn.Module):
 
 
 class GPTLayer(nn.Module):
-    """One pre-norm layer: self-attention, in some layers attention to the market, a feed-forward network; all residual."""
+    """One pre-norm layer: self-attention, in some layers attention to the market, a feed-forward net; all residual."""
 
     def __init__(self, width: int, heads: int, dropout: float, market: bool) -> None:
         super().__init__()

@@ -242,7 +242,7 @@ def tails_figure(study: FactorStudy) -> go.Figure:
 
 
 def correlations_figure(study: FactorStudy) -> go.Figure:
-    """Returns the correlations of single assets on test days, and on days that reference and leading model simulated."""
+    """Returns the correlations of single assets on test days, and on days of the reference and of the leading model."""
     chosen = list(dict.fromkeys([study.models[0], lead(study)]))
     count = len(study.assets)
     shown = np.unique(np.linspace(0, count - 1, min(count, ASSETS_DRAWN)).round().astype(np.int64))

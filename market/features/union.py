@@ -30,8 +30,8 @@ class FeatureUnion:
         for one in self.sets:
             if hasattr(type(one), "external"):
                 raise ValueError(
-                    f"FeatureUnion: {type(one).__name__} has columns of a table, which are no formulas; put it outside, as "
-                    "WithColumns(path, lag, base=FeatureUnion(...))"
+                    f"FeatureUnion: {type(one).__name__} has columns of a table, which are no formulas; put it "
+                    "outside, as WithColumns(path, lag, base=FeatureUnion(...))"
                 )
 
     def table(self) -> tuple[Feature, ...]:
