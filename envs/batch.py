@@ -14,7 +14,7 @@ from envs.actions.portfolio import Action, LongOnly, checked_actions
 from envs.actions.relative import RelativeAction
 from envs.costs import Costs
 from envs.episodes import EpisodeCursor, Episodes, check_options
-from envs.observations import Observation, Observer, View
+from envs.observations import Observation, ObservationBuilder, View
 from envs.rebalancing import Rebalance, trading_days
 from envs.rewards import LogGrowth, Reward, StepResult
 from envs.tape import Tape
@@ -73,8 +73,8 @@ class BatchMarket:
         self.tape, self.n_envs, self.costs = tape, n_envs, costs
         self.action, self.reward, self.episodes, self.autoreset = action, reward, episodes, autoreset
         self.action_space = action.space(tape.n_assets)
-        self._observer = Observer(tape, observation, one_asset)
-        self.observation_space = self._observer.space
+        self._observations = ObservationBuilder(tape, observation, one_asset)
+        self.observation_space = self._observations.space
         self.clock = EpisodeCursor(tape, episodes, n_envs, seed)
         self.wealth: FloatArray = np.ones(n_envs)
         self.legs, self.terms = _legs(tape, costs), _terms(tape, costs, action)
@@ -123,7 +123,7 @@ class BatchMarket:
 
     def observe(self) -> Observation:
         """Returns what is shown now, as the last `reset` or `step` did, or after `restore`."""
-        return self._observer.observe(self.clock.day, self._account.astype(np.float32))
+        return self._observations.observe(self.clock.day, self._account.astype(np.float32))
 
     def step(self, actions: AnyArray | Sequence[Any]) -> tuple[Observation, FloatArray, BoolArray, BoolArray, Info]:
         """Books one day and returns observations, rewards, terminated, truncated and info, a row for each episode.
@@ -153,7 +153,7 @@ class BatchMarket:
         over = terminated | truncated
         if over.any():
             self._finish(over, book, info)
-        return self._observer.observe(day, book.account), reward, terminated, truncated, info
+        return self._observations.observe(day, book.account), reward, terminated, truncated, info
 
     def snapshot(self) -> tuple[dict[str, AnyArray], list[dict[str, Any]]]:
         """Returns everything the next step depends on: arrays, and the state of each episode's generator as JSON."""
@@ -245,7 +245,7 @@ class BatchMarket:
             return
         rows = np.flatnonzero(over)
         info["final_rows"] = rows
-        info["final_obs"] = self._observer.observe(self.clock.day[rows], book.account[rows])
+        info["final_obs"] = self._observations.observe(self.clock.day[rows], book.account[rows])
         self._restart(rows, self._first)
         book.account[rows] = self._account[rows]
 

@@ -26,8 +26,8 @@ Observation = AnyArray | dict[str, AnyArray]
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-class Observer:
-    """Shows a tape and an account in one of the three views.
+class ObservationBuilder:
+    """Builds the observation of a tape and an account in one of the three views.
 
     Attributes:
         view: ``full``, ``flat`` or ``compact``.
