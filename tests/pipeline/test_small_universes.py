@@ -1,4 +1,4 @@
-"""One, two or three assets, with a volume or without one: the whole job ends in numbers, or in one line at its start."""
+"""One, two or three assets, with a volume or without one: the whole job ends in numbers."""
 
 import json
 import logging
