@@ -97,8 +97,8 @@ def restated(panel: Panel, generator: np.random.Generator, splits: bool) -> Pane
     """Returns the panel as a vendor would give it after later splits, or else dividends.
 
     An asset's past is in other units then: prices are multiplied by a constant of each asset, and after splits its
-    volumes divided by it. Money that was traded (``amount``) stays. A quoted close (``raw_close``) follows splits,
-    which vendors apply to it too, and no dividend.
+    volumes divided by it. Money that was traded (``amount``) stays. A quoted close (``raw_close``) and its volume
+    (``raw_volume``) follow splits, which vendors apply to them too, and no dividend.
     """
     constant = generator.choice([0.125, 0.25, 0.5, 2.0, 4.0], len(panel.assets))
     if not splits:
@@ -107,7 +107,7 @@ def restated(panel: Panel, generator: np.random.Generator, splits: bool) -> Pane
     for k, name in enumerate(panel.fields):
         if name in (*PRICES, "vwap", "adj_close") or (splits and name == "raw_close"):
             values[:, :, k] *= constant
-        elif splits and name == "volume":
+        elif splits and name in ("volume", "raw_volume"):
             values[:, :, k] /= constant
     return replace(panel, values=values)
 
