@@ -1,7 +1,7 @@
 """Encoders side by side: the same panel, days, label and seeds, judged by their forecasts and by trading on them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,6 +21,7 @@ from market.ledger import new_command
 from market.panel import Panel
 from market.storage.array_file import read_json, write_text
 from market.storage.json_diff import first_difference
+from pipeline.entrants import by_name, differing_fields
 from pipeline.forecast_trading import trade_forecast
 from pipeline.jobs.engine import HERE, Engine, execute
 from pipeline.jobs.job import Job, connected
@@ -116,12 +117,20 @@ def compare_encoders(
     if not folders:
         raise ValueError("compare_encoders: nothing to compare; give experiments or directories of runs")
     target = evaluate_folder(workdir, name)
-    result = EncoderComparison(target, _compare(folders, target, reference, name))
+    entrants = by_name(encoder_names((), folders), [load_json(one / CONFIG, Pretrain) for one in folders])
+    differences = differing_fields(entrants)
+    result = EncoderComparison(target, _compare(folders, target, reference, name, differences), differences)
     observer.finished(result)
     return result
 
 
-def _compare(folders: Sequence[Path], target: Path, reference: str | None, title: str) -> dict[str, Any]:
+def _compare(
+    folders: Sequence[Path],
+    target: Path,
+    reference: str | None,
+    title: str,
+    differences: Sequence[Mapping[str, str]],
+) -> dict[str, Any]:
     """Judges finished pretraining runs, writes ``report.html`` into `target`, and returns what was measured."""
     experiments = [_finished(folder) for folder in folders]
     refuse_other_questions(experiments)
@@ -137,7 +146,7 @@ def _compare(folders: Sequence[Path], target: Path, reference: str | None, title
         for name in dict.fromkeys(names)
     ]
     result = measured(forecasters, reference, shared.label.horizon)
-    write_text(target / REPORT, report(title, result, forecasters, _facts(shared, panel, folders)))
+    write_text(target / REPORT, report(title, result, forecasters, _facts(shared, panel, folders), differences))
     return result
 
 

@@ -7,6 +7,8 @@ is also the command that runs a list of configurations.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
 
 import pipeline
 from configs.files import load_python
@@ -51,6 +53,9 @@ class Options(EngineOptions):
     """Where the artifacts of all stages live."""
     overwrite: bool = False
     """Evaluate again what has been evaluated."""
+    export: tuple[Literal["csv", "xlsx", "latex"], ...] = ()
+    """Also write the tables into the folder export of the comparison: all measures as numbers (csv, xlsx), or the
+    printed tables (latex)."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -79,7 +84,7 @@ def _compare(options: Options) -> object:
     values = parsed(options.vary)
     bases = [load_python(path, *schemas) for path in options.configs]
     every = [one for base in bases for one in (varied(base, values) if values else [base])]
-    return pipeline.compare(
+    result = pipeline.compare(
         [located(one, options.workdir) for one in every],
         options.runs,
         options.seeds,
@@ -90,7 +95,14 @@ def _compare(options: Options) -> object:
         options.overwrite,
         SHOWING,
         options.chosen(),
-    ).page
+    )
+    _say(pipeline.export_comparison(result, options.export))
+    return result.page
+
+
+def _say(paths: Sequence[Path]) -> None:
+    for path in paths:
+        print(f"wrote {path}")
 
 
 def _ablate(options: Options) -> object:
@@ -102,9 +114,11 @@ def _ablate(options: Options) -> object:
     if options.seeds:
         experiment = replace(experiment, seeds=options.seeds)
     settings = evaluation_settings(options)
-    return pipeline.ablate(
+    result = pipeline.ablate(
         experiment, settings, options.workdir, options.pca, options.overwrite, SHOWING, options.chosen()
-    ).page
+    )
+    _say(pipeline.export_comparison(result, options.export))
+    return result.page
 
 
 if __name__ == "__main__":

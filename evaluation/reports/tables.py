@@ -13,7 +13,8 @@ HEADLINE = (
     "policy", "return a year", "Sharpe", "volatility", "deepest loss", "Calmar", "Sortino", "final wealth",
 )  # fmt: skip
 TRADING = (
-    "policy", "turnover a {bar}", "costs paid", "trades", "{bar}s held", "holdings with a profit", "{bar}s with a gain",
+    "policy", "invested", "{bar}s in the market", "turnover a {bar}",
+    "costs paid", "trades", "{bar}s held", "holdings with a profit", "{bar}s with a gain",
     "Sharpe > 0", "deflated",
 )  # fmt: skip
 OUTCOMES = {"beats": "better", "loses": "worse", "undecided": "cannot tell"}
@@ -67,6 +68,8 @@ def trading_table(metrics: Mapping[str, Any]) -> str:
     rows = [
         (
             html.escape(display_name(name)),
+            percent(one["exposure"], 0),
+            percent(one["time_in_market"], 0),
             percent(one["turnover"]),
             percent(one["cost_paid"]),
             f"{one['n_trades']:,}",
