@@ -15,7 +15,7 @@ from envs.actions.portfolio import Action, LongOnly, MaskedAction, checked_actio
 from envs.actions.relative import RelativeAction
 from envs.costs import Costs
 from envs.episodes import EpisodeCursor, Episodes, check_options
-from envs.observations import Observation, Observer, OwnView, View
+from envs.observations import Observation, ObservationBuilder, OwnView, View
 from envs.rebalancing import Rebalance, trading_days
 from envs.rewards import LogGrowth, Reward, StepResult, as_reward
 from envs.specs import from_data
@@ -79,8 +79,8 @@ class BatchMarket:
         self.action, self.episodes, self.autoreset = action, episodes, autoreset
         self.reward = as_reward(reward)
         self.action_space = action.space(tape.n_assets)
-        self._observer = Observer(tape, observation, one_asset)
-        self.observation_space = self._observer.space
+        self._observations = ObservationBuilder(tape, observation, one_asset)
+        self.observation_space = self._observations.space
         self.clock = EpisodeCursor(tape, episodes, n_envs, seed)
         self.wealth: FloatArray = np.ones(n_envs)
         self.legs, self.terms = _legs(tape, costs), _terms(tape, costs, action)
@@ -129,7 +129,7 @@ class BatchMarket:
 
     def observe(self) -> Observation:
         """Returns what is shown now, as the last `reset` or `step` did, or after `restore`."""
-        return self._observer.observe(self.clock.day, self._account.astype(np.float32))
+        return self._observations.observe(self.clock.day, self._account.astype(np.float32))
 
     def step(self, actions: AnyArray | Sequence[Any]) -> tuple[Observation, FloatArray, BoolArray, BoolArray, Info]:
         """Books one day and returns observations, rewards, terminated, truncated and info, a row for each episode.
@@ -159,7 +159,7 @@ class BatchMarket:
         over = terminated | truncated
         if over.any():
             self._finish(over, book, info)
-        return self._observer.observe(day, book.account), reward, terminated, truncated, info
+        return self._observations.observe(day, book.account), reward, terminated, truncated, info
 
     def begin(self, rows: IntArray, options: Mapping[str, Any] | None = None) -> None:
         """Starts the episodes of some rows anew and leaves the others where they are; options are those of `reset`."""
@@ -288,7 +288,7 @@ class BatchMarket:
             return
         rows = np.flatnonzero(over)
         info["final_rows"] = rows
-        info["final_obs"] = self._observer.observe(self.clock.day[rows], book.account[rows])
+        info["final_obs"] = self._observations.observe(self.clock.day[rows], book.account[rows])
         self._restart(rows, self._first)
         book.account[rows] = self._account[rows]
 

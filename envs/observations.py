@@ -42,7 +42,7 @@ class OwnView(Protocol):
         ...
 
 
-class Observer:
+class ObservationBuilder:
     """Shows a tape and an account in one of the three views, or in one of the user's own.
 
     Attributes:

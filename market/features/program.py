@@ -36,7 +36,7 @@ class AssetBlock:
 
 
 @dataclass
-class Step:
+class Instruction:
     """One evaluation: what it reads, what it writes, and which slots nobody reads after it."""
 
     run: Callable[[AssetBlock, Sequence[Value]], Sequence[Value]]
@@ -51,7 +51,7 @@ class Program:
     def __init__(self, expressions: Sequence[Expression]) -> None:
         self.fields = sorted(frozenset[str]().union(*(expression.fields for expression in expressions)))
         self.outputs: dict[int, list[int]] = {}
-        self.steps: list[Step] = []
+        self.steps: list[Instruction] = []
         self._slots: dict[Expression, int] = {}
         self._groups = _groups(expressions)
         for position, expression in enumerate(expressions):
@@ -86,11 +86,11 @@ class Program:
             reads, members, run = (), [expression], _leaf_step(expression)
         writes = tuple(range(len(self._slots), len(self._slots) + len(members)))
         self._slots.update(zip(members, writes, strict=True))
-        self.steps.append(Step(run, reads, writes))
+        self.steps.append(Instruction(run, reads, writes))
         return self._slots[expression]
 
     def _plan_releases(self) -> None:
-        last: dict[int, Step] = {}
+        last: dict[int, Instruction] = {}
         for step in self.steps:
             last.update(dict.fromkeys((*step.reads, *step.writes), step))
         for slot, step in last.items():

@@ -25,8 +25,8 @@ AHEAD = 2
 """Jobs that are queued in Ray for each one that there is room for."""
 
 
-class Assignment(NamedTuple):
-    """What a node is told to do.
+class RemoteTask(NamedTuple):
+    """A job for a node, and how the node runs it.
 
     Attributes:
         job: The job.
@@ -106,7 +106,7 @@ class RayWorkers:
     def start(self, job: Job) -> None:
         """Queues the job, with its files where nodes do not see them."""
         files = self._shipped(job) if self.return_files else {}
-        task = Assignment(job, None if self.return_files else os.getcwd(), self.threads, HAND_IN)
+        task = RemoteTask(job, None if self.return_files else os.getcwd(), self.threads, HAND_IN)
         self.board.expect.remote(job.name)
         self._running[self.work.remote(task, list(files), self.board, *files.values())] = job
 
@@ -189,7 +189,7 @@ def _joined(address: str) -> tuple[Any, bool]:
     return ray, False
 
 
-def work(task: Assignment, names: Sequence[str], board: Any, *contents: Any) -> Delivery:
+def work(task: RemoteTask, names: Sequence[str], board: Any, *contents: Any) -> Delivery:
     """Runs one job on a node; the node's process may have run others before."""
     _limit_threads(task.threads)
     import ray

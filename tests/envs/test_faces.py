@@ -27,7 +27,7 @@ from envs import (
     Templates,
     TurnoverPenalty,
 )
-from envs.observations import Observer
+from envs.observations import ObservationBuilder
 from envs.portfolio import PortfolioEnv
 from tests.envs.markets import messy_panel, plain_panel, states_of
 
@@ -232,4 +232,4 @@ def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match="render_mode is 'ansi'"):
         PortfolioEnv(messy(), render_mode="ansi")
     with pytest.raises(ValueError, match="observation is 'pixels', expected one of full, flat, compact"):
-        Observer(messy(), "pixels")
+        ObservationBuilder(messy(), "pixels")
