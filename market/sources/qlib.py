@@ -111,7 +111,8 @@ def write_qlib(
     The list ``all`` states where each asset is listed. A further field ``tradable`` holds that mask as 0 and 1, and
     ``change`` the return from the last close that was traded, which qlib's backtest reads for price limits. A listed
     day that cannot be traded is NaN in every other field, as in qlib's own data, so that qlib's backtest takes it for
-    suspended; an asset's first and last day keep their bars, which say how long it lived. Apart from that, what `QlibStore` reads back is equal: the same days, assets, masks, and float32 values.
+    suspended; an asset's first and last day keep their bars, which say how long it lived. Apart from that, what
+    `QlibStore` reads back is equal: the same days, assets, masks, and float32 values.
     qlib takes prices to be adjusted, so adjust them first.
 
     Args:
