@@ -47,7 +47,7 @@ def test_what_was_finished_stays_when_it_cannot_be_made_again(name: str, stages:
     assert {path: after[path] for path in panels_and_states} == {path: before[path] for path in panels_and_states}
 
 
-@pytest.mark.parametrize(("name", "renamings"), [("download", 3), ("prepare", 3), ("pretrain", 12), ("train", 6)])
+@pytest.mark.parametrize(("name", "renamings"), [("download", 3), ("prepare", 3), ("pretrain", 12), ("train", 10)])
 def test_what_was_interrupted_goes_on_when_there_is_room_again(
     name: str, renamings: int, stages: Stages, tmp_path: Path
 ) -> None:

@@ -174,18 +174,21 @@ def test_forecasts_of_transformed_labels_are_judged_on_returns(workdir) -> None:
     assert found["encoders"]["ranked"]["valid"]["ic"] == metrics["valid"]["ic"] != metrics["valid"]["rank_ic"]
 
 
-def test_first_stages_are_trained_first_and_the_table_keeps_its_order(monkeypatch) -> None:
+def test_first_stages_are_trained_first_and_the_table_keeps_its_order(monkeypatch, tmp_path: Path) -> None:
     names = ("factor_vqvae", "factor_vqvae_tokens", "gru")
     configs = [load_python(f"configs/pretrain/csi300_{name}.py", Pretrain) for name in names]
     trained: list[str] = []
 
     def record(experiment: Pretrain, workdir: str, **options: object) -> PretrainResult:
         trained.append(experiment.name)
-        return PretrainResult(Path(workdir) / experiment.name, {})
+        folder = Path(workdir) / "pretrain" / experiment.name
+        folder.mkdir(parents=True)
+        (folder / "metrics.json").write_text("{}")
+        return PretrainResult(folder, {})
 
     monkeypatch.setattr("pipeline.pretraining.pretrain", record)
-    folders = pretrain_all(configs, (), Path("w"))
-    assert folders == [Path("w") / f"csi300_{name}" for name in names]
+    folders = pretrain_all(configs, (), tmp_path)
+    assert folders == [tmp_path / "pretrain" / f"csi300_{name}" for name in names]
     assert trained == ["csi300_factor_vqvae_tokens", "csi300_gru", "csi300_factor_vqvae"]
 
 
