@@ -8,17 +8,16 @@ is also the command that runs a list of configurations.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import pipeline
-from configs.files import load_python
-from configs.paths import located
-from configs.schema.evaluate import Evaluate
-from configs.schema.names import check_folder_name
-from configs.variation import parsed, varied
-from tools.cli import plain, run
+from tools.command import SHOWING, plain, run
 from tools.engines import EngineOptions
-from tools.tables import SHOWING
+
+if TYPE_CHECKING:
+    from configs.schema.evaluate import Evaluate
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -61,13 +60,19 @@ class Options(EngineOptions):
 def main(argv: Sequence[str]) -> None:
     """Compares encoders, agents, or what one agent makes of several kinds of states."""
     options = plain(Options, argv)
+    from configs.schema.names import check_folder_name
+
     check_folder_name("compare", options.name)
     page = _ablate(options) if options.ablation else _compare(options)
     print(f"wrote {page}")
 
 
-def evaluation_settings(options: Options) -> Evaluate:
+def evaluation_settings(options: Options) -> "Evaluate":
     """Returns how trading runs are judged."""
+    from configs.files import load_python
+    from configs.paths import located
+    from configs.schema.evaluate import Evaluate
+
     settings = Evaluate() if options.evaluate is None else load_python(options.evaluate, Evaluate)
     if options.index is not None:
         settings = replace(settings, index=options.index, index_asset=options.index_asset)
@@ -77,13 +82,12 @@ def evaluation_settings(options: Options) -> Evaluate:
 
 
 def _compare(options: Options) -> object:
+    from configs.paths import located
     from configs.schema.pretrain import Pretrain
     from configs.schema.trade import Trade
 
     schemas: tuple[type[Pretrain | Trade], ...] = (Pretrain, Trade)
-    values = parsed(options.vary)
-    bases = [load_python(path, *schemas) for path in options.configs]
-    every = [one for base in bases for one in (varied(base, values) if values else [base])]
+    every = experiments(options.configs, options.vary, *schemas)
     result = pipeline.compare(
         [located(one, options.workdir) for one in every],
         options.runs,
@@ -100,12 +104,23 @@ def _compare(options: Options) -> object:
     return result.page
 
 
+def experiments(paths: Sequence[str], vary: Sequence[str], *schemas: type[S]) -> list[S]:
+    """Returns the experiments of some configs, each once for every combination of the values to vary."""
+    from configs.files import load_python
+    from configs.variation import parsed, varied
+
+    bases = [load_python(path, *schemas) for path in paths]
+    return [one for base in bases for one in (varied(base, parsed(vary)) if vary else [base])]
+
+
 def _say(paths: Sequence[Path]) -> None:
     for path in paths:
         print(f"wrote {path}")
 
 
 def _ablate(options: Options) -> object:
+    from configs.files import load_python
+    from configs.paths import located
     from configs.schema.trade import Trade
 
     if options.config is None:

@@ -6,11 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 import pipeline
-from configs.schema.evaluate import Evaluate
 from market.artifacts import METRICS
-from pipeline.run_directory import evaluate_folder
-from tools.cli import configured, run
-from tools.tables import SHOWING
+from tools.command import SHOWING, configured, run
 
 CONFIGS = "configs/evaluate"
 DEFAULT = Path(__file__).parent.parent / CONFIGS / "default.py"
@@ -33,6 +30,9 @@ class Options:
 
 def main(argv: Sequence[str]) -> None:
     """Evaluates one trading run on its test days."""
+    from configs.schema.evaluate import Evaluate
+    from pipeline.run_directory import evaluate_folder
+
     settings, options = configured(Evaluate, Options, with_default(argv), CONFIGS)
     if not options.run:
         raise ValueError("name a trading run with --run, such as workdir/trade/dj30_AAPL_storm_dual_ppo")

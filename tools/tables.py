@@ -11,8 +11,7 @@ from evaluation.formats import display_name, number, percent
 from evaluation.reports.encoder_rows import forecast_rows, trading_rows
 from evaluation.walk_forward import walk_sentences
 from pipeline import results
-from tools.cli import progress
-from tools.engines import LiveTable
+from tools.live_table import LiveTable
 from tools.printing import show_table
 
 TEXT_COLUMNS = (
@@ -343,6 +342,3 @@ PRINTERS: Mapping[type, Callable[[Any], None]] = {
     results.WalkResult: show_walk,
     results.DiscoverResult: show_factors,
 }
-
-SHOWING = results.Observer(progress, show_result)
-"""Prints the result of every stage as it ends, with progress bars in between."""
