@@ -3,7 +3,18 @@
 import importlib
 import sys
 
-NAMES = ("features", "envs", "agents", "pretrain", "quantizers", "encoders", "long_and_wide", "coverage", "probe")
+NAMES = (
+    "features",
+    "envs",
+    "agents",
+    "pretrain",
+    "quantizers",
+    "encoders",
+    "long_and_wide",
+    "coverage",
+    "probe",
+    "honest_states",
+)
 
 
 def main(argv: list[str]) -> None:

@@ -12,7 +12,7 @@ from configs.schema.names import check_folder_name
 from configs.schema.pretrain import Pretrain
 from encoders.checkpoint import Checkpoint
 from encoders.states import extraction
-from encoders.states.audit import TrainingFacts
+from encoders.states.audit import ProvenInputs, TrainingFacts
 from encoders.states.extraction import Batch, Extraction, known_rows
 from encoders.training.launch import init_distributed
 from envs.rules import RECORDED
@@ -51,6 +51,7 @@ def extract(
     overwrite: bool = False,
     reuse: bool = False,
     observer: Observer = SILENT,
+    proven: ProvenInputs | None = None,
 ) -> ExtractResult:
     """Freezes the best checkpoint of a pretraining run and writes the audited states of every day.
 
@@ -65,6 +66,7 @@ def extract(
         reuse: Return states that are there where this very checkpoint made them; where another one did, compute all
             days again.
         observer: Follows from outside.
+        proven: Inputs that were audited before; where the encoder is fed with those, they are not audited again.
 
     Raises:
         AuditError: A state sees the future, or something else that it must not; no states are written.
@@ -87,7 +89,7 @@ def extract(
             "batch_size": settings.batch_size,
             "overwrite": overwrite or reuse,
         }
-        result = _extract(experiment, record, folder, observer)
+        result = _extract(experiment, record, folder, observer, proven)
     observer.finished(result)
     return result
 
@@ -106,7 +108,9 @@ def read_extraction(folder: Path) -> ExtractResult:
     return ExtractResult(folder / STATES, read_json(folder / AUDIT), shape, fresh=False)
 
 
-def _extract(experiment: Pretrain, record: dict[str, Any], folder: Path, observer: Observer) -> ExtractResult:
+def _extract(
+    experiment: Pretrain, record: dict[str, Any], folder: Path, observer: Observer, proven: ProvenInputs | None
+) -> ExtractResult:
     """Extracts as `record` says, which becomes ``config.json``."""
     model = Path(record["run"]) / MODEL
     checkpoint = Checkpoint.load(model)
@@ -117,7 +121,7 @@ def _extract(experiment: Pretrain, record: dict[str, Any], folder: Path, observe
     with lock(folder):
         frozen = checkpoint.restore(experiment.encoder, experiment.features, experiment.scaling)
         frozen.encoder.to(init_distributed().device)
-        how = _extraction(experiment, checkpoint, panel, sha256, record)
+        how = _extraction(experiment, checkpoint, panel, sha256, record, proven)
         earlier = None if record["overwrite"] else _earlier_rows(folder, panel, sha256, record)
 
         def watch(batches: Iterable[Batch], total: int) -> Iterator[Batch]:
@@ -134,7 +138,12 @@ def _extract(experiment: Pretrain, record: dict[str, Any], folder: Path, observe
 
 
 def _extraction(
-    experiment: Pretrain, checkpoint: Checkpoint, panel: Panel, sha256: str, record: dict[str, Any]
+    experiment: Pretrain,
+    checkpoint: Checkpoint,
+    panel: Panel,
+    sha256: str,
+    record: dict[str, Any],
+    proven: ProvenInputs | None,
 ) -> Extraction:
     label = Label(**checkpoint.about["label"])
     return Extraction(
@@ -149,7 +158,7 @@ def _extraction(
         },
         fit_end=np.datetime64(checkpoint.about["fit_end"], "D"),
         training=TrainingFacts(
-            label, experiment.scaling, _trained_rows(checkpoint, panel), _audited_inputs(Path(record["run"]))
+            label, experiment.scaling, _trained_rows(checkpoint, panel), _audited_inputs(Path(record["run"])), proven
         ),
         batch_size=record["batch_size"],
         tokens=record["tokens"],

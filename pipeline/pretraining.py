@@ -15,7 +15,7 @@ from configs.values import to_data, upgraded
 from encoders import data as encoder_pipeline
 from encoders.checkpoint import Checkpoint
 from encoders.data import TrainingData
-from encoders.states.audit import inputs_fingerprint, inputs_record
+from encoders.states.audit import ProvenInputs, inputs_fingerprint, inputs_record
 from encoders.training import loop as training
 from encoders.training.launch import init_distributed
 from envs.rules import MarketRules, recorded_rules
@@ -39,6 +39,7 @@ def pretrain(
     observer: Observer = SILENT,
     test: bool = False,
     until: np.datetime64 | None = None,
+    proven: ProvenInputs | None = None,
 ) -> PretrainResult:
     """Trains one encoder in ``workdir/pretrain/<name>/``; an interrupted run continues where it stopped.
 
@@ -53,6 +54,7 @@ def pretrain(
         test: Judge the best checkpoint on the test days too; each such look is counted beside the panel.
         until: Last day that may be known. The panel is cut after it, so the run is the same whenever it is made, and
             the test days of the split are not judged. None knows the whole panel.
+        proven: Inputs that were audited before; where the run learns from those, they are not audited again.
 
     Raises:
         ValueError: Another process works on the run, it is finished and neither to be overwritten nor reused, or it
@@ -69,7 +71,7 @@ def pretrain(
         if state.is_main_process:
             begin(folder, experiment, METRICS, overwrite)
         state.wait_for_everyone()
-        result = PretrainResult(folder, _learn(experiment, folder, test, until))
+        result = PretrainResult(folder, _learn(experiment, folder, test, until, proven))
         if state.is_main_process:
             observer.finished(result)
     return result
@@ -97,7 +99,7 @@ def enter_looks(experiment: Pretrain, run: str, stage: str, parts: Sequence[Part
             question.enter(stage, part, run, to_data(experiment), (experiment.seed,), command)
 
 
-def write_inputs(data: TrainingData, folder: Path) -> None:
+def write_inputs(data: TrainingData, folder: Path, proven: ProvenInputs | None = None) -> None:
     """Writes the health of the features and the audit of them, unless an interrupted run has done so; one process does.
 
     Raises:
@@ -107,10 +109,12 @@ def write_inputs(data: TrainingData, folder: Path) -> None:
         write_json(folder / FEATURES, health_json(data.health))
         path, now = folder / AUDIT, inputs_fingerprint(data.store)
         if not path.exists() or read_json(path).get("inputs_fingerprint") != now:
-            write_json(path, inputs_record(data.pipeline, data.panel, data.store))
+            write_json(path, inputs_record(data.pipeline, data.panel, data.store, proven))
 
 
-def _learn(experiment: Pretrain, folder: Path, test: bool, until: np.datetime64 | None) -> dict[str, Any]:
+def _learn(
+    experiment: Pretrain, folder: Path, test: bool, until: np.datetime64 | None, proven: ProvenInputs | None
+) -> dict[str, Any]:
     enter_looks(experiment, folder.name, "pretrain", ("valid", "test") if test else ("valid",))
     panel = Panel.load(experiment.panel)
     data = encoder_pipeline.prepare(
@@ -122,7 +126,7 @@ def _learn(experiment: Pretrain, folder: Path, test: bool, until: np.datetime64 
         experiment.split,
         PARTS if until is None else PARTS[:2],
     )
-    write_inputs(data, folder)
+    write_inputs(data, folder, proven)
     rules = rules_of(experiment, data.panel)
     terms = (rules.costs, rules.price_limit, rules.delisting_return)
     backtest = portfolio_measures(data.panel, experiment.label.fill, experiment.portfolio, *terms)

@@ -15,7 +15,9 @@ from configs import files
 from configs.files import load_json, source_text
 from configs.schema.pretrain import Pretrain
 from configs.schema.walk import Walk
+from encoders.data import Pipeline
 from encoders.ensemble import Ensemble, Member
+from encoders.states.audit import ProvenInputs, prove_inputs
 from encoders.states.stitching import FoldStates, stitch
 from evaluation.walk_forward import FittedForecast, walk_metrics, walk_page
 from market.arrays import DateArray
@@ -145,15 +147,19 @@ class FoldTraining(PretrainJob):
 
     Attributes:
         fold: What an error says of it.
+        proven: Inputs that were audited for all refits.
     """
 
     fold: str = field(default="", kw_only=True)
+    proven: ProvenInputs | None = field(default=None, kw_only=True)
 
     def run(self, observer: Observer) -> Any:
         """Returns whether something was trained."""
         until, quiet = np.datetime64(str(self.until), "D"), replace(observer, finished=ignore)
         try:
-            return pretrain(self.experiment, self.workdir, reuse=True, observer=quiet, until=until).fresh
+            return pretrain(
+                self.experiment, self.workdir, reuse=True, observer=quiet, until=until, proven=self.proven
+            ).fresh
         except ValueError as error:
             raise ValueError(f"{self.fold}, {self.experiment.name}: {error}") from error
 
@@ -168,16 +174,18 @@ class FoldExtraction(ExtractJob):
     Attributes:
         fold: What an error says of it.
         last: That day.
+        proven: Inputs that were audited for all refits.
     """
 
     fold: str
     last: str
+    proven: ProvenInputs | None = None
 
     def run(self, observer: Observer) -> Any:
         """Writes the states."""
         last, quiet = np.datetime64(self.last, "D"), replace(observer, finished=ignore)
         try:
-            _extract(self.experiment.name, last, self.workdir, quiet)
+            _extract(self.experiment.name, last, self.workdir, quiet, self.proven)
         except ValueError as error:
             raise ValueError(f"{self.fold}, states: {error}") from error
 
@@ -185,16 +193,20 @@ class FoldExtraction(ExtractJob):
         """Nothing to show."""
 
 
-def fold_jobs(folds: Sequence[FoldRuns], panel: Panel, workdir: str | Path) -> list[Job]:
-    """Returns the trainings and extractions of all refits as jobs."""
+def fold_jobs(
+    folds: Sequence[FoldRuns], panel: Panel, workdir: str | Path, proven: ProvenInputs | None = None
+) -> list[Job]:
+    """Returns the trainings and extractions of all refits as jobs; inputs that are `proven` are not audited again."""
     jobs: list[Job] = []
     for number, fold in enumerate(folds):
         served, where = panel.dates[fold.fold.serves], str(workdir)
         told, until = f"fold {number} (serves from {served[0]} on)", str(fold.fit_end)
-        trainings = [FoldTraining(f"pretrain {run.name}", where, run, until, fold=told) for run in fold.runs]
+        trainings = [
+            FoldTraining(f"pretrain {run.name}", where, run, until, fold=told, proven=proven) for run in fold.runs
+        ]
         name = fold.served.name
         jobs += trainings
-        jobs.append(FoldExtraction(f"extract {name}", where, trainings[-1].experiment, told, str(served[-1])))
+        jobs.append(FoldExtraction(f"extract {name}", where, trainings[-1].experiment, told, str(served[-1]), proven))
     return connected(jobs)
 
 
@@ -210,7 +222,23 @@ def _fit(folds: Sequence[FoldRuns], panel: Panel, workdir: str | Path, observer:
             observer.finished(WalkProgress(tuple(_progress(folds, panel, workdir, job.experiment.name))))
         return job
 
-    execute(fold_jobs(folds, panel, workdir), engine, observer, before=tell)
+    execute(fold_jobs(folds, panel, workdir, _proven(folds, panel, workdir)), engine, observer, before=tell)
+
+
+def _proven(folds: Sequence[FoldRuns], panel: Panel, workdir: str | Path) -> ProvenInputs | None:
+    """Audits what the first refit is fed with, on all days; where scaling learns nothing, all refits are fed with it.
+
+    Returns None where no refit is left to train, and where the audit fails: the refit then says so itself.
+    """
+    if all((pretrain_folder(workdir, run.name) / METRICS).exists() for fold in folds for run in fold.runs):
+        return None
+    first = folds[0].served
+    known = panel.between(None, str(folds[0].fit_end))
+    try:
+        scaler = first.scaling.fit(first.features.compute(known), folds[0].fold.train)
+        return prove_inputs(Pipeline(first.features, scaler, first.encoder.lookback), panel)
+    except ValueError:
+        return None
 
 
 def _progress(
@@ -224,7 +252,9 @@ def _progress(
             yield FoldProgress(fold.fold.number, run.name, split, state)
 
 
-def _extract(name: str, last: np.datetime64, workdir: str | Path, observer: Observer) -> None:
+def _extract(
+    name: str, last: np.datetime64, workdir: str | Path, observer: Observer, proven: ProvenInputs | None
+) -> None:
     """Extracts the states of a refit unless those that are there reach the last day that it serves."""
     source = pretrain_folder(workdir, name)
     states = states_folder(workdir, name) / STATES
@@ -233,7 +263,7 @@ def _extract(name: str, last: np.datetime64, workdir: str | Path, observer: Obse
         header = read_header(states)
         if header["checkpoint_sha256"] == model and header_dates(header)[-1] >= last:
             return
-    extract(source, Extract(), workdir, observer=observer)
+    extract(source, Extract(), workdir, observer=observer, proven=proven)
 
 
 def _join(experiment: Walk, folds: Sequence[FoldRuns], panel: Panel, folder: Path, workdir: str | Path) -> WalkResult:

@@ -22,6 +22,7 @@ because a rounding can turn a code that lies at a tie.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ from market.panel import Panel
 from market.scaling.scalers import Scaling
 from market.storage.array_file import fingerprint
 
+INPUTS = ("features", "listed", "calendar")
 ROWS = ("asset", "market", "forecast_mean", "forecast_std", "mask", "codes")
 ALLOWED = 0.02  # share of days that roundings may move
 LATER = 64  # days after train that a scaler might look at
@@ -75,12 +77,35 @@ class TrainingFacts:
             again.
         inputs: Record of `audit_inputs` on what the encoder was trained with. Where the inputs of an extraction are
             those, to the bit, they are not audited a second time.
+        proven: Inputs that were audited before the training, for the same reason.
     """
 
     label: Label
     scaling: Scaling
     train: slice | None
     inputs: Mapping[str, Any] | None = None
+    proven: "ProvenInputs | None" = None
+
+
+@dataclass(frozen=True)
+class ProvenInputs:
+    """Inputs that `audit_inputs` found honest, day by day: what was shown of them holds of their first days too.
+
+    Attributes:
+        features: What they were computed with.
+        days: A digest of the inputs of each day.
+        verdict: What was found.
+    """
+
+    features: str
+    days: tuple[bytes, ...]
+    verdict: AuditResult
+
+    def cover(self, features: object, store: WindowStore) -> bool:
+        """Returns whether the inputs in `store` are these, to the bit, or their first days."""
+        if self.features != repr(features) or len(store.features) > len(self.days):
+            return False
+        return day_digests(store) == self.days[: len(store.features)]
 
 
 def audit(
@@ -118,21 +143,49 @@ def audit_inputs(pipeline: Pipeline, panel: Panel, settings: Scrutiny | None = N
     return audit_columns(compute, panel, settings, externals_of(pipeline.features), levels)
 
 
-def inputs_record(pipeline: Pipeline, panel: Panel, store: WindowStore) -> dict[str, Any]:
-    """Returns the verdict on the inputs in `store`, as JSON that names them by their fingerprint.
+def prove_inputs(pipeline: Pipeline, panel: Panel) -> ProvenInputs:
+    """Audits the inputs that `pipeline` makes of `panel`, for all who are fed with them or with their first days.
 
     Raises:
         AuditError: They see the future, or cannot be shown not to.
     """
-    verdict = audit_inputs(pipeline, panel)
+    verdict = _passed(audit_inputs(pipeline, panel))
+    return ProvenInputs(repr(pipeline.features), day_digests(pipeline.store(panel)), verdict)
+
+
+def inputs_record(
+    pipeline: Pipeline, panel: Panel, store: WindowStore, proven: ProvenInputs | None = None
+) -> dict[str, Any]:
+    """Returns the verdict on the inputs in `store`, as JSON that names them by their fingerprint.
+
+    Inputs that are `proven` are not audited again.
+
+    Raises:
+        AuditError: They see the future, or cannot be shown not to.
+    """
+    covered = proven is not None and proven.cover(pipeline.features, store)
+    verdict = proven.verdict if proven is not None and covered else _passed(audit_inputs(pipeline, panel))
+    return {**verdict.to_json(), "inputs_fingerprint": inputs_fingerprint(store)}
+
+
+def _passed(verdict: AuditResult) -> AuditResult:
     if not verdict.passed:
         raise AuditError(verdict, "nothing is learnt from these features")
-    return {**verdict.to_json(), "inputs_fingerprint": inputs_fingerprint(store)}
+    return verdict
+
+
+def day_digests(store: WindowStore) -> tuple[bytes, ...]:
+    """Returns a sha256 of what encoders are fed with of each day: features, listings and calendar."""
+    arrays = [np.ascontiguousarray(getattr(store, name).cpu().numpy()) for name in INPUTS]
+    return tuple(
+        sha256(b"".join(str(one.shape[1:]).encode() + one[day].tobytes() for one in arrays)).digest()
+        for day in range(len(arrays[0]))
+    )
 
 
 def inputs_fingerprint(store: WindowStore) -> str:
     """Returns the sha256 of what encoders are fed with: features, listings and calendar of all days."""
-    arrays = {name: getattr(store, name).cpu().numpy() for name in ("features", "listed", "calendar")}
+    arrays = {name: getattr(store, name).cpu().numpy() for name in INPUTS}
     return fingerprint({"lookback": store.lookback}, arrays)
 
 
@@ -158,6 +211,10 @@ class _Auditor:
         if proven is not None and proven.get("inputs_fingerprint") == inputs_fingerprint(self.store):
             self.coverage = dict(proven["coverage"])
             yield from proven["faults"]
+            return
+        known = self.training.proven
+        if known is not None and known.cover(self.frozen.pipeline.features, self.store):
+            self.coverage = {**known.verdict.coverage, "checks": dict(known.verdict.checks)}
             return
         found = audit_inputs(self.frozen.pipeline, self.panel, self.settings.inputs)
         self.coverage = {**found.coverage, "checks": dict(found.checks)}

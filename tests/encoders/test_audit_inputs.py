@@ -11,9 +11,9 @@ import torch
 from encoders.bars import BarHistory
 from encoders.base import EncoderConfig
 from encoders.baselines.gru import GRU
-from encoders.data import FrozenEncoder, prepare
+from encoders.data import FrozenEncoder, Pipeline, prepare
 from encoders.factor_vae import FactorVAE
-from encoders.states.audit import Audit, TrainingFacts
+from encoders.states.audit import Audit, TrainingFacts, inputs_fingerprint, inputs_record, prove_inputs
 from encoders.states.extraction import AuditError, Extraction, extract
 from market.features import FeatureSet
 from market.features.alpha158 import Alpha158
@@ -80,3 +80,45 @@ def test_features_of_tomorrow_beside_columns_of_the_user_fail(tmp_path: Path) ->
     features = WithColumns(table(tmp_path, with_amount()), lag=1, base=Moves(shift=1))
     with pytest.raises(AuditError, match="future"):
         verdict(features, GRU(lookback=4, hidden=8, layers=1), tmp_path)
+
+
+def piped(features: FeatureSet, panel: Panel) -> Pipeline:
+    data = prepare(panel, features, CrossSectionalZScore(), 4, LABEL, SPLIT)
+    return data.pipeline
+
+
+def test_proven_inputs_cover_their_first_days_and_nothing_else() -> None:
+    panel = with_amount()
+    pipeline = piped(Alpha158(), panel)
+    proven = prove_inputs(pipeline, panel)
+    assert proven.cover(Alpha158(), pipeline.store(panel))
+    assert proven.cover(Alpha158(), pipeline.store(panel[:90]))
+    assert not proven.cover(Moves(), pipeline.store(panel))
+    assert not prove_inputs(pipeline, panel[:90]).cover(Alpha158(), pipeline.store(panel))
+    values = panel.values.copy()
+    values[80, 0, :4] *= 1.01
+    other = replace(panel, values=values)
+    assert proven.cover(Alpha158(), pipeline.store(other[:80]))
+    assert not proven.cover(Alpha158(), pipeline.store(other[:81]))
+
+
+def test_inputs_that_are_not_proven_are_audited_as_ever() -> None:
+    panel = with_amount()
+    proven = prove_inputs(piped(Moves(), panel), panel)
+    leaky = piped(Moves(shift=1), panel)
+    with pytest.raises(AuditError, match="future"):
+        inputs_record(leaky, panel, leaky.store(panel), proven)
+    with pytest.raises(AuditError, match="future"):
+        prove_inputs(leaky, panel)
+
+
+def test_proven_inputs_are_recorded_with_the_fingerprint_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = with_amount()
+    pipeline = piped(Moves(), panel)
+    proven = prove_inputs(pipeline, panel)
+    monkeypatch.setattr("encoders.states.audit.audit_columns", None)  # nothing is audited a second time
+    store = pipeline.store(panel[:90])
+    record = inputs_record(pipeline, panel[:90], store, proven)
+    assert record["inputs_fingerprint"] == inputs_fingerprint(store)
+    assert record["verdict"] == "passed"
+    assert record["coverage"]["days"] == len(panel)

@@ -26,6 +26,7 @@ from market.features import Formulas
 from market.features.table import Feature
 from market.labels import Label
 from market.panel import Panel
+from market.scaling.scalers import CrossSectionalZScore
 from market.sources.synthetic.source import Synthetic
 from market.splits import WalkForward
 from market.states import MarketStates
@@ -238,6 +239,24 @@ def test_several_seeds_forecast_together_and_networks_may_start_warm(bars, tmp_p
         == 2 * MarketStates.load(tmp_path / "states" / record[0]["states"] / "states.safetensors").asset.shape[2] // 2
     )
     assert not states.in_sample.any()
+
+
+def test_what_all_refits_are_fed_with_is_audited_once(bars, tmp_path, monkeypatch) -> None:
+    from encoders.states import audit
+
+    real, looked_at = audit.audit_inputs, []
+
+    def counted(pipeline, panel, settings=None):
+        looked_at.append(len(panel))
+        return real(pipeline, panel, settings)
+
+    monkeypatch.setattr(audit, "audit_inputs", counted)
+    alike = replace(WALK.experiment, scaling=CrossSectionalZScore(), panel=placed(bars, tmp_path))
+    pipeline.walk(replace(WALK, experiment=alike), tmp_path)
+    assert looked_at == [len(bars)]
+    looked_at.clear()
+    walk(bars, tmp_path, name="fitted")  # its scaling is fitted anew each time, so each refit is fed with other values
+    assert len(looked_at) == 1 + 2 * 4
 
 
 def test_a_first_refit_with_too_few_days_is_one_line_and_leaves_nothing(bars, tmp_path) -> None:

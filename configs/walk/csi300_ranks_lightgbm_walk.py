@@ -1,0 +1,11 @@
+"""LightGBM taught ranks on CSI 300, refitted every quarter of the test period on all days before."""
+
+from configs.pretrain.csi300_ranks_lightgbm import experiment as base
+from configs.schema.walk import Walk
+from market.splits import WalkForward
+
+experiment = Walk(
+    name="csi300_ranks_lightgbm_walk",
+    experiment=base,
+    calendar=WalkForward(first="2019-01-02", every="quarter", valid=244),
+)
