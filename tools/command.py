@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from types import ModuleType
 from typing import Any, TypeVar
 
 from pipeline.results import Observer
@@ -23,20 +24,11 @@ A_MINUTE = 60.0
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
     """Runs a command: exit code 0 only on success, one line without a traceback for a user's mistake."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a console without UTF-8 shows ? for the signs that it lacks
+    _write_in_any_encoding()
     if len(sys.argv) == 2 and sys.argv[1] in HELP:
-        from tools.outline import outline
-
-        with suppress(BrokenPipeError):  # as in --help | head
-            print(outline(sys.modules[main.__module__]), flush=True)
+        _help(sys.modules[main.__module__])
         return
-    from rich.console import Console
-    from rich.logging import RichHandler
-
-    handler = RichHandler(console=Console(stderr=True), show_path=False, show_time=False)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
+    _log()
     threading.excepthook = _one_line
     try:
         main(sys.argv[1:])
@@ -46,6 +38,27 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     except KeyboardInterrupt:
         print("interrupted; the same command continues where it stopped", file=sys.stderr)
         sys.exit(130)
+
+
+def _write_in_any_encoding() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a console without UTF-8 shows ? for the signs that it lacks
+
+
+def _help(module: ModuleType) -> None:
+    from tools.outline import outline
+
+    with suppress(BrokenPipeError):  # as in --help | head
+        print(outline(module), flush=True)
+
+
+def _log() -> None:
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    handler = RichHandler(console=Console(stderr=True), show_path=False, show_time=False)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
 
 
 def _one_line(failure: threading.ExceptHookArgs) -> None:

@@ -88,18 +88,9 @@ def _compare(options: Options) -> object:
 
     schemas: tuple[type[Pretrain | Trade], ...] = (Pretrain, Trade)
     every = experiments(options.configs, options.vary, *schemas)
-    result = pipeline.compare(
-        [located(one, options.workdir) for one in every],
-        options.runs,
-        options.seeds,
-        options.reference,
-        evaluation_settings(options),
-        options.workdir,
-        options.name,
-        options.overwrite,
-        SHOWING,
-        options.chosen(),
-    )
+    asked = (options.runs, options.seeds, options.reference, evaluation_settings(options), options.workdir)
+    how = (options.name, options.overwrite, SHOWING, options.chosen())
+    result = pipeline.compare([located(one, options.workdir) for one in every], *asked, *how)
     _say(pipeline.export_comparison(result, options.export))
     return result.page
 
