@@ -9,6 +9,7 @@ from rich.table import Table
 
 from evaluation.formats import display_name, number, percent
 from evaluation.reports.encoder_rows import forecast_rows, trading_rows
+from evaluation.reports.tables import hindsight_words
 from evaluation.walk_forward import walk_sentences
 from pipeline import results
 from tools.live_table import LiveTable
@@ -131,6 +132,7 @@ def show_evidence(result: results.EvaluateResult) -> None:
         agents = [*chapter.contest.agents]
         console = Console()
         show_table(_policies(chapter.title, chapter.metrics["performance"], agents))
+        print(hindsight_words(chapter.metrics) or "")
         for name in agents:
             show_table(_differences(name, chapter.metrics))
             verdict = chapter.metrics["verdict"][name]
@@ -165,8 +167,8 @@ def _policies(title: str, performance: Mapping[str, Any], agents: Sequence[str])
     for column in ("a year", "Sharpe [95 %]", "drawdown", "wealth", "invested", "in market", "turnover"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, one in performance.items():
-        style = "bold" if name in agents else "dim" if one.get("cheats") else None
-        table.add_row(display_name(name).replace(": sees the future", ""), *_policy_cells(one), style=style)
+        if not one.get("cheats"):
+            table.add_row(display_name(name), *_policy_cells(one), style="bold" if name in agents else None)
     return table
 
 
