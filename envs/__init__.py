@@ -5,6 +5,7 @@ Importing this package registers ``FactorGym/Portfolio-v0`` and ``FactorGym/Sing
 
 from gymnasium.envs.registration import register
 
+from envs.actions.limits import SectorLimit
 from envs.actions.portfolio import LongOnly, LongShort, TargetWeights, Templates
 from envs.actions.relative import Step, Tilt
 from envs.actions.single_asset import Position, SellHoldBuy, TargetLevels
@@ -36,6 +37,7 @@ __all__ = [
     "LongShort",
     "MarketRules",
     "Position",
+    "SectorLimit",
     "SellHoldBuy",
     "SimpleReturn",
     "Step",

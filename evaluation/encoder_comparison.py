@@ -13,7 +13,7 @@ import numpy as np
 
 from evaluation.backtest import Backtest
 from evaluation.bootstrap import bootstrap_interval, overlapping_block
-from evaluation.performance import performance
+from evaluation.performance import annual_return, performance
 from evaluation.policy_comparison import equal_capital
 from evaluation.prediction import daily_rank_ic, newey_west_t, prediction_metrics
 from evaluation.significance import Comparison, compare, intervals, over_seeds
@@ -82,18 +82,26 @@ class Forecaster:
         return judged
 
 
-def measured(forecasters: Sequence[Forecaster], reference: str | None, horizon: int, seed: int = 0) -> dict[str, Any]:
+def measured(
+    forecasters: Sequence[Forecaster],
+    reference: str | None,
+    horizon: int,
+    seed: int = 0,
+    beside: Sequence[Backtest] = (),
+) -> dict[str, Any]:
     """Returns what ``comparison.json`` says of forecasters on the same question.
 
     Per encoder: ``n_seeds``; under ``valid`` and ``test`` each of `COEFFICIENTS` as the mean over seeds, with
     ``<name>_seeds_ci``; of ``rank_ic`` also ``rank_ic_ci`` (over days) and ``rank_ic_t``, and ``against``, the paired
-    difference from the reference; ``codebooks`` and, by rule, ``trading`` (seeds as one account of equal parts).
+    difference from the reference; ``codebooks`` and, by rule, ``trading`` (seeds as one account of equal parts), with
+    ``beyond``, the paired difference of the annual return from each of `beside`. Those stand under ``references``.
 
     Args:
         forecasters: Who is compared.
         reference: Name of one of them, with which the others are paired; None for no pairing.
         horizon: Days that a label spans; labels that overlap are not independent, and intervals account for it.
         seed: Of every bootstrap.
+        beside: What holding the same assets, or an index, earned on the test days without any forecast.
     """
     by_name = {one.name: one for one in forecasters}
     base = None if reference is None else by_name[reference]
@@ -104,9 +112,10 @@ def measured(forecasters: Sequence[Forecaster], reference: str | None, horizon: 
             "n_seeds": len(one.seeds),
             **{part: _forecast(one, part, rival, horizon, seed) for part in PARTS},
             "codebooks": _codebooks(one),
-            "trading": {rule: _trading(one, rule, rival, seed) for rule in one.seeds[0].paths},
+            "trading": {rule: _trading(one, rule, rival, seed, beside) for rule in one.seeds[0].paths},
         }
-    return {"reference": reference, "horizon": horizon, "encoders": found}
+    held = {one.name: _account(one, seed) for one in beside}
+    return {"reference": reference, "horizon": horizon, "encoders": found, "references": held}
 
 
 def paired(own: Forecaster, other: Forecaster, part: str, horizon: int = 1, seed: int = 0) -> Comparison:
@@ -152,24 +161,38 @@ def _codebooks(one: Forecaster) -> dict[str, dict[str, Any]]:
     }
 
 
-def _trading(one: Forecaster, rule: str, rival: Forecaster | None, seed: int) -> dict[str, Any]:
+def _trading(
+    one: Forecaster, rule: str, rival: Forecaster | None, seed: int, beside: Sequence[Backtest]
+) -> dict[str, Any]:
     paths = [run.paths[rule] for run in one.seeds]
     path, each = equal_capital(paths, one.name), [performance(path) for path in paths]
-    whole = performance(path)
     joined = {name: over_seeds([found[name] for found in each]) for name in TRADED}
     against = None
     if rival is not None:
         other = equal_capital([run.paths[rule] for run in rival.seeds], rival.name)
         against = _as_json(compare(path.returns, other.returns, seed=seed, periods_per_year=path.periods_per_year))
     return {
-        **{name: whole[name] for name in TRADED},
-        **intervals(path.returns, seed=seed, periods_per_year=path.periods_per_year),
-        "periods_per_year": path.periods_per_year,
-        "n_days": len(path),
+        **_account(path, seed),
+        "beyond": {held.name: _beyond(path, held, seed) for held in beside},
         "mean": {name: found["mean"] for name, found in joined.items()},
         "seeds_ci": {name: found["ci"] for name, found in joined.items()},
         "against": against,
     }
+
+
+def _account(path: Backtest, seed: int) -> dict[str, Any]:
+    whole = performance(path)
+    return {
+        **{name: whole[name] for name in TRADED},
+        **intervals(path.returns, seed=seed, periods_per_year=path.periods_per_year),
+        "periods_per_year": path.periods_per_year,
+        "n_days": len(path),
+    }
+
+
+def _beyond(path: Backtest, held: Backtest, seed: int) -> dict[str, Any]:
+    own, other, periods = path.returns, held.returns, path.periods_per_year
+    return _as_json(compare(own, other, annual_return, seed=seed, periods_per_year=periods))
 
 
 def _as_json(found: Comparison) -> dict[str, Any]:

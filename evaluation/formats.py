@@ -47,3 +47,11 @@ def within(value: float | None, interval: Sequence[float] | None, digits: int = 
     if interval is None:
         return number(value, digits)
     return f"{number(value, digits)} [{number(interval[0], digits)}, {number(interval[1], digits)}]"
+
+
+def percent_within(value: float | None, interval: Sequence[float] | None, digits: int = 1) -> str:
+    """Returns a fraction as a percentage with its interval for the cell of a table, as ``3.0 % [1.2, 4.8]``."""
+    if value is None or interval is None:
+        return percent(value, digits)
+    low, high = (number(100 * bound, digits) for bound in interval)
+    return f"{percent(value, digits)} [{low}, {high}]"

@@ -56,9 +56,10 @@ def compare(
         *(trade_folder(workdir, one.name) for one in agent_runs),
         *(one for one in given if one not in pretrained),
     ]
+    index: dict[str, Any] = {} if settings is None else {"index": settings.index, "index_asset": settings.index_asset}
     result = ComparisonResult(
         evaluate_folder(workdir, name),
-        compare_encoders((), encoders, (), reference, workdir, name, observer) if encoders else None,
+        compare_encoders((), encoders, (), reference, workdir, name, observer, **index) if encoders else None,
         compare_agents((), agents, (), settings, workdir, overwrite, observer, engine) if agents else None,
     )
     write_json(result.folder / COMPARISON, _tables(result))

@@ -12,6 +12,8 @@ from configs.files import load_json
 from configs.schema.pretrain import Pretrain
 from configs.values import to_data
 from encoders.training.hooks import SecondStage
+from envs import Tape
+from evaluation.backtest import Backtest
 from evaluation.encoder_comparison import Forecaster, SeedForecast, measured
 from evaluation.reports.encoders import report
 from evaluation.terms import terms
@@ -27,11 +29,14 @@ from pipeline.jobs.engine import HERE, Engine, execute
 from pipeline.jobs.job import Job, connected
 from pipeline.jobs.stages import PretrainJob
 from pipeline.pretraining import enter_looks, rules_of
+from pipeline.reference_policies import EvaluationMarket, classical_backtests, index_backtest, reference_rules
 from pipeline.results import SILENT, EncoderComparison, Observer
 from pipeline.run_directory import evaluate_folder, pretrain_folder
 
 SHARED = ("panel", "split", "label", "portfolio", "costs", "price_limit", "delisting_return")
 """What runs must have in common for their forecasts to answer the same question."""
+Published = tuple[str | Path, str | None]
+"""Panel file of a published index and its name there; None where the file holds only one."""
 _SEED = re.compile(r"_seed_(\d+)$")
 
 
@@ -91,6 +96,8 @@ def compare_encoders(
     name: str = "comparison",
     observer: Observer = SILENT,
     engine: Engine = HERE,
+    index: str | Path | None = None,
+    index_asset: str | None = None,
 ) -> EncoderComparison:
     """Judges encoders side by side by their forecasts and by trading on them, and draws them to ``report.html``.
 
@@ -106,6 +113,8 @@ def compare_encoders(
         name: Folder under ``workdir/evaluate`` that receives the page.
         observer: Follows from outside.
         engine: Where runs are trained.
+        index: Panel file with a published index to set beside trading on the forecasts.
+        index_asset: Name of the index in that file; may be left out where it holds only one.
 
     Raises:
         ValueError: A run is not finished, was judged on another question or by an older version, or nothing is called
@@ -119,7 +128,9 @@ def compare_encoders(
     target = evaluate_folder(workdir, name)
     entrants = by_name(encoder_names((), folders), [load_json(one / CONFIG, Pretrain) for one in folders])
     differences = differing_fields(entrants)
-    result = EncoderComparison(target, _compare(folders, target, reference, name, differences), differences)
+    published = None if index is None else (index, index_asset)
+    measures = _compare(folders, target, reference, name, published, differences)
+    result = EncoderComparison(target, measures, differences)
     observer.finished(result)
     return result
 
@@ -129,6 +140,7 @@ def _compare(
     target: Path,
     reference: str | None,
     title: str,
+    index: tuple[str | Path, str | None] | None,
     differences: Sequence[Mapping[str, str]],
 ) -> dict[str, Any]:
     """Judges finished pretraining runs, writes ``report.html`` into `target`, and returns what was measured."""
@@ -145,7 +157,8 @@ def _compare(
         Forecaster(name, tuple(run for owner, run in zip(names, judged, strict=True) if owner == name))
         for name in dict.fromkeys(names)
     ]
-    result = measured(forecasters, reference, shared.label.horizon)
+    held = held_backtests(shared, panel, judged[0].parts["test"], index)
+    result = measured(forecasters, reference, shared.label.horizon, beside=held)
     write_text(target / REPORT, report(title, result, forecasters, _facts(shared, panel, folders), differences))
     return result
 
@@ -179,6 +192,29 @@ def judge(folder: Path, experiment: Pretrain, panel: Panel, returns: Any) -> See
     return SeedForecast(
         folder.name, panel.dates, forecasts.mean, returns, forecasts.mask, parts, paths, metrics["train"]["codebooks"]
     )
+
+
+def held_backtests(experiment: Pretrain, panel: Panel, rows: slice, index: Published | None = None) -> list[Backtest]:
+    """Returns what the assets of a panel earned without a forecast on some rows, at the costs of an experiment.
+
+    They were bought once, or kept at equal weight; and what a published index earned, where one is given as a file and
+    its name in it.
+
+    Raises:
+        ValueError: The file lacks the index or does not cover the days.
+    """
+    rules, dates = rules_of(experiment, panel), panel.dates[rows].astype(str)
+    tape = Tape.from_panel(
+        panel,
+        fill=experiment.label.fill,
+        start=dates[0],
+        stop=dates[-1],
+        price_limit=rules.price_limit,
+        delisting_return=rules.delisting_return,
+    )
+    market = EvaluationMarket(tape, panel, None, rules.costs)
+    found = classical_backtests(market, reference_rules(market))
+    return found if index is None else [*found, index_backtest(*index, tape)]
 
 
 def encoder_names(experiments: Sequence[Pretrain], folders: Sequence[Path]) -> list[str]:

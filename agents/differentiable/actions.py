@@ -1,5 +1,6 @@
 """Target weights of raw actions as torch functions, equal to what the actions of `envs` write, with gradients."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from envs import LongOnly, LongShort, Position, Step, Tilt
+from envs import LongOnly, LongShort, Position, SectorLimit, Step, Tilt
+from envs.actions.limits import sector_numbers
 from envs.actions.portfolio import Action
 from market.arrays import BoolArray
 
@@ -19,7 +21,8 @@ def target_weights(action: Action, raw: Float[Tensor, "B A"], held: Weights, ava
     """Returns the weights that raw actions ask for, cash first.
 
     Args:
-        action: `LongOnly`, `LongShort`, `Position`, `Tilt`, or a `Step` towards one of the first three.
+        action: `LongOnly`, `LongShort`, `Position`, `Tilt`, a `SectorLimit`, or a `Step` towards one of these but
+            `Tilt`.
         raw: Raw actions.
         held: Weights at the fill, before the trade.
         available: True where an asset may carry weight.
@@ -35,6 +38,7 @@ def target_weights(action: Action, raw: Float[Tensor, "B A"], held: Weights, ava
         Tilt: _tilted,
         LongShort: _long_short,
         Position: _position,
+        SectorLimit: _sector_limited,
     }
     if type(action) not in kinds:
         raise ValueError(
@@ -45,7 +49,8 @@ def target_weights(action: Action, raw: Float[Tensor, "B A"], held: Weights, ava
 
 def has_gradient(action: Action) -> bool:
     """Returns whether `target_weights` knows an action."""
-    return isinstance(action.target if isinstance(action, Step) else action, LongOnly | LongShort | Position | Tilt)
+    final = action.target if isinstance(action, Step) else action
+    return isinstance(final, LongOnly | LongShort | Position | SectorLimit | Tilt)
 
 
 def rests(action: Action, raw: Float[Tensor, "B A"]) -> BoolArray:
@@ -77,17 +82,20 @@ def _tilted(action: Tilt, raw: Tensor, held: Weights, available: Tensor) -> Weig
 
 
 def _long_short(action: LongShort, raw: Tensor, held: Weights, available: Tensor) -> Weights:
-    net = action.gross if action.net is None else action.net
     weights = action.gross * raw.clamp(-1.0, 1.0)
     if action.cap is not None:
         weights = weights.clamp(-action.cap, action.cap)
-    longs, shorts = weights.clamp(min=0).sum(1, keepdim=True), (-weights).clamp(min=0).sum(1, keepdim=True)
-    size = longs + shorts
+    size = weights.abs().sum(1, keepdim=True)
     shrink = torch.where(size > action.gross, action.gross / torch.where(size > 0, size, 1.0), 1.0)
-    longs, shorts = longs * shrink, shorts * shrink
+    return _within_net(weights * shrink, action.net_limit)
+
+
+def _within_net(weights: Float[Tensor, "B N"], net: float) -> Weights:
+    """Returns signed weights whose heavier side is shrunk until their sum is within `net`, and the cash beside them."""
+    longs, shorts = weights.clamp(min=0).sum(1, keepdim=True), (-weights).clamp(min=0).sum(1, keepdim=True)
     keep_long = torch.where(longs - shorts > net, (shorts + net) / torch.where(longs > 0, longs, 1.0), 1.0)
     keep_short = torch.where(shorts - longs > net, (longs + net) / torch.where(shorts > 0, shorts, 1.0), 1.0)
-    weights = weights * shrink * torch.where(weights > 0, keep_long, keep_short)
+    weights = weights * torch.where(weights > 0, keep_long, keep_short)
     return torch.cat([1.0 - weights.sum(1, keepdim=True), weights], dim=1)
 
 
@@ -122,4 +130,44 @@ def _capped(weights: Weights, cap: float | None) -> Weights:
         factor = torch.where(nobody, 1.0, (free + excess) / torch.where(nobody, 1.0, free))
         cut = torch.where(above, torch.full_like(assets, cap), torch.where(capped, assets, assets * factor))
         weights = torch.cat([torch.where(nobody, cash + excess, cash * factor), cut], dim=1)
+    return weights
+
+
+def _sector_limited(action: SectorLimit, raw: Tensor, held: Weights, available: Tensor) -> Weights:
+    weights = target_weights(action.base, raw, held, available)
+    of, count = sector_numbers(action.sectors)
+    member = torch.nn.functional.one_hot(torch.from_numpy(of), count).to(weights)  # [N, G]
+    cap = math.inf if action.asset_cap is None else action.asset_cap
+    if isinstance(action.base, LongShort):
+        cut = weights[:, 1:].clamp(-cap, cap)
+        return _within_net(cut * (_shrink(cut.abs() @ member, action.sector_cap) @ member.T), action.base.net_limit)
+    return _long_limited(weights, member, cap, action.sector_cap)
+
+
+def _shrink(total: Float[Tensor, "B G"], limit: float) -> Float[Tensor, "B G"]:
+    """Returns the factors that bring totals down to a limit."""
+    return torch.where(total > limit, limit / torch.where(total > limit, total, 1.0), 1.0)
+
+
+def _long_limited(weights: Weights, member: Float[Tensor, "N G"], cap: float, sector_cap: float) -> Weights:
+    """Returns long-only weights within both limits; see `limit_long` of the environments."""
+    closed = torch.zeros_like(weights[:, 1:], dtype=torch.bool)
+    shut = torch.zeros(len(weights), member.shape[1], dtype=torch.bool)
+    for _ in range(sum(member.shape)):
+        cash, assets = weights[:, :1], weights[:, 1:]
+        above = ~closed & (assets > cap)
+        cut = torch.where(above, torch.full_like(assets, cap), assets)
+        total = cut @ member
+        over = ~shut & (total > sector_cap)
+        if not (above.any() or over.any()):
+            break
+        cut = cut * (torch.where(over, _shrink(total, sector_cap), 1.0) @ member.T)
+        shut = shut | over
+        closed = closed | above | (over.to(member) @ member.T > 0)
+        excess = (assets - cut).sum(1, keepdim=True)
+        free = cash + torch.where(closed, 0.0, cut).sum(1, keepdim=True)
+        nobody = free <= 0
+        factor = torch.where(nobody, 1.0, (free + excess) / torch.where(nobody, 1.0, free))
+        shared = torch.where(nobody, cash + excess, cash * factor)
+        weights = torch.cat([shared, torch.where(closed, cut, cut * factor)], dim=1)
     return weights

@@ -100,7 +100,9 @@ def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
     if isinstance(run.encoder, FrozenCacheHook):
         run.encoder.use_windows(run.store)
     step = progress.epoch * run.n_batches + progress.batch
-    with PretrainLogger(run.directory / "tensorboard", optim.epochs * run.n_batches, step, run.first) as monitor:
+    with PretrainLogger(
+        run.directory / "tensorboard", optim.epochs * run.n_batches, step, run.first, run.data.panel
+    ) as monitor:
         while progress.epoch < optim.epochs and not run.over(progress):
             run.learn_epoch(progress, monitor)
             run.close_epoch(progress, monitor)
@@ -117,7 +119,7 @@ def _fit(experiment: Experiment, config: ClosedForm, directory: Path) -> dict[st
     judge = Evaluator(accelerator, data, data.store.to(accelerator.device), experiment.optim.batch_size)
     about = describe(data, encoder, experiment.settings or {})
     outcome = TrainingResult(judge, directory, about, experiment.backtest)
-    with PretrainLogger(directory / "tensorboard", 1, 0, accelerator.is_main_process) as monitor:
+    with PretrainLogger(directory / "tensorboard", 1, 0, accelerator.is_main_process, data.panel) as monitor:
         train = judge.losses(encoder, data.train_days)
         forecasts, losses = judge.evaluate(encoder, data.days.valid)
         valid = outcome.measures(data.days.valid, forecasts, losses)

@@ -147,6 +147,78 @@ def long_short(actions: AnyFloatArray, gross: float, net: float, cap: float, tar
 
 
 @numba.njit(cache=True)
+def limit_long(targets: FloatArray, sector: IntArray, n_sectors: int, cap: float, sector_cap: float) -> None:
+    """Cuts every asset at `cap` and every sector at `sector_cap`; the others and cash share what was cut.
+
+    An asset is closed once it, or its sector, has been cut, so that each pass closes one or is the last. What no asset
+    can take goes to cash, which has no limit.
+    """
+    n = targets.shape[1] - 1
+    closed, shut, total = np.zeros(n, np.bool_), np.zeros(n_sectors, np.bool_), np.zeros(n_sectors)
+    for b in range(len(targets)):
+        closed[:], shut[:] = False, False
+        for _ in range(n + n_sectors):
+            excess, free, found = 0.0, targets[b, 0], False
+            total[:] = 0.0
+            for i in range(n):
+                if not closed[i] and targets[b, 1 + i] > cap:
+                    excess += targets[b, 1 + i] - cap
+                    targets[b, 1 + i] = cap
+                    closed[i] = found = True
+                total[sector[i]] += targets[b, 1 + i]
+            for i in range(n):
+                k = sector[i]
+                if not shut[k] and total[k] > sector_cap:
+                    weight = targets[b, 1 + i]
+                    targets[b, 1 + i] = weight * (sector_cap / total[k])
+                    excess += weight - targets[b, 1 + i]
+                    closed[i] = found = True
+            for k in range(n_sectors):
+                shut[k] |= total[k] > sector_cap
+            if not found:
+                break
+            for i in range(n):
+                free += 0.0 if closed[i] else targets[b, 1 + i]
+            if free <= 0:
+                targets[b, 0] += excess
+                break
+            scale = (free + excess) / free
+            targets[b, 0] *= scale
+            for i in range(n):
+                if not closed[i]:
+                    targets[b, 1 + i] *= scale
+
+
+@numba.njit(cache=True)
+def limit_signed(
+    targets: FloatArray, sector: IntArray, n_sectors: int, cap: float, sector_cap: float, net: float
+) -> None:
+    """Shrinks signed weights to sizes of `cap` an asset and `sector_cap` a sector, then their sum to within `net`.
+
+    The heavier side alone is shrunk for the latter; cash is one minus the sum.
+    """
+    n = targets.shape[1] - 1
+    total = np.zeros(n_sectors)
+    for b in range(len(targets)):
+        total[:] = 0.0
+        for i in range(n):
+            targets[b, 1 + i] = min(max(targets[b, 1 + i], -cap), cap)
+            total[sector[i]] += abs(targets[b, 1 + i])
+        longs, shorts = 0.0, 0.0
+        for i in range(n):
+            if total[sector[i]] > sector_cap:
+                targets[b, 1 + i] *= sector_cap / total[sector[i]]
+            longs += max(targets[b, 1 + i], 0.0)
+            shorts += max(-targets[b, 1 + i], 0.0)
+        keep_long = (shorts + net) / longs if longs - shorts > net else 1.0
+        keep_short = (longs + net) / shorts if shorts - longs > net else 1.0
+        targets[b, 0] = 1.0
+        for i in range(n):
+            targets[b, 1 + i] *= keep_long if targets[b, 1 + i] > 0 else keep_short
+            targets[b, 0] -= targets[b, 1 + i]
+
+
+@numba.njit(cache=True)
 def target_shares(actions: AnyFloatArray, targets: FloatArray, hold: BoolArray) -> None:
     """Writes each row of shares ``[1 + N]``, cut at 1 and normalised, to `targets`, and where it leaves assets alone.
 

@@ -167,6 +167,11 @@ class LongShort:
         """1: a halt never levers the other assets up."""
         return 1.0
 
+    @property
+    def net_limit(self) -> float:
+        """Largest size of the sum of the weights."""
+        return self.gross if self.net is None else self.net
+
     def space(self, n_assets: int) -> spaces.Box:
         """Returns the box ``[-1, 1]`` with one entry for each asset."""
         return spaces.Box(-1.0, 1.0, (n_assets,), np.float32)
@@ -175,8 +180,7 @@ class LongShort:
         self, actions: AnyArray, status: StatusArray, day: IntArray, targets: FloatArray, hold: BoolArray
     ) -> None:
         """Writes the signed weights within the limits."""
-        net = self.gross if self.net is None else self.net
-        long_short(actions, self.gross, net, math.inf if self.cap is None else self.cap, targets)
+        long_short(actions, self.gross, self.net_limit, math.inf if self.cap is None else self.cap, targets)
 
 
 @dataclass(frozen=True)

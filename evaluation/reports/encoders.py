@@ -116,34 +116,36 @@ def _extent(result: Mapping[str, Any], part: str) -> str:
 
 
 def trading_table(result: Mapping[str, Any], rule: str) -> str:
-    """Returns what trading on each encoder's forecast earned."""
-    paired = result["reference"] is not None
-    columns = [
-        "encoder",
-        "return a year",
-        "Sharpe",
-        "volatility",
-        "deepest loss",
-        f"turnover a {_bar(result)}",
-        "costs paid",
+    """Returns what trading on each encoder's forecast earned, and below it what the same assets earned without one."""
+    reference, held = result["reference"], result.get("references", {})
+    columns = ["encoder", "return a year", *(f"a year less {display_name(name)}" for name in held), "Sharpe"]
+    columns += ["volatility", "deepest loss", f"turnover a {_bar(result)}", "costs paid"]
+    if reference is not None:
+        columns += [f"Sharpe less that of {display_name(reference)}", "p"]
+    entries = {name: one["trading"][rule] for name, one in result["encoders"].items()} | held
+    rows = [_trading_row(name, found, held, reference is not None) for name, found in entries.items()]
+    return table(columns, rows, [*_kinds(result), *("" for _ in held)])
+
+
+def _trading_row(name: str, found: Mapping[str, Any], held: Iterable[str], paired: bool) -> list[str]:
+    seeds, beyond = found.get("seeds_ci", {}), found.get("beyond", {})
+    row = [
+        html.escape(display_name(name)),
+        percent(found["annual_return"]) + interval(found["annual_return_ci"], percent),
+        *(_ahead(beyond.get(other)) for other in held),
+        number(found["sharpe"]) + _interval(found["sharpe_ci"], 2, "days") + _interval(seeds.get("sharpe"), 2, "seeds"),
+        percent(found["annual_volatility"]),
+        percent(found["max_drawdown"]) + interval(found["max_drawdown_ci"], percent),
+        percent(found["turnover"]),
+        percent(found["cost_paid"]),
     ]
-    if paired:
-        columns += [f"Sharpe less that of {display_name(result['reference'])}", "p"]
-    rows = []
-    for name, one in result["encoders"].items():
-        found = one["trading"][rule]
-        seeds = found["seeds_ci"]
-        row = [
-            html.escape(display_name(name)),
-            percent(found["annual_return"]) + interval(found["annual_return_ci"], percent),
-            number(found["sharpe"]) + _interval(found["sharpe_ci"], 2, "days") + _interval(seeds["sharpe"], 2, "seeds"),
-            percent(found["annual_volatility"]),
-            percent(found["max_drawdown"]) + interval(found["max_drawdown_ci"], percent),
-            percent(found["turnover"]),
-            percent(found["cost_paid"]),
-        ]
-        rows.append(row + (_against(found["against"], 2) if paired else []))
-    return table(columns, rows, _kinds(result))
+    return row + (_against(found.get("against"), 2) if paired else [])
+
+
+def _ahead(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "–"
+    return f'<span class="{_tone(found["ci"])}">{percent(found["difference"])}</span>' + interval(found["ci"], percent)
 
 
 def _periods(result: Mapping[str, Any]) -> float:
@@ -231,9 +233,12 @@ def _interval(bounds: Sequence[float] | None, digits: int, over: str) -> str:
 def _against(found: Mapping[str, Any] | None, digits: int) -> list[str]:
     if found is None:
         return ["–", "–"]
-    tone = "" if found["ci"] is None else "good" if found["ci"][0] > 0 else "bad" if found["ci"][1] < 0 else ""
-    difference = f'<span class="{tone}">{number(found["difference"], digits)}</span>'
+    difference = f'<span class="{_tone(found["ci"])}">{number(found["difference"], digits)}</span>'
     return [difference + _interval(found["ci"], digits, "days"), number(found["p_value"], 3)]
+
+
+def _tone(bounds: Sequence[float] | None) -> str:
+    return "" if bounds is None else "good" if bounds[0] > 0 else "bad" if bounds[1] < 0 else ""
 
 
 def _kinds(result: Mapping[str, Any]) -> list[str]:
@@ -247,6 +252,8 @@ def _method(page: Page) -> None:
         "and whose return is known because they could be bought on the day of the trade. Means are over days and then "
         "over seeds. Intervals over days: stationary block bootstrap, 1,000 draws, of the mean of the seeds; over "
         "seeds: Student's t. Paired differences draw the same days of both, and judge both on the assets that both "
-        "forecast. p: two-sided, of a difference as far from zero if there were none.",
+        "forecast. Buy and hold: equal parts of all assets on the first day, left alone; equal weight: brought back to "
+        "equal parts every day, at the same costs; both know nothing, so what is not ahead of them is worth nothing. "
+        "p: two-sided, of a difference as far from zero if there were none.",
         quiet=True,
     )

@@ -10,7 +10,19 @@ from hypothesis import strategies as st
 
 from agents.differentiable.actions import has_gradient, rests, target_weights
 from agents.differentiable.market import DifferentiableMarket
-from envs import BatchMarket, Costs, LongOnly, LongShort, Position, Step, Tape, TargetWeights, Templates, Tilt
+from envs import (
+    BatchMarket,
+    Costs,
+    LongOnly,
+    LongShort,
+    Position,
+    SectorLimit,
+    Step,
+    Tape,
+    TargetWeights,
+    Templates,
+    Tilt,
+)
 from envs.actions.relative import RelativeAction
 from envs.execution import AVAILABLE
 from tests.envs.markets import messy_panel, plain_panel
@@ -26,6 +38,7 @@ COSTS = st.builds(
     cash_rate=st.sampled_from([0.0, 2e-4]),
     margin=st.sampled_from([0.0, 0.3]),
 )
+SECTORS = ("a", "b", "a", "c")
 ACTIONS = (
     LongOnly(),
     LongOnly(cash=False, bound=1, scale=5),
@@ -38,8 +51,21 @@ ACTIONS = (
     Step(),
     Step(LongShort(gross=1.5), largest=0.5),
     TargetWeights(),
+    SectorLimit(SECTORS, 0.35),
+    SectorLimit(SECTORS, 0.5, 0.2, LongOnly(cash=False, bound=1, scale=5)),
+    SectorLimit(SECTORS, 0.4, 0.3, LongShort(gross=1.5, net=0.2)),
+    Step(SectorLimit(SECTORS, 0.3)),
 )
 SINGLE = (Position(), Position(low=-1), Step(Position(low=-1, high=1.5)), Tilt(), LongOnly())
+
+
+def fitted(action, n_assets: int):
+    """The action with as many sectors as there are assets."""
+    if isinstance(action, Step):
+        return replace(action, target=fitted(action.target, n_assets))
+    if isinstance(action, SectorLimit):
+        return replace(action, sectors=tuple(SECTORS[k % len(SECTORS)] for k in range(n_assets)))
+    return action
 
 
 def raw_actions(action, tape: Tape, n_envs: int, seed: int) -> np.ndarray:
@@ -93,7 +119,7 @@ def test_the_twin_books_the_money_of_the_environment(panel, costs, rules, seed, 
         action = replace(action, cash=True)
     tape = Tape.from_panel(panel, **rules)
     assume(costs.impact == 0 or tape.impact_scale is not None)
-    assert_same_money(tape, costs, action, seed)
+    assert_same_money(tape, costs, fitted(action, tape.n_assets), seed)
 
 
 @settings(max_examples=60, deadline=None)
@@ -113,7 +139,17 @@ GRADIENT_COSTS = (
 @pytest.mark.parametrize("costs", GRADIENT_COSTS, ids=["proportional", "impact"])
 @pytest.mark.parametrize(
     "action",
-    [LongOnly(), LongOnly(cap=0.35), Tilt(), Tilt(kappa=0.7), LongShort(1.5, 0.5), Step(), Step(LongShort(1.5))],
+    [
+        LongOnly(),
+        LongOnly(cap=0.35),
+        Tilt(),
+        Tilt(kappa=0.7),
+        LongShort(1.5, 0.5),
+        Step(),
+        Step(LongShort(1.5)),
+        SectorLimit(SECTORS, 0.4, 0.35),
+        SectorLimit(SECTORS, 0.3, base=LongShort(1.5, 0.5)),
+    ],
     ids=repr,
 )
 @pytest.mark.parametrize("fill", ["close", "next_open", "next_close"])

@@ -5,9 +5,13 @@ import pytest
 
 from evaluation.backtest import Backtest
 from evaluation.encoder_comparison import Forecaster, SeedForecast, measured, paired
+from evaluation.formats import percent
+from evaluation.performance import annual_return
+from evaluation.policy_comparison import equal_capital
 from evaluation.prediction import daily_rank_ic
 from evaluation.reports.encoders import report, verdicts
 from evaluation.significance import over_seeds
+from tools.encoder_tables import trading_rows
 
 DAYS, ASSETS = 120, 12
 PARTS = {"valid": slice(0, 40), "test": slice(44, 120)}
@@ -115,3 +119,22 @@ def test_the_page_stands_alone_and_escapes_names() -> None:
     assert 'src="http' not in page
     assert "Use of the codebooks" in page
     assert 'id="figure-1"' in page
+
+
+def test_trading_stands_beside_what_needs_no_forecast() -> None:
+    held = path(9).renamed("equal_weight")
+    one = forecaster("one", 0.2)
+    result = measured([one], None, horizon=1, beside=[held])
+    trading = result["encoders"]["one"]["trading"]["top-k"]
+    own = equal_capital([run.paths["top-k"] for run in one.seeds], "one")
+    gap = annual_return(own.returns) - annual_return(held.returns)
+    assert trading["beyond"]["equal_weight"]["difference"] == pytest.approx(gap)
+    low, high = trading["beyond"]["equal_weight"]["ci"]
+    assert low < gap < high
+    assert result["references"]["equal_weight"]["annual_return"] == pytest.approx(annual_return(held.returns))
+    rows = trading_rows(result, "top-k")
+    assert [row["encoder"] for row in rows] == ["one", "equal weight"]
+    assert rows[0]["a year less equal weight"].startswith(percent(gap))
+    assert rows[1]["a year less equal weight"] == rows[1]["Sharpe, seeds"] == "–"
+    page = report("title", result, [one], ())
+    assert "a year less equal weight" in page

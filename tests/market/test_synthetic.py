@@ -167,6 +167,33 @@ def test_the_oracle_is_the_expected_label(strong, fill, horizon):
     assert error < 0.12
 
 
+def test_a_turning_signal_changes_its_mind():
+    rng = np.random.default_rng(0)
+    close, volume = rng.normal(size=(40, 6)).cumsum(axis=0), np.exp(rng.normal(10, 1, (40, 6)))
+    listed = np.ones(6, bool)
+    still = daily_signal(close, volume, listed, Dynamics())
+    np.testing.assert_allclose(daily_signal(close, volume, listed, Dynamics(turn_days=78)), -still)  # after a half turn
+    week, unusual = (daily_signal(close, volume, listed, Dynamics(volume_share=share)) for share in (0.0, 1.0))
+    turned = daily_signal(close, volume, listed, Dynamics(turn_days=156))  # after a quarter
+    np.testing.assert_allclose(turned, np.sqrt(0.7) * unusual - np.sqrt(0.3) * week)
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_the_oracle_follows_a_turning_signal(horizon):
+    """Its slope on what happens is 1 in each quarter of a turn; the first day's weights would have -1 in the third."""
+    market = replace(STRONG, dynamics=replace(STRONG.dynamics, turn_days=1500)).generate()
+    label = Label("next_open", horizon)
+    realised, expected = label.compute(market.panel), market.oracle(label)
+    known = np.isfinite(realised) & np.isfinite(expected)
+    x, y = (np.where(known, values, np.nan)[: -label.span] for values in (expected, realised))
+    x, y = x - np.nanmean(x, 1, keepdims=True), y - np.nanmean(y, 1, keepdims=True)
+    for part in np.array_split(np.arange(len(x)), 4):
+        products, squares = np.nansum(x[part] * y[part], 1), np.nansum(x[part] ** 2, 1).mean()
+        error = products.std() / squares / np.sqrt(len(part) / horizon)
+        assert abs(products.mean() / squares - 1) < 3 * error + 0.05
+        assert error < 0.25
+
+
 def test_nothing_known_at_the_time_adds_to_the_oracle(strong):
     label = Label("next_open")
     surprise = label.compute(strong.panel) - strong.oracle(label)

@@ -79,6 +79,7 @@ def test_every_seed_is_a_run_and_the_table_is_over_seeds(workdir, tmp_path, caps
     said = capsys.readouterr().out
     assert "rank IC less tiny_ridge" in said
     assert "long-short" in said
+    assert "a year less equal weight" in " ".join(said.split())
     runs = workdir / "pretrain"
     assert {one.name for one in runs.iterdir() if not one.name.startswith(".")} == {
         f"{name}_seed_{k}" for name in ("tiny_ridge", "tiny_gru") for k in (0, 1)
@@ -96,6 +97,8 @@ def test_every_seed_is_a_run_and_the_table_is_over_seeds(workdir, tmp_path, caps
     assert found["test"]["rank_ic"] == pytest.approx(np.mean(own))
     assert own[0] != own[1]
     assert "sharpe" in found["trading"]["top-k drop-n"]["mean"]
+    assert list(result["references"]) == ["buy_and_hold", "equal_weight"]
+    assert found["trading"]["long-short"]["beyond"]["buy_and_hold"]["difference"] is not None
     looked = [one for one in Ledger.beside(workdir / "panel.safetensors").looks() if one.stage == "compare"]
     assert {one.run for one in looked if one.part == "test"} >= {"tiny_gru_seed_0", "tiny_gru_seed_1"}
     assert result["encoders"]["tiny_ridge"]["test"]["against"] is None

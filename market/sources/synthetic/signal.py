@@ -2,9 +2,10 @@
 
 After the close of day ``t`` every stock has a signal ``s[t]``: it is high after a poor week (short-term reversal,
 Jegadeesh 1990) and after unusual volume (the high-volume return premium, Gervais, Kaniel and Mingelgrin 2001), both
-compared across the stocks of the day, both computed from bars up to ``t`` only. The signal is paid from the open of day
-``t + 1`` to the open of day ``t + 2``, half of it in the session and half over the night that follows. So the label
-``next_open`` with horizon 1 carries all of it, and the other fills carry:
+compared across the stocks of the day, both computed from bars up to ``t`` only. `Dynamics.turn_days` lets what these
+two say drift, as signals do. The signal is paid from the open of day ``t + 1`` to the open of day ``t + 2``, half of it
+in the session and half over the night that follows. So the label ``next_open`` with horizon 1 carries all of it, and
+the other fills carry:
 
 ==============  =============================================================
 label, h = 1    planted return, in units of ``signal * typical volatility``
@@ -42,7 +43,10 @@ class Dynamics:
         overnight: Share of the day's variance that falls between close and open.
         turbulence: Volatility in turbulent times over that in calm ones.
         lookback: Days of past return that the signal reverses.
-        volume_share: Share of the signal's variance that comes from volume.
+        volume_share: Share of the signal's variance that comes from volume; on the first day where it turns.
+        turn_days: Days in which the signal's weights of the poor week and of volume turn full circle: after a quarter
+            of it each says what the other did, after a half both say the opposite. An encoder that was fitted once
+            goes stale. 0 keeps the weights.
     """
 
     volatility: float = 0.015
@@ -52,6 +56,7 @@ class Dynamics:
     turbulence: float = 2.0
     lookback: int = 5
     volume_share: float = 0.3
+    turn_days: int = 0
 
     def __post_init__(self) -> None:
         if not abs(self.autocorrelation) < 1:
@@ -61,6 +66,17 @@ class Dynamics:
         for name in ("volatility", "factor_volatility", "turbulence", "lookback"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"synthetic: {name} is {getattr(self, name)}, expected more than 0")
+        if self.turn_days < 0:
+            raise ValueError(f"synthetic: turn_days is {self.turn_days}, expected days, or 0 where it never turns")
+
+    def weights(self, day: IntArray | int) -> tuple[FloatArray, FloatArray]:
+        """Returns the signal's weights of a poor week and of volume on some days; their squares sum to 1."""
+        still = np.ones(np.shape(day))
+        week, volume = np.sqrt(1 - self.volume_share), np.sqrt(self.volume_share)
+        if not self.turn_days:
+            return week * still, volume * still
+        angle = 2 * np.pi * np.asarray(day) / self.turn_days
+        return week * np.cos(angle) - volume * np.sin(angle), volume * np.cos(angle) + week * np.sin(angle)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,19 +156,20 @@ class SyntheticMarket:
         week, ahead_week = (np.where(self.listed, values, np.nan) for values in (week, ahead_week))
         deviation = ahead_week - np.nanmean(ahead_week, axis=1, keepdims=True)
         spread = np.maximum(np.nanstd(week, axis=1, keepdims=True), config.volatility)  # the first week has less
-        expected: FloatArray = -np.sqrt(1 - config.volume_share) * deviation / spread
+        share = config.weights(np.arange(len(logs)) + ahead)[0][:, None]
+        expected: FloatArray = -share * deviation / spread
         return np.nan_to_num(expected)
 
 
 def daily_signal(close: FloatArray, volume: FloatArray, listed: BoolArray, config: Dynamics) -> FloatArray:
-    """Returns the signal of the last row of log `close` and `volume`; 0 where a stock is not listed."""
+    """Returns the signal of the last row of log `close` and `volume` since day 0; 0 where a stock is not listed."""
     week = close[-1] - close[max(len(close) - 1 - config.lookback, 0)]
     recent = volume[-VOLUME_WINDOW:]
     mean = recent.sum(0) / np.maximum((recent > 0).sum(0), 1)
     surprise = np.log(np.where(volume[-1] > 0, volume[-1] / np.maximum(mean, 1), 1))
     scores = [cross_sectional_zscore(np.where(listed, x, np.nan)) for x in (-week, surprise)]
-    share = config.volume_share
-    signal: FloatArray = np.sqrt(1 - share) * scores[0] + np.sqrt(share) * scores[1]
+    by_week, by_volume = config.weights(len(close) - 1)
+    signal: FloatArray = by_week * scores[0] + by_volume * scores[1]
     return np.nan_to_num(signal)
 
 
