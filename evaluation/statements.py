@@ -46,6 +46,19 @@ def growth(metrics: Metrics, agent: str) -> Statement:
     return Statement(text, RETURNS, display_name(agent))
 
 
+def known_optimum(metrics: Metrics, agent: str) -> Statement | None:
+    """Returns how near the agent came to the best that can be known; None where the market is no simulated one."""
+    known = metrics.get("known_optimum")
+    if known is None or agent not in known["shares"]:
+        return None
+    text = (
+        f"This market is simulated, so the best is known: of the oracles that know every expected return, the best "
+        f"grew by {percent(known['growth'])} a year beyond equal weight, after costs; {display_name(agent)} reached "
+        f"{percent(known['shares'][agent], 0)} of that."
+    )
+    return Statement(text, RETURNS, display_name(agent))
+
+
 def against(metrics: Metrics, agent: str, name: str) -> Statement:
     """Returns what the paired difference from a reference says, and nothing of any other reference."""
     found, row = metrics["comparisons"][agent][name]["sharpe"], f"against {display_name(name)}"

@@ -69,6 +69,7 @@ def reach_verdict(metrics: Mapping[str, Any], agent: str) -> Verdict:
     summary = _suspect_summary(reasons) if reasons else _summary(word, held)
     found = [
         statements.growth(metrics, agent),
+        statements.known_optimum(metrics, agent),
         *(statements.against(metrics, agent, name) for name in against),
         *(statements.against_prices(metrics, agent, name) for name in against),
         statements.seeds(metrics, agent),

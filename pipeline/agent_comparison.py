@@ -88,9 +88,10 @@ def train_jobs(
     reuse: bool = True,
     device: str = "cpu",
     threads: int = 1,
+    trackers: Sequence[str] = (),
 ) -> list[Job]:
     """Returns trainings of agents as jobs: one a run, or one a seed where an engine runs several at once."""
-    how = (reuse, device, threads)
+    how = (reuse, device, threads, tuple(trackers))
     bases = [TrainJob(f"train {one.name}", str(workdir), one, *how) for one in runs]
     if not engine.is_parallel:
         return list(bases)

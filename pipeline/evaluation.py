@@ -10,12 +10,14 @@ import pandas as pd
 from configs.schema.evaluate import Evaluate
 from configs.values import to_data
 from evaluation.backtest import Backtest
+from evaluation.policy_comparison import PolicyComparison
 from evaluation.reports.policy import PolicyReport, Section, report
 from market.artifacts import ACCOUNTS, BACKTEST, METRICS, POLICIES, REPORT
 from market.ledger import new_command
 from market.storage.array_file import atomic_write, write_json, write_text
 from pipeline.control_markets import question_of
 from pipeline.exports import file_name
+from pipeline.known_optimum import known_optimum, simulated_market
 from pipeline.policy_contest import hold_contest, measure_contest
 from pipeline.results import SILENT, EvaluateResult, Observer
 from pipeline.run_directory import evaluate_folder, lock
@@ -94,7 +96,17 @@ def _chapter(
     names = labels or (agents if len(set(agents)) == len(agents) else [one.folder.name for one in runs])
     candidates = [one.candidate(name) for one, name in zip(runs, names, strict=True)]
     contest = hold_contest(runs[0].market, candidates, settings, observer.track)
+    description |= _known_optimum(runs[0], contest)
     return measure_contest(title, contest, settings, description, tried)
+
+
+def _known_optimum(run: TrainedRun, contest: PolicyComparison) -> dict[str, Any]:
+    """Returns how near the agents came to the best that can be known, where the market was simulated."""
+    source, market = simulated_market(run.sources.panel), run.market
+    if source is None or market.tape.n_assets == 1:
+        return {}
+    found = known_optimum(source, market.tape, market.costs, contest)
+    return {} if found is None else {"known_optimum": found.to_json()}
 
 
 def _enter_looks(groups: Mapping[str, Sequence[TrainedRun]], known: int) -> tuple[int, str]:

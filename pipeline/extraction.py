@@ -132,9 +132,19 @@ def _extract(
         except AuditError as error:
             write_json(folder / AUDIT, error.verdict.to_json())
             raise
-        write_json(folder / AUDIT, verdict.to_json())
+        write_json(folder / AUDIT, _continued(folder / AUDIT, verdict.to_json()))
         write_json(folder / CONFIG, {**record, "n_days": len(panel), "content_fingerprint": content_fingerprint(panel)})
     return ExtractResult(folder / STATES, verdict.to_json(), panel.shape[:2])
+
+
+def _continued(path: Path, verdict: dict[str, Any]) -> dict[str, Any]:
+    """Returns the audit of all days where only new ones were audited: that of the days before, with the new ones."""
+    if "new_days" not in verdict["coverage"]:
+        return verdict
+    before: dict[str, Any] = read_json(path)
+    days = verdict["coverage"]["new_days"]
+    kept = [span for span in before["coverage"].get("appended", []) if span[0] < days[0]]
+    return {**before, "coverage": {**before["coverage"], "appended": [*kept, days]}}
 
 
 def _extraction(
@@ -182,6 +192,10 @@ def _trained_rows(checkpoint: Checkpoint, panel: Panel) -> slice | None:
     return slice(start, stop)
 
 
+def _passed(audit: Path) -> bool:
+    return audit.exists() and bool(read_json(audit)["verdict"] == "passed")
+
+
 def _earlier_rows(folder: Path, panel: Panel, sha256: str, record: dict[str, Any]) -> dict[str, AnyArray] | None:
     """Returns the rows that `folder` has of the first days of `panel`, None where it has none.
 
@@ -189,7 +203,7 @@ def _earlier_rows(folder: Path, panel: Panel, sha256: str, record: dict[str, Any
         ValueError: They came from another checkpoint or panel, or the history of the panel has changed since.
     """
     target = folder / STATES
-    if not (target.exists() and (folder / CONFIG).exists()):
+    if not (target.exists() and (folder / CONFIG).exists() and _passed(folder / AUDIT)):
         return None
     before = read_json(folder / CONFIG)
     n_days = before["n_days"]  # rows beyond, if a run was killed before it wrote the record, are computed again

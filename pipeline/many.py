@@ -12,6 +12,7 @@ from pipeline.jobs.stages import PretrainJob
 from pipeline.pretraining import pretrain
 from pipeline.results import SILENT, Observer
 from pipeline.run_directory import lock, pretrain_folder, remove_folder, trade_folder
+from pipeline.trackers import check_trackers
 from pipeline.training import train
 
 
@@ -22,6 +23,7 @@ def pretrain_many(
     test: bool = False,
     observer: Observer = SILENT,
     engine: Engine = HERE,
+    trackers: Sequence[str] = (),
 ) -> None:
     """Trains encoders; of several, those that are finished are left alone.
 
@@ -32,18 +34,21 @@ def pretrain_many(
         test: Judge the best checkpoints on the test days too.
         observer: Follows from outside.
         engine: Where they are trained.
+        trackers: Trackers that show the runs beside TensorBoard.
 
     Raises:
         ValueError: As `pretrain` does.
     """
+    shown = check_trackers(trackers)
     many = len(experiments) > 1
     if not engine.is_parallel:
         for one in experiments:
-            pretrain(one, workdir, overwrite, many, observer, test)
+            pretrain(one, workdir, overwrite, many, observer, test, trackers=shown)
         return
     if overwrite:
         _clear([pretrain_folder(workdir, one.name) for one in experiments])
-    jobs = [PretrainJob(f"pretrain {one.name}", str(workdir), one, None, many, test) for one in experiments]
+    how = (None, many, test, shown)
+    jobs = [PretrainJob(f"pretrain {one.name}", str(workdir), one, *how) for one in experiments]
     execute(connected(jobs), engine, observer)
 
 
@@ -55,6 +60,7 @@ def train_many(
     threads: int = 1,
     observer: Observer = SILENT,
     engine: Engine = HERE,
+    trackers: Sequence[str] = (),
 ) -> None:
     """Trains the agents of many runs, a seed at a time; of several runs, those that are finished are left alone.
 
@@ -66,18 +72,20 @@ def train_many(
         threads: Threads of torch.
         observer: Follows from outside.
         engine: Where they are trained.
+        trackers: Trackers that show the agents beside TensorBoard.
 
     Raises:
         ValueError: As `train` does.
     """
+    shown = check_trackers(trackers)
     many = len(experiments) > 1
     if not engine.is_parallel:
         for one in experiments:
-            train(one, workdir, overwrite, many, device, threads, observer)
+            train(one, workdir, overwrite, many, device, threads, observer, shown)
         return
     if overwrite:
         _clear([trade_folder(workdir, one.name) for one in experiments])
-    execute(train_jobs(experiments, workdir, engine, many, device, threads), engine, observer)
+    execute(train_jobs(experiments, workdir, engine, many, device, threads, shown), engine, observer)
 
 
 def _clear(folders: Sequence[Path]) -> None:

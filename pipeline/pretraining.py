@@ -20,6 +20,7 @@ from encoders.training import loop as training
 from encoders.training.launch import init_distributed
 from envs.rules import MarketRules, recorded_rules
 from market.artifacts import AUDIT, FEATURES, METRICS, MODEL
+from market.curves import CurveLog
 from market.features.health import health_json
 from market.ledger import Part
 from market.panel import Panel
@@ -28,6 +29,7 @@ from market.storage.array_file import read_json, write_json
 from pipeline.forecast_trading import portfolio_measures
 from pipeline.results import SILENT, Observer, PretrainResult
 from pipeline.run_directory import begin, is_finished, lock, pretrain_folder
+from pipeline.trackers import tracked
 from pipeline.trial_count import Question
 
 
@@ -40,6 +42,7 @@ def pretrain(
     test: bool = False,
     until: np.datetime64 | None = None,
     proven: ProvenInputs | None = None,
+    trackers: Sequence[str] = (),
 ) -> PretrainResult:
     """Trains one encoder in ``workdir/pretrain/<name>/``; an interrupted run continues where it stopped.
 
@@ -55,6 +58,7 @@ def pretrain(
         until: Last day that may be known. The panel is cut after it, so the run is the same whenever it is made, and
             the test days of the split are not judged. None knows the whole panel.
         proven: Inputs that were audited before; where the run learns from those, they are not audited again.
+        trackers: Trackers that show the run beside TensorBoard (`pipeline.trackers`).
 
     Raises:
         ValueError: Another process works on the run, it is finished and neither to be overwritten nor reused, or it
@@ -71,7 +75,8 @@ def pretrain(
         if state.is_main_process:
             begin(folder, experiment, METRICS, overwrite)
         state.wait_for_everyone()
-        result = PretrainResult(folder, _learn(experiment, folder, test, until, proven))
+        with tracked(trackers, folder, f"pretrain {experiment.name}") as curves:
+            result = PretrainResult(folder, _learn(experiment, folder, test, until, proven, curves))
         if state.is_main_process:
             observer.finished(result)
     return result
@@ -113,7 +118,12 @@ def write_inputs(data: TrainingData, folder: Path, proven: ProvenInputs | None =
 
 
 def _learn(
-    experiment: Pretrain, folder: Path, test: bool, until: np.datetime64 | None, proven: ProvenInputs | None
+    experiment: Pretrain,
+    folder: Path,
+    test: bool,
+    until: np.datetime64 | None,
+    proven: ProvenInputs | None,
+    curves: CurveLog,
 ) -> dict[str, Any]:
     enter_looks(experiment, folder.name, "pretrain", ("valid", "test") if test else ("valid",))
     panel = Panel.load(experiment.panel)
@@ -141,6 +151,7 @@ def _learn(
         first_weights=_first_weights(experiment, data),
         test=test and until is None,
         upgraded=upgraded,
+        curves=curves,
     )
     return training.pretrain(run, folder)
 

@@ -23,6 +23,7 @@ from pipeline.control_markets import question_of, read_sources, tape_of
 from pipeline.observation import write_observation
 from pipeline.results import SILENT, Observer, TrainResult
 from pipeline.run_directory import begin, is_finished, lock, seed_folder, trade_folder
+from pipeline.trackers import tracked
 
 RULE = "rule"
 """Name of the benchmark that is the rule which an agent begins at."""
@@ -36,6 +37,7 @@ def train(
     device: str = "cpu",
     threads: int = 1,
     observer: Observer = SILENT,
+    trackers: Sequence[str] = (),
 ) -> TrainResult:
     """Trains one agent for each seed in ``workdir/trade/<name>/``; an interrupted run continues where it stopped.
 
@@ -47,6 +49,7 @@ def train(
         device: Device of the networks; they are small, so a graphics card seldom helps.
         threads: Threads of torch; more than one changes the last bits of results and seldom helps.
         observer: Follows from outside.
+        trackers: Trackers that show each agent beside TensorBoard (`pipeline.trackers`).
 
     Raises:
         ValueError: Another process works on the run, it is finished and neither to be overwritten nor reused, it was
@@ -58,7 +61,7 @@ def train(
         result = TrainResult(folder, (), fresh=False)
     else:
         with lock(folder), torch_threads(threads):
-            result = TrainResult(folder, _learn(experiment, folder, overwrite, device))
+            result = TrainResult(folder, _learn(experiment, folder, overwrite, device, trackers))
     observer.finished(result)
     return result
 
@@ -82,7 +85,12 @@ def begin_training(experiment: Trade, workdir: str | Path = "workdir", reuse: bo
 
 
 def train_seed(
-    experiment: Trade, seed: int, workdir: str | Path = "workdir", device: str = "cpu", threads: int = 1
+    experiment: Trade,
+    seed: int,
+    workdir: str | Path = "workdir",
+    device: str = "cpu",
+    threads: int = 1,
+    trackers: Sequence[str] = (),
 ) -> None:
     """Trains one agent of a run that was begun; an interrupted one continues, a finished one is left alone.
 
@@ -95,7 +103,7 @@ def train_seed(
     folder = seed_folder(trade_folder(workdir, experiment.name), seed)
     with lock(folder), torch_threads(threads):
         if finished_record(folder) is None:
-            _train_seed(experiment, task_of(experiment), seed, folder, device)
+            _train_seed(experiment, task_of(experiment), seed, folder, device, trackers=trackers)
 
 
 def learn_seeds(experiment: Trade, folder: Path, should_stop: ShouldStop) -> None:
@@ -170,13 +178,15 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _learn(experiment: Trade, folder: Path, overwrite: bool, device: str) -> list[dict[str, Any]]:
+def _learn(
+    experiment: Trade, folder: Path, overwrite: bool, device: str, trackers: Sequence[str]
+) -> list[dict[str, Any]]:
     folders = {seed: seed_folder(folder, seed) for seed in experiment.seeds}
     left = [one for one in folders.values() if overwrite or finished_record(one) is None]
     task = task_of(experiment) if left else None
     _begin(experiment, folder, overwrite)
     records = [
-        read_json(one / RECORD) if task is None else _train_seed(experiment, task, seed, one, device)
+        read_json(one / RECORD) if task is None else _train_seed(experiment, task, seed, one, device, trackers=trackers)
         for seed, one in folders.items()
     ]
     _write_summary(records, folder)
@@ -194,10 +204,19 @@ def _begin(experiment: Trade, folder: Path, overwrite: bool) -> None:
 
 
 def _train_seed(
-    experiment: Trade, task: Task, seed: int, folder: Path, device: str, should_stop: ShouldStop | None = None
+    experiment: Trade,
+    task: Task,
+    seed: int,
+    folder: Path,
+    device: str,
+    should_stop: ShouldStop | None = None,
+    trackers: Sequence[str] = (),
 ) -> dict[str, Any]:
+    if (record := finished_record(folder)) is not None:
+        return record
     how = (to_data(experiment), device, upgraded, should_stop)
-    return train_agent(experiment.agent, task, experiment.schedule, seed, folder, *how)
+    with tracked(trackers, folder, f"train {experiment.name} seed {seed}") as curves:
+        return train_agent(experiment.agent, task, experiment.schedule, seed, folder, *how, curves)
 
 
 def _summary(record: dict[str, Any]) -> dict[str, Any]:

@@ -14,12 +14,12 @@ from market.artifacts import AUDIT, HISTORY, METRICS, MODEL, PANEL, POLICIES, QU
 from tools.command import SHOWING, configured, run
 
 if TYPE_CHECKING:
-    from configs.schema.demo import Demo
+    from configs.schema.demo import Demo, Simulation
 
 CONFIGS = "configs"
 DEFAULT = Path(__file__).parent.parent / CONFIGS / "demo.py"
 
-TITLE = "FactorGym demonstration"
+TITLE, SIMULATED = "FactorGym demonstration", "Simulated market"
 FILES = (
     (f"data/{{panel}}/{PANEL}", "prices: dates x assets x fields, with masks of what was listed and traded"),
     (f"data/{{panel}}/{QUALITY}", "what was wrong with the raw prices and what was done about it"),
@@ -77,7 +77,8 @@ def main(argv: Sequence[str]) -> None:
     named = any(argument.split("=")[0] == "--config" for argument in argv)
     argv = list(argv) if named else ["--config", str(DEFAULT), *argv]
     experiment, options = configured(Demo, Options, argv, CONFIGS)
-    headings = Headings(Console(), 4 + len(experiment.trades), time.monotonic())
+    stages = 4 + len(experiment.trades) + (0 if experiment.simulation is None else 3)
+    headings = Headings(Console(), stages, time.monotonic())
     run_stages(experiment, Path(options.workdir), options.overwrite, headings)
     explain(experiment, Path(options.workdir), headings.console)
     headings.console.print(f"Done in {headings.seconds:.0f} s. TensorBoard: tensorboard --logdir {options.workdir}")
@@ -94,8 +95,20 @@ def run_stages(experiment: "Demo", workdir: Path, overwrite: bool, headings: Hea
     for number, trade in enumerate(experiment.trades, start=4):
         headings.show(number, f"states to agents: {trade.name}")
         pipeline.train(trade, workdir, reuse=True, observer=SHOWING)
+    if experiment.simulation is not None:
+        simulate(experiment.simulation, workdir, headings)
     headings.show(headings.total, "agents and classical policies on the test days")
     judge(experiment, workdir, overwrite)
+
+
+def simulate(simulation: "Simulation", workdir: Path, headings: Headings) -> None:
+    """Runs the stages of the simulated market that are not finished yet."""
+    headings.show(headings.total - 3, "a simulated market whose signal drifts")
+    pipeline.prepare(simulation.prepare, workdir, observer=SHOWING)
+    headings.show(headings.total - 2, "an encoder that is refitted as the signal drifts, to states")
+    pipeline.walk(simulation.walk, workdir, observer=SHOWING)
+    headings.show(headings.total - 1, f"states to agents: {simulation.trade.name}")
+    pipeline.train(simulation.trade, workdir, reuse=True, observer=SHOWING)
 
 
 def judge(experiment: "Demo", workdir: Path, overwrite: bool) -> None:
@@ -105,6 +118,8 @@ def judge(experiment: "Demo", workdir: Path, overwrite: bool) -> None:
         print(f"{folder} is finished; --overwrite looks at the test days again, and says so")
         return
     groups: dict[str, list[Path]] = {}
+    if experiment.simulation is not None:
+        groups[SIMULATED] = [workdir / "trade" / experiment.simulation.trade.name]
     for trade in experiment.trades:
         groups.setdefault(trade.asset or "Portfolio", []).append(workdir / "trade" / trade.name)
     pipeline.evaluate(

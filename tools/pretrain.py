@@ -13,6 +13,8 @@ from tools.engines import EngineOptions
 class Options(EngineOptions):
     """Options beside the experiment."""
 
+    tracker: tuple[str, ...] = ("tensorboard",)
+    """Where curves are shown: tensorboard, whose files are always written, and trackio, mlflow or wandb beside it."""
     workdir: str = "workdir"
     """Where the artifacts of all stages live."""
     overwrite: bool = False
@@ -26,7 +28,7 @@ def main(argv: Sequence[str]) -> None:
     from configs.schema.pretrain import Pretrain
 
     experiments, options = configurations(Pretrain, Options, argv, "configs/pretrain")
-    how = (options.overwrite, options.test, SHOWING, options.chosen())
+    how = (options.overwrite, options.test, SHOWING, options.chosen(), options.tracker)
     pipeline.pretrain_many(experiments, Path(options.workdir), *how)
     pipeline.leave_process_group()
 

@@ -51,12 +51,14 @@ class ValidationHistory:
         best: The entry of the best policy so far.
         since_best: Validations after it.
         last_step: Step of the latest validation.
+        pending: Numbers that were recorded and not shown yet when the state was written.
     """
 
     history: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, Any] | None = None
     since_best: int = 0
     last_step: int = 0
+    pending: dict[str, float] = field(default_factory=dict)
 
     def add(self, entry: dict[str, Any]) -> bool:
         """Takes note of a validation and returns whether its policy is the best so far; of equal ones the first is."""
@@ -123,6 +125,7 @@ class ValidationCallback(BaseCallback):
         self.monitor.step(self.num_steps)
         if self.num_steps - self.progress.last_step >= self.schedule.validate_every:
             self.validate()
+            self.progress.pending = self.monitor.pending
             save_state(self.folder / STATE, self.model, asdict(self.progress), self.about)
 
     def _on_step(self) -> bool:

@@ -23,6 +23,7 @@ from envs.actions.portfolio import Action
 from envs.actions.relative import RelativeAction
 from envs.rebalancing import Rebalance
 from envs.rewards import Reward
+from market.curves import NO_CURVES, CurveLog
 from market.storage.array_file import read_json, write_json
 
 InSample = Literal["refuse", "allow"]
@@ -118,6 +119,7 @@ def train_agent(
     device: str = "cpu",
     upgraded: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     should_stop: ShouldStop | None = None,
+    curves: CurveLog = NO_CURVES,
 ) -> dict[str, Any]:
     """Trains one agent in `folder` and returns what ``agent.json`` says of the best policy on the valid days.
 
@@ -135,6 +137,7 @@ def train_agent(
         device: Device of the networks.
         upgraded: Returns settings that an earlier version wrote as today's version writes them.
         should_stop: Asked after each validation, with the worth of all of them, whether those were enough.
+        curves: Keeps the curves beside TensorBoard.
 
     Raises:
         ValueError: The agent cannot act so, the folder holds a run with other settings, or the tapes hold in-sample
@@ -164,11 +167,12 @@ def train_agent(
     elif task.start_from is not None:
         clone(model, market, task.start_from, task.clone_steps)
     done = model.num_timesteps
-    with AgentLogger(folder / "tensorboard", f"seed {seed}", schedule.total_steps, done) as monitor:
+    with AgentLogger(folder / "tensorboard", f"seed {seed}", schedule.total_steps, done, curves) as monitor:
         judge_first = task.start_from is not None or isinstance(market.action, RelativeAction)
         how = (judge_first, should_stop)
         supervisor = ValidationCallback(folder, schedule, validator, about, progress, monitor, *how)
         model.set_logger(monitor.logger)
+        monitor.restore(progress.pending)
         model.learn(
             max(schedule.total_steps - done, 0),
             supervisor,

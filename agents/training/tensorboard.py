@@ -20,6 +20,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from agents.training.validation import EpisodeTrace
 from market.arrays import DateArray, FloatArray
+from market.curves import NO_CURVES, CurveLog
 from market.storage.flatten import choices
 
 WEALTH, TRADING, RESULT = "agent 1 wealth (valid)", "agent 2 trading (valid)", "agent 8 result (valid)"
@@ -31,16 +32,25 @@ GROUPS = {"rollout": "agent 3 episodes (train)", "train": "agent 5 policy (train
 
 
 class TensorBoardWriter(KVWriter):
-    """Hands the numbers that stable-baselines3 logs to a TensorBoard writer."""
+    """Hands the numbers that stable-baselines3 logs to a TensorBoard writer, and to whoever keeps curves beside it."""
 
-    def __init__(self, writer: SummaryWriter) -> None:
-        self._writer = writer
+    def __init__(self, writer: SummaryWriter, curves: CurveLog = NO_CURVES) -> None:
+        self._writer, self._curves = writer, curves
 
     def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
         """Writes the numbers of one step, without those that are not for TensorBoard."""
-        for name, value in sorted(key_values.items()):
-            if "tensorboard" not in (key_excluded.get(name) or ()) and isinstance(value, int | float | np.number):
-                self._writer.add_scalar(grouped(name), float(value), step)
+        shown = {
+            grouped(name): float(value)
+            for name, value in sorted(key_values.items())
+            if "tensorboard" not in (key_excluded.get(name) or ()) and isinstance(value, int | float | np.number)
+        }
+        self.scalars(shown, step)
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Writes a point of each curve."""
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+        self._curves.log(values, step)
 
     def close(self) -> None:
         """Closes the writer."""
@@ -50,17 +60,20 @@ class TensorBoardWriter(KVWriter):
 class AgentLogger:
     """Writes curves and figures under `directory` and shows progress on standard error.
 
-    The bar is silent where standard error is not a terminal. A continued run overwrites the curves from `step` on.
+    The bar is silent where standard error is not a terminal. A run that continues after `step` steps keeps what was
+    shown until then, and overwrites what an interrupted one had shown of later steps. `curves` gets every point too.
     """
 
-    def __init__(self, directory: Path, title: str, n_steps: int, step: int) -> None:
+    def __init__(self, directory: Path, title: str, n_steps: int, step: int, curves: CurveLog = NO_CURVES) -> None:
         console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
         self._title = title
         self._task = self._bar.add_task(title, total=n_steps, completed=step)
-        self._writer = SummaryWriter(str(directory), purge_step=step)
-        self.logger = Logger(str(directory), [TensorBoardWriter(self._writer)])
+        self._writer = SummaryWriter(str(directory), purge_step=step + 1 if step else 0)
+        self._curves, self._step = curves, step
+        self._scalars = TensorBoardWriter(self._writer, curves)
+        self.logger = Logger(str(directory), [self._scalars])
 
     def __enter__(self) -> "AgentLogger":
         self._bar.start()
@@ -72,14 +85,31 @@ class AgentLogger:
         self._bar.stop()
         self.logger.close()
 
+    @property
+    def pending(self) -> dict[str, float]:
+        """Numbers that stable-baselines3 has recorded and not shown yet, such as the losses of the last update."""
+        hidden = self.logger.name_to_excluded
+        return {
+            name: float(value)
+            for name, value in self.logger.name_to_value.items()
+            if "tensorboard" not in (hidden[name] or ())
+            and isinstance(value, int | float | np.number)
+            and math.isfinite(value)
+        }
+
+    def restore(self, pending: Mapping[str, float]) -> None:
+        """Records what an interrupted run had not shown yet."""
+        for name, value in pending.items():
+            self.logger.record(name, value)
+
     def step(self, step: int) -> None:
         """Moves the bar."""
         self._bar.update(self._task, completed=step)
 
     def measured(self, step: int, measures: Mapping[str, float]) -> None:
         """Records the measures of a validation."""
-        for name, value in shown(measures).items():
-            self._writer.add_scalar(name, value, step)
+        self._step = step
+        self._scalars.scalars(shown(measures), step)
         self._bar.update(self._task, description=f"{self._title}, valid growth {measures['growth']:+.3f}")
 
     def draw(self, step: int, course: EpisodeTrace, assets: tuple[str, ...]) -> None:
@@ -92,6 +122,8 @@ class AgentLogger:
         """Records the settings of the run beside its final measures."""
         scores = {f"{RESULT}/{name.rpartition('/')[2]}": value for name, value in shown(measures).items()}
         self._writer.add_hparams(choices(settings), scores, run_name=".")
+        self._curves.settings(choices(settings))
+        self._curves.log(scores, self._step)
 
 
 def shown(measures: Mapping[str, float]) -> dict[str, float]:

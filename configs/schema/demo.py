@@ -7,6 +7,19 @@ from configs.schema.names import check_folder_name
 from configs.schema.prepare import Prepare
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
+from configs.schema.walk import Walk
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A market whose truth is known, from prices to agents: what the machine finds where there is something to find."""
+
+    prepare: Prepare
+    """The simulated prices."""
+    walk: Walk
+    """The encoder, refitted as its signal drifts; its panel is what `prepare` writes."""
+    trade: Trade
+    """The agents on its states."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +34,8 @@ class Demo:
     """Trading runs on its states; those on the same market share a chapter of the report, in this order."""
     evaluate: Evaluate = Evaluate()
     """How the runs are judged."""
+    simulation: Simulation | None = None
+    """A simulated market, which gets the first chapter of the report; None leaves it out."""
     name: str = "demo"
     """Folder under workdir/evaluate that receives the report."""
 

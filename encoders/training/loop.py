@@ -35,6 +35,7 @@ from encoders.training.validation import Evaluator, Losses, codebook_health
 from evaluation.prediction import MIN_ASSETS
 from market.arrays import IntArray
 from market.artifacts import ENCODER_STATE, HISTORY
+from market.curves import NO_CURVES, CurveLog
 from market.storage.array_file import write_text
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Experiment:
         test: Whether the best checkpoint is judged on the test days too. Its forecasts of them are kept in any case.
         upgraded: Returns settings that an earlier version wrote as today's version writes them.
         first_weights: A checkpoint of the same encoder to start from; None draws the weights anew.
+        curves: Keeps the curves beside TensorBoard.
     """
 
     encoder: EncoderConfig
@@ -73,6 +75,7 @@ class Experiment:
     test: bool = True
     upgraded: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
     first_weights: Checkpoint | None = None
+    curves: CurveLog = NO_CURVES
 
 
 def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
@@ -100,9 +103,8 @@ def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
     if isinstance(run.encoder, FrozenCacheHook):
         run.encoder.use_windows(run.store)
     step = progress.epoch * run.n_batches + progress.batch
-    with PretrainLogger(
-        run.directory / "tensorboard", optim.epochs * run.n_batches, step, run.first, run.data.panel
-    ) as monitor:
+    shown = (run.directory / "tensorboard", optim.epochs * run.n_batches, step, run.first, experiment.curves)
+    with PretrainLogger(*shown, run.data.panel) as monitor:
         while progress.epoch < optim.epochs and not run.over(progress):
             run.learn_epoch(progress, monitor)
             run.close_epoch(progress, monitor)
@@ -119,7 +121,8 @@ def _fit(experiment: Experiment, config: ClosedForm, directory: Path) -> dict[st
     judge = Evaluator(accelerator, data, data.store.to(accelerator.device), experiment.optim.batch_size)
     about = describe(data, encoder, experiment.settings or {})
     outcome = TrainingResult(judge, directory, about, experiment.backtest)
-    with PretrainLogger(directory / "tensorboard", 1, 0, accelerator.is_main_process, data.panel) as monitor:
+    shown = (directory / "tensorboard", 1, 0, accelerator.is_main_process, experiment.curves)
+    with PretrainLogger(*shown, data.panel) as monitor:
         train = judge.losses(encoder, data.train_days)
         forecasts, losses = judge.evaluate(encoder, data.days.valid)
         valid = outcome.measures(data.days.valid, forecasts, losses)

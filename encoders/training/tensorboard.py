@@ -21,6 +21,7 @@ from encoders.base import Encoder
 from encoders.quantizers import Quantizer
 from encoders.training.validation import Losses
 from encoders.windows import Window
+from market.curves import NO_CURVES, CurveLog
 from market.panel import Panel
 from market.storage.flatten import choices, numbers
 
@@ -46,24 +47,27 @@ N_PICTURED = 3  # assets in the reconstruction figure
 class PretrainLogger:
     """Writes curves under `directory` and shows progress on standard error; does neither where it is not `active`.
 
-    The bar is silent where standard error is not a terminal. A continued run overwrites the curves from its first step
-    on.
-
-    Args:
-        directory: Where the curves go.
-        n_steps: Steps of the whole run.
-        step: Steps already taken.
-        active: Whether anything is written or shown.
-        panel: Names the days and assets of reconstructions; None numbers them.
+    The bar is silent where standard error is not a terminal. A run that continues after `step` steps keeps what was
+    shown until then, and overwrites what an interrupted one had shown of later steps. `curves` gets every point too;
+    `panel` names the days and assets of reconstructions, which are numbered without one.
     """
 
-    def __init__(self, directory: Path, n_steps: int, step: int, active: bool, panel: Panel | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        n_steps: int,
+        step: int,
+        active: bool,
+        curves: CurveLog = NO_CURVES,
+        panel: Panel | None = None,
+    ) -> None:
         self._panel = panel
         console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Progress(*columns, console=console, disable=not (active and console.is_terminal))
         self._task = self._bar.add_task("pretraining", total=n_steps, completed=step)
-        self._writer = SummaryWriter(str(directory), purge_step=step) if active else None
+        self._writer = SummaryWriter(str(directory), purge_step=step + 1 if step else 0) if active else None
+        self._curves, self._step = curves, step
 
     def __enter__(self) -> "PretrainLogger":
         self._bar.start()
@@ -79,8 +83,8 @@ class PretrainLogger:
     def step(self, step: int, terms: Mapping[str, float], rate: float, norm: float) -> None:
         """Records the loss and its terms after optimiser step `step`, the learning rate and the gradient's norm."""
         self._bar.update(self._task, completed=step, description=f"loss {terms['total']:.4g}")
-        self._scalars({f"{TRAIN_LOSS}/{name}": value for name, value in terms.items()}, step)
-        self._scalars({f"{OPTIMISER}/learning_rate": rate, f"{OPTIMISER}/gradient_norm": norm}, step)
+        losses = {f"{TRAIN_LOSS}/{name}": value for name, value in terms.items()}
+        self._scalars({**losses, f"{OPTIMISER}/learning_rate": rate, f"{OPTIMISER}/gradient_norm": norm}, step)
 
     def epoch(self, step: int, entry: Mapping[str, Any], losses: Losses, encoder: Encoder) -> None:
         """Records the measures of an epoch and draws the reconstruction and the codebooks."""
@@ -108,11 +112,15 @@ class PretrainLogger:
         for part, group in RESULT.items():
             if metrics.get(part, {}).get("per_year"):
                 self._writer.add_text(f"{group}/by year", yearly_table(metrics[part]["per_year"]))
+        self._curves.settings(choices(settings))
+        self._curves.log(scores, self._step)
 
     def _scalars(self, values: Mapping[str, float], step: int) -> None:
+        self._step = step
         if self._writer is not None:
             for name, value in values.items():
                 self._writer.add_scalar(name, value, step)
+            self._curves.log(values, step)
 
 
 def grouped(measures: Mapping[str, Any]) -> dict[str, float]:

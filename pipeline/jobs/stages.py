@@ -29,12 +29,14 @@ class PretrainJob(Job):
         until: Last day that may be known; None for the whole panel.
         reuse: Leave a finished run alone instead of refusing it.
         test: Judge the best checkpoint on the test days too.
+        trackers: Trackers that show it beside TensorBoard.
     """
 
     experiment: Pretrain
     until: str | None = None
     reuse: bool = True
     test: bool = False
+    trackers: tuple[str, ...] = ()
 
     def run(self, observer: Observer) -> Any:
         """Returns whether something was trained."""
@@ -42,9 +44,8 @@ class PretrainJob(Job):
 
         until = None if self.until is None else np.datetime64(self.until, "D")
         quiet = replace(observer, finished=_ignore)
-        return pretrain(
-            self.experiment, self.workdir, reuse=self.reuse, observer=quiet, test=self.test, until=until
-        ).fresh
+        how: dict[str, Any] = {"reuse": self.reuse, "test": self.test, "until": until, "trackers": self.trackers}
+        return pretrain(self.experiment, self.workdir, observer=quiet, **how).fresh
 
     def result(self, answer: bool) -> Any:
         """Returns the trained encoder."""
@@ -111,19 +112,21 @@ class TrainJob(Job):
         reuse: Leave a finished run alone instead of refusing it.
         device: Device of the networks.
         threads: Threads of torch.
+        trackers: Trackers that show each agent beside TensorBoard.
     """
 
     experiment: Trade
     reuse: bool = True
     device: str = "cpu"
     threads: int = 1
+    trackers: tuple[str, ...] = ()
 
     def run(self, observer: Observer) -> Any:
         """Returns whether the run was not finished before."""
         from pipeline.training import train
 
         quiet = replace(observer, finished=_ignore)
-        how = (self.device, self.threads, quiet)
+        how = (self.device, self.threads, quiet, self.trackers)
         return train(self.experiment, self.workdir, False, self.reuse, *how).fresh
 
     def result(self, answer: bool) -> Any:
@@ -178,7 +181,7 @@ class SeedJob(TrainJob):
         """Trains it; a finished one is left alone."""
         from pipeline.training import train_seed
 
-        train_seed(self.experiment, self.seed, self.workdir, self.device, self.threads)
+        train_seed(self.experiment, self.seed, self.workdir, self.device, self.threads, self.trackers)
 
     def result(self, answer: Any) -> Any:
         """Nothing to show before all seeds are there."""
@@ -249,7 +252,7 @@ def ledger_of(panel: str) -> str:
 def seed_jobs(base: TrainJob) -> list[Job]:
     """Returns the jobs of a training run whose seeds are trained side by side; the last one has the name of `base`."""
     begun = f"{base.name}: begin"
-    what: tuple[Any, ...] = (base.workdir, base.experiment, base.reuse, base.device, base.threads)
+    what: tuple[Any, ...] = (base.workdir, base.experiment, base.reuse, base.device, base.threads, base.trackers)
     seeds: Sequence[Job] = [
         SeedJob(f"{base.name}: seed {seed}", *what, after=(begun,), seed=seed) for seed in base.experiment.seeds
     ]
