@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 
+@runtime_checkable
 class CurveLog(Protocol):
     """Keeps curves, as a tracker of experiments does."""
 
