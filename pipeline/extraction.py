@@ -74,9 +74,7 @@ def extract(
     """
     settings = settings or Extract()
     experiment = load_json(Path(run) / CONFIG, Pretrain)
-    name = settings.name or experiment.name
-    check_folder_name("extract_state", name)
-    folder = states_folder(workdir, name)
+    folder = _folder_of_states(settings.name or experiment.name, workdir)
     if reuse and _is_current(folder, Path(run)):
         result = read_extraction(folder)
     else:
@@ -92,6 +90,11 @@ def extract(
         result = _extract(experiment, record, folder, observer, proven)
     observer.finished(result)
     return result
+
+
+def _folder_of_states(name: str, workdir: str | Path) -> Path:
+    check_folder_name("extract_state", name)
+    return states_folder(workdir, name)
 
 
 def _is_current(folder: Path, run: Path) -> bool:
@@ -132,9 +135,19 @@ def _extract(
         except AuditError as error:
             write_json(folder / AUDIT, error.verdict.to_json())
             raise
-        write_json(folder / AUDIT, verdict.to_json())
+        write_json(folder / AUDIT, _continued(folder / AUDIT, verdict.to_json()))
         write_json(folder / CONFIG, {**record, "n_days": len(panel), "content_fingerprint": content_fingerprint(panel)})
     return ExtractResult(folder / STATES, verdict.to_json(), panel.shape[:2])
+
+
+def _continued(path: Path, verdict: dict[str, Any]) -> dict[str, Any]:
+    """Returns the audit of all days where only new ones were audited: that of the days before, with the new ones."""
+    if "new_days" not in verdict["coverage"]:
+        return verdict
+    before: dict[str, Any] = read_json(path)
+    days = verdict["coverage"]["new_days"]
+    kept = [span for span in before["coverage"].get("appended", []) if span[0] < days[0]]
+    return {**before, "coverage": {**before["coverage"], "appended": [*kept, days]}}
 
 
 def _extraction(
@@ -182,6 +195,10 @@ def _trained_rows(checkpoint: Checkpoint, panel: Panel) -> slice | None:
     return slice(start, stop)
 
 
+def _passed(audit: Path) -> bool:
+    return audit.exists() and bool(read_json(audit)["verdict"] == "passed")
+
+
 def _earlier_rows(folder: Path, panel: Panel, sha256: str, record: dict[str, Any]) -> dict[str, AnyArray] | None:
     """Returns the rows that `folder` has of the first days of `panel`, None where it has none.
 
@@ -189,7 +206,7 @@ def _earlier_rows(folder: Path, panel: Panel, sha256: str, record: dict[str, Any
         ValueError: They came from another checkpoint or panel, or the history of the panel has changed since.
     """
     target = folder / STATES
-    if not (target.exists() and (folder / CONFIG).exists()):
+    if not (target.exists() and (folder / CONFIG).exists() and _passed(folder / AUDIT)):
         return None
     before = read_json(folder / CONFIG)
     n_days = before["n_days"]  # rows beyond, if a run was killed before it wrote the record, are computed again

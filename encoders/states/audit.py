@@ -44,6 +44,7 @@ INPUTS = ("features", "listed", "calendar")
 ROWS = ("asset", "market", "forecast_mean", "forecast_std", "mask", "codes")
 ALLOWED = 0.02  # share of days that roundings may move
 LATER = 64  # days after train that a scaler might look at
+BEFORE = "audited with the days before"
 STRETCH = 512  # days on which other assets are changed
 
 
@@ -108,8 +109,26 @@ class ProvenInputs:
         return day_digests(store) == self.days[: len(store.features)]
 
 
+@dataclass(frozen=True)
+class Continuation:
+    """New days behind days whose states were audited before, in a panel of no more days than both take.
+
+    Attributes:
+        first: First row with everything behind it that its inputs read.
+        new: First row that is new.
+    """
+
+    first: int
+    new: int
+
+
 def audit(
-    frozen: FrozenEncoder, panel: Panel, written: Mapping[str, AnyArray], training: TrainingFacts, settings: Audit
+    frozen: FrozenEncoder,
+    panel: Panel,
+    written: Mapping[str, AnyArray],
+    training: TrainingFacts,
+    settings: Audit,
+    continuation: Continuation | None = None,
 ) -> AuditResult:
     """Returns the verdict on states that were extracted from `panel`.
 
@@ -119,8 +138,10 @@ def audit(
         written: The states by their names in the file, ``[T, ...]``; what is going to be used is what is judged.
         training: Facts of the training that the audit needs.
         settings: How hard to look.
+        continuation: What is new where the rest was audited before. Inputs and states up to the new days must then not
+            move when the new days become noise; scaler and assets are left to the audit before.
     """
-    auditor = _Auditor(frozen, panel, written, training, settings)
+    auditor = _Auditor(frozen, panel, written, training, settings, continuation)
     checks: dict[str, str] = {}
     faults: list[str] = []
     for name in ("inputs", "window", "future", "batch", "labels", "scaler", "assets"):
@@ -197,16 +218,22 @@ class _Auditor:
         written: Mapping[str, AnyArray],
         training: TrainingFacts,
         settings: Audit,
+        continuation: Continuation | None = None,
     ) -> None:
         self.frozen, self.panel, self.written = frozen, panel, written
-        self.training, self.settings = training, settings
+        self.training, self.settings, self.continuation = training, settings, continuation
         self.generator = np.random.default_rng(settings.seed)
         self.store = frozen.store(panel)
-        self.first = frozen.pipeline.lookback - 1
+        self.lead = frozen.pipeline.lookback - 1
+        self.first = self.lead if continuation is None else continuation.first
         self.skipped: dict[str, str] = {}
         self.coverage: dict[str, object] = {}
+        self.noise: tuple[int, WindowStore] | None = None
 
     def inputs(self) -> Iterator[str]:
+        if self.continuation is not None:
+            yield from self.inputs_before(self.continuation)
+            return
         proven = self.training.inputs
         if proven is not None and proven.get("inputs_fingerprint") == inputs_fingerprint(self.store):
             self.coverage = dict(proven["coverage"])
@@ -220,11 +247,27 @@ class _Auditor:
         self.coverage = {**found.coverage, "checks": dict(found.checks)}
         yield from found.faults
 
+    def inputs_before(self, continuation: Continuation) -> Iterator[str]:
+        """Compares the inputs of the days before the new ones with those of a panel whose new days are noise."""
+        rows = slice(continuation.first, continuation.new)
+        self.coverage = {"new_days": [str(day) for day in self.panel.dates[[continuation.new, -1]]]}
+        found = self.rewritten(continuation.new - 1).features[rows]
+        moved = (found != self.store.features[rows]).any(dim=1)  # [T, F]
+        if bool(moved.any()):
+            day, column = (int(k) for k in torch.argwhere(moved)[0])
+            yield f"column {column} moved on {self.panel.dates[rows][day]} when the new days became noise"
+
+    def rewritten(self, cut: int) -> WindowStore:
+        """Returns the store of a panel that is noise after a row."""
+        if self.noise is None or self.noise[0] != cut:
+            self.noise = cut, self.frozen.store(noise_after(self.panel, cut, self.generator))
+        return self.noise[1]
+
     def window(self) -> Iterator[str]:
         days = self.sample(self.first, len(self.panel), max(1, self.settings.days // 4))
         seen = np.zeros(len(self.panel), np.bool_)
         for day in days:
-            seen[day - self.first : day + 1] = True
+            seen[day - self.lead : day + 1] = True
         outside = torch.from_numpy(~seen).to(self.frozen.device)
         if not bool(outside.any()):
             self.skipped["window"] = "the windows of the days looked at hold the whole panel"
@@ -238,6 +281,9 @@ class _Auditor:
 
     def future(self) -> Iterator[str]:
         last = len(self.panel) - 2
+        if self.continuation is not None:
+            yield from self.future_after(self.continuation.new - 1)
+            return
         if last < self.first:
             self.skipped["future"] = f"no day with a look-back of {self.first + 1} days has a day after it"
             return
@@ -245,7 +291,7 @@ class _Auditor:
             yield from self.future_after(int(cut))
 
     def future_after(self, cut: int) -> Iterator[str]:
-        other = self.frozen.store(noise_after(self.panel, cut, self.generator))
+        other = self.rewritten(cut)
         told = f"after {self.panel.dates[cut]} became noise"
         tail = np.arange(max(self.first, cut - self.settings.days + 1), cut + 1)
         for days in (tail, self.sample(self.first, cut + 1)):
@@ -278,6 +324,9 @@ class _Auditor:
 
     def scaler(self) -> Iterator[str]:
         train = self.training.train
+        if self.continuation is not None:
+            self.skipped["scaler"] = BEFORE
+            return
         if train is None:
             self.skipped["scaler"] = "the panel is not the one trained on"
             return
@@ -303,6 +352,9 @@ class _Auditor:
         return features.fields, self.training.scaling.fit(features, train).arrays()
 
     def assets(self) -> Iterator[str]:
+        if self.continuation is not None:
+            self.skipped["assets"] = BEFORE
+            return
         if len(self.panel.assets) < 2:
             self.skipped["assets"] = "there is only one asset"
             return

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from encoders.data import FrozenEncoder
-from encoders.states.audit import Audit, TrainingFacts, audit
+from encoders.states.audit import Audit, Continuation, TrainingFacts, audit
+from encoders.windows import WindowStore
 from market.arrays import AnyArray, BoolArray, IntArray
 from market.audit import AuditError as AuditError
 from market.audit import AuditResult
@@ -25,6 +26,9 @@ Batch = tuple[IntArray, BoolArray]
 """Days, and which of them are wanted."""
 
 Watch = Callable[[Iterable[Batch], int], Iterator[Batch]]
+
+AGAIN = 32
+"""Known days that are computed again before new ones are added, which must come out the same to the bit."""
 
 UNKNOWN = {"forecast_mean": np.nan, "forecast_std": np.nan, "codes": -1}
 """What days without a whole look-back hold; states are zero there and the mask is false."""
@@ -75,31 +79,93 @@ def extract(
         AuditError: Something moved that must not. There is no file then, or the one before.
         ValueError: The panel does not fit the pipeline.
     """
-    store = frozen.store(panel)
     first = frozen.pipeline.lookback - 1
     n_known = 0 if known is None else len(known["mask"])
     start = max(first, n_known)
-    example = frozen.rows(store, np.array([len(panel) - 1]), how.tokens).arrays()
+    tail, store = _tail_store(frozen, panel, how, known)
+    example = frozen.rows(store, np.array([len(panel) - 1 - tail.start]), how.tokens).arrays()
     specs = {name: ArraySpec((len(panel), *array.shape[1:]), array.dtype) for name, array in example.items()}
-    fit_end = np.asarray(how.fit_end)
-    header = states_header(panel.dates, panel.assets, fit_end, {**how.provenance, "audit": "passed"})
+    provenance = {**how.provenance, "audit": "passed"}
+    header = states_header(panel.dates, panel.assets, np.asarray(how.fit_end), provenance)
     with arrays_in_place(path, specs, header) as written:
-        for name, array in written.items():
-            if known is not None:
-                array[:n_known] = known[name]
-            elif name in UNKNOWN:
-                array[:first] = UNKNOWN[name]
+        _fill_early_rows(written, known, first)
         batches: Iterable[Batch] = blocks(start, len(panel), how.batch_size, first)
         n_batches = -(-len(panel) // how.batch_size) - start // how.batch_size
         for days, wanted in batches if watch is None else watch(batches, n_batches):
-            for name, array in frozen.rows(store, days, how.tokens).arrays().items():
+            for name, array in frozen.rows(store, days - tail.start, how.tokens).arrays().items():
                 written[name][days[wanted]] = array[wanted]
                 release_pages(written[name])
         del store
-        verdict = audit(frozen, panel, written, how.training, how.audit)
+        verdict = _audited(frozen, panel, written, how, tail)
         if not verdict.passed:
             raise AuditError(verdict, "no states were written")
     return verdict
+
+
+def _fill_early_rows(written: Mapping[str, AnyArray], known: Mapping[str, AnyArray] | None, first: int) -> None:
+    """Fills the rows that are not computed: those known from before, else those without a whole look-back."""
+    for name, array in written.items():
+        if known is not None:
+            array[: len(known["mask"])] = known[name]
+        elif name in UNKNOWN:
+            array[:first] = UNKNOWN[name]
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The last days of a panel, from which its new days are computed as from the whole of it.
+
+    Attributes:
+        start: Row that they begin with, 0 for the whole panel.
+        complete: First row with everything behind it that its inputs read.
+        new: First row that is new.
+    """
+
+    start: int = 0
+    complete: int = 0
+    new: int = 0
+
+
+def tail_of(how: Extraction, lookback: int, n_known: int, n_days: int) -> Tail:
+    """Returns the days that new days behind `n_known` known ones need, by the memory that an audit has measured.
+
+    The whole panel where that is not known, where a column remembers longer than was measured, or where nothing is new.
+    """
+    inputs = how.training.inputs or {}
+    coverage = inputs.get("coverage", {})
+    memory = int(coverage.get("every_row", {}).get("memory_days", 0))
+    if not memory or not 0 < n_known < n_days or coverage["exact_cuts_only"] or inputs.get("external"):
+        return Tail()
+    size, complete = how.batch_size, n_known - AGAIN
+    earliest = min(complete, n_known // size * size)  # the batch of the first new day holds known ones, too
+    start = (earliest - memory - lookback) // size * size  # days keep their places in a batch
+    return Tail(start, complete, n_known) if start > 0 else Tail()
+
+
+def _tail_store(
+    frozen: FrozenEncoder, panel: Panel, how: Extraction, known: Mapping[str, AnyArray] | None
+) -> tuple[Tail, WindowStore]:
+    """Returns the days that are computed and their store: the last days, if known ones come out of them to the bit."""
+    n_known = 0 if known is None else len(known["mask"])
+    tail = tail_of(how, frozen.pipeline.lookback, n_known, len(panel))
+    store = frozen.store(panel[tail.start :])
+    if known is None or not tail.start:
+        return tail, store
+    for days, _ in blocks(tail.complete, n_known, how.batch_size, tail.complete):
+        for name, array in frozen.rows(store, days - tail.start, how.tokens).arrays().items():
+            if not np.array_equal(array, known[name][days], equal_nan=array.dtype.kind == "f"):
+                return Tail(), frozen.store(panel)
+    return tail, store
+
+
+def _audited(
+    frozen: FrozenEncoder, panel: Panel, written: Mapping[str, AnyArray], how: Extraction, tail: Tail
+) -> AuditResult:
+    if not tail.start:
+        return audit(frozen, panel, written, how.training, how.audit)
+    rows = {name: array[tail.start :] for name, array in written.items()}
+    continuation = Continuation(tail.complete - tail.start, tail.new - tail.start)
+    return audit(frozen, panel[tail.start :], rows, how.training, how.audit, continuation)
 
 
 def blocks(start: int, stop: int, size: int, first: int) -> Iterator[Batch]:

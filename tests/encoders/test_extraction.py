@@ -1,6 +1,6 @@
 """Extraction: every day once, the same bits whatever the number of days, bounded batches, tokens on request."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +8,29 @@ import numpy as np
 import pytest
 
 from encoders.data import EncodedDays, FrozenEncoder
-from encoders.states.audit import Audit, TrainingFacts
-from encoders.states.extraction import Extraction, blocks, extract, known_rows
+from encoders.states.audit import Audit, Continuation, TrainingFacts, audit
+from encoders.states.extraction import AuditError, Extraction, blocks, extract, known_rows
 from encoders.windows import WindowStore
 from market.panel import Panel
 from market.scaling.scalers import RobustZScore
 from market.states import MarketStates
 from tests.encoders.test_audit import PROVENANCE, frozen
-from tests.encoders.tiny import ASSETS, DAYS, LABEL, LOOKBACK, bars, tiny_data
+from tests.encoders.tiny import ASSETS, DAYS, LABEL, LOOKBACK, Moves, bars, tiny_data
 
 FIT_END = np.datetime64("2020-05-11")
+
+
+@dataclass(frozen=True)
+class Long(Moves):
+    """Features of which one is the mean of all days so far."""
+
+    def compute(self, panel: Panel) -> Panel:
+        """Returns four features."""
+        found = super().compute(panel)
+        values = np.array(found.values)
+        so_far = np.cumsum(np.nan_to_num(values[..., 0]), axis=0)
+        values[..., 0] = so_far / np.arange(1, len(values) + 1)[:, None]
+        return replace(found, values=values)
 
 
 def how(batch_size: int = 16, tokens: bool = False) -> Extraction:
@@ -126,3 +139,59 @@ def test_a_panel_shorter_than_the_look_back_is_refused(tmp_path: Path) -> None:
     short: Panel = bars()[: LOOKBACK - 1]
     with pytest.raises(ValueError, match=r"panel has 7 days, fewer than the look-back of 8"):
         extract(frozen(), short, tmp_path / "states.safetensors", how())
+
+
+def with_memory(days: int) -> TrainingFacts:
+    """Facts of a training whose inputs were found to remember so many days."""
+    coverage = {"every_row": {"memory_days": days}, "exact_cuts_only": []}
+    return TrainingFacts(LABEL, RobustZScore(), None, {"coverage": coverage, "external": {}})
+
+
+def stores(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Returns a list that receives how many days each store holds that is made from now on."""
+    made: list[int] = []
+    real = FrozenEncoder.store
+
+    def counted(self: FrozenEncoder, panel: Panel, label: Any = None) -> WindowStore:
+        made.append(len(panel))
+        return real(self, panel, label)
+
+    monkeypatch.setattr(FrozenEncoder, "store", counted)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("n_before", "memory", "short"), [(159, 8, True), (140, 8, True), (159, 1, False), (40, 8, False)]
+)
+def test_new_days_are_computed_from_the_last_days_and_end_as_at_once(
+    n_before: int, memory: int, short: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, panel = frozen(), bars()
+    if memory == 1:  # less than the features remember, as a wrong record might say
+        made = replace(made, pipeline=replace(made.pipeline, features=Long()))
+    settings = replace(how(), training=with_memory(memory))
+    extract(made, panel[:n_before], tmp_path / "short.safetensors", settings)
+    extract(made, panel, tmp_path / "whole.safetensors", settings)
+    days = stores(monkeypatch)
+    before = known_rows(tmp_path / "short.safetensors", panel, "c" * 64, tokens=False)
+    verdict = extract(made, panel, tmp_path / "states.safetensors", settings, before)
+    assert (max(days) < DAYS) == short
+    assert ("new_days" in verdict.coverage) == short
+    assert verdict.checks["inputs"] == verdict.checks["future"] == verdict.checks["batch"] == "passed"
+    assert (tmp_path / "states.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+
+
+def test_new_days_that_move_the_days_before_them_are_refused(tmp_path: Path) -> None:
+    made, panel = frozen(), bars()
+    settings = replace(how(), training=with_memory(8))
+    extract(made, panel[:150], tmp_path / "states.safetensors", settings)
+    leaky = replace(made, pipeline=replace(made.pipeline, features=Moves(shift=1)))
+    store = leaky.store(panel)
+    written = leaky.rows(store, np.arange(LOOKBACK - 1, DAYS)).arrays()
+    rows = {name: np.concatenate([array[:1].repeat(LOOKBACK - 1, 0), array]) for name, array in written.items()}
+    found = audit(leaky, panel, rows, settings.training, settings.audit, Continuation(20, 150))
+    assert found.checks["inputs"] == "failed"
+    assert "when the new days became noise" in found.faults[0]
+    before = known_rows(tmp_path / "states.safetensors", panel, "c" * 64, tokens=False)
+    with pytest.raises(AuditError, match="inputs: "):
+        extract(leaky, panel, tmp_path / "states.safetensors", settings, before)
