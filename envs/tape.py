@@ -92,6 +92,12 @@ class Tape:
     def __len__(self) -> int:
         return len(self.dates)
 
+    def __repr__(self) -> str:
+        """Names size, days, fill and what is seen, in one line; the arrays hold millions of numbers."""
+        days = f"{len(self)} days {self.dates[0]} to {self.dates[-1]}"
+        seen = f"sees {len(self.channels)} channels of an asset and {len(self.market_channels)} of the market"
+        return f"Tape({self.n_assets} assets, {days}, fill {self.fill}, {seen}, lookback {self.lookback})"
+
     def __copy__(self) -> Self:
         return self
 
