@@ -22,7 +22,7 @@ SEEN = {
     "states+forecast": "states and the forecast of {}",
     "shuffled": "states and the forecast of {}, each day those of another one",
 }
-"""What of a states file an agent sees, in words, by `configs.schema.trade.Trade.observe`; {} is the encoder."""
+"""Parts of a states file that an agent sees, in words, by `configs.schema.trade.Trade.observe`; {} is the encoder."""
 DIGEST = 64  # characters of a fingerprint; states that were made by hand name no panel
 
 
