@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from market.arrays import AnyArray, AnyFloatArray, BoolArray, FeatureArray, FloatArray
-from market.cross_section import cross_sectional_rank, cross_sectional_zscore
+from market.cross_section import cross_sectional_rank, cross_sectional_zscore, write_zscores
 from market.panel import Panel
 from market.scaling.trailing import trailing_zscore
 
@@ -221,6 +221,9 @@ class DailyScaler(Scaler):
     function: Callable[[AnyFloatArray, int], AnyFloatArray]
 
     def _write(self, values: AnyFloatArray, listed: BoolArray, scaled: FeatureArray) -> None:
+        if self.function is cross_sectional_zscore:
+            write_zscores(values, listed, _limit(self.clip), scaled)
+            return
         for rows in _blocks(scaled):
             known = _known(values[rows], listed[rows])
             _settle(self.function(np.where(known, values[rows], np.nan), 1), known, self.clip, scaled[rows])
