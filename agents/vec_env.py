@@ -20,7 +20,7 @@ class MarketVecEnv(VecEnv):
     Finished episodes start anew within the step; their last observation is ``info["terminal_observation"]``,
     ``info["TimeLimit.truncated"]`` says whether they ended without ruin, and ``info["episode"]`` holds the sum of
     rewards ``r``, the length ``l`` and the seconds since the start ``t``, as SB3's Monitor writes them, beside the
-    final ``wealth``. Infos of days in between are empty, which keeps thousands of them cheap.
+    final ``wealth``. Every info holds the ``wealth``, ``turnover`` and ``cost`` of the step.
 
     Episode ``k`` equals a single environment with seed ``seed + k`` to the bit, up to the single precision that SB3
     keeps rewards in.
@@ -61,10 +61,13 @@ class MarketVecEnv(VecEnv):
         self._actions = None
         self._rewards += reward
         self._lengths += 1
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        told = (info["wealth"].tolist(), info["turnover"].tolist(), info["cost"].tolist())
+        infos: list[dict[str, Any]] = [
+            {"wealth": wealth, "turnover": turnover, "cost": cost} for wealth, turnover, cost in zip(*told, strict=True)
+        ]
         for j, k in enumerate(info.get("final_rows", ())):
             final = info["final_obs"]
-            infos[k] = {
+            infos[k] |= {
                 "terminal_observation": {name: part[j] for name, part in final.items()}
                 if isinstance(final, dict)
                 else final[j],
@@ -74,7 +77,6 @@ class MarketVecEnv(VecEnv):
                     "l": int(self._lengths[k]),
                     "t": round(time.time() - self._began, 6),
                 },
-                "wealth": float(info["wealth"][k]),
             }
             self._rewards[k], self._lengths[k] = 0.0, 0
         return observation, reward.astype(np.float32), terminated | truncated, infos
@@ -112,9 +114,13 @@ class MarketVecEnv(VecEnv):
     def env_method(
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
     ) -> list[Any]:
-        """Calls a method of the market once and returns its result for each episode asked for."""
+        """Calls a method of the market once and returns its result for each episode asked for.
+
+        Of ``action_masks`` each episode gets its own row.
+        """
         result = getattr(self.market, method_name)(*method_args, **method_kwargs)
-        return [result for _ in self._get_indices(indices)]
+        rows = self._get_indices(indices)
+        return [result[row] for row in rows] if method_name == "action_masks" else [result for _ in rows]
 
     def env_is_wrapped(self, wrapper_class: type[Env[Any, Any]], indices: VecEnvIndices = None) -> list[bool]:
         """Returns that no episode is wrapped, except in what Monitor does, which this class does itself."""

@@ -1,22 +1,24 @@
 """BatchMarket: B episodes at once, and the only step that moves money."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
 from envs.account_types import CostTerms, DayResult, MarketArrays
 from envs.accounting import book_day
 from envs.actions.kernels import fill_weights
-from envs.actions.portfolio import Action, LongOnly, checked_actions
+from envs.actions.portfolio import Action, LongOnly, MaskedAction, checked_actions
 from envs.actions.relative import RelativeAction
 from envs.costs import Costs
 from envs.episodes import EpisodeCursor, Episodes, check_options
-from envs.observations import Observation, ObservationBuilder, View
+from envs.observations import Observation, ObservationBuilder, OwnView, View
 from envs.rebalancing import Rebalance, trading_days
-from envs.rewards import LogGrowth, Reward, StepResult
+from envs.rewards import LogGrowth, Reward, StepResult, as_reward
+from envs.specs import from_data
 from envs.tape import Tape
 from market.arrays import AnyArray, BoolArray, FloatArray, IntArray
 
@@ -39,8 +41,9 @@ class BatchMarket:
         n_envs: B.
         costs: What trading and holding cost.
         action: What the actions mean.
-        reward: What a step is worth.
-        observation: ``full``, ``flat`` or ``compact``.
+        reward: What a step is worth: a reward, or a function of a `StepResult`.
+        observation: ``full``, ``flat``, ``compact``, or an object with ``space(tape)`` and
+            ``observe(tape, day, account)``.
         episodes: Start, length and initial position; by default the whole tape from all cash.
         seed: Seed of episode 0; episode k uses ``seed + k``.
         autoreset: Whether finished episodes start anew by themselves.
@@ -58,8 +61,8 @@ class BatchMarket:
         n_envs: int = 1,
         costs: Costs = Costs(),  # noqa: B008 - frozen
         action: Action = LongOnly(),  # noqa: B008
-        reward: Reward = LogGrowth(),  # noqa: B008
-        observation: View = "full",
+        reward: Reward | Callable[[StepResult], FloatArray] = LogGrowth(),  # noqa: B008
+        observation: View | OwnView = "full",
         episodes: Episodes = Episodes(),  # noqa: B008
         seed: int | None = None,
         *,
@@ -67,11 +70,14 @@ class BatchMarket:
         one_asset: bool = False,
         rebalance: Rebalance = 1,
     ) -> None:
+        tape, costs = from_data(tape, "tape"), from_data(costs, "costs")
+        action = from_data(action, "action")
         if n_envs < 1:
             raise ValueError(f"n_envs is {n_envs}, expected at least 1")
         episodes.check(tape)
         self.tape, self.n_envs, self.costs = tape, n_envs, costs
-        self.action, self.reward, self.episodes, self.autoreset = action, reward, episodes, autoreset
+        self.action, self.episodes, self.autoreset = action, episodes, autoreset
+        self.reward = as_reward(reward)
         self.action_space = action.space(tape.n_assets)
         self._observations = ObservationBuilder(tape, observation, one_asset)
         self.observation_space = self._observations.space
@@ -84,7 +90,7 @@ class BatchMarket:
         self._account = np.tile(self._first, (n_envs, 1))
         self._targets = np.zeros((n_envs, 1 + tape.n_assets))
         self._hold = np.zeros(n_envs, np.bool_)
-        self._memory = reward.memory(self.wealth)
+        self._memory = self.reward.memory(self.wealth)
         self._finished = np.ones(n_envs, np.bool_)
         named = getattr(reward, "benchmark", None)
         self.log_benchmark = np.log1p(tape.benchmark if named is None else tape.benchmark_named(named))
@@ -154,6 +160,43 @@ class BatchMarket:
         if over.any():
             self._finish(over, book, info)
         return self._observations.observe(day, book.account), reward, terminated, truncated, info
+
+    def begin(self, rows: IntArray, options: Mapping[str, Any] | None = None) -> None:
+        """Starts the episodes of some rows anew and leaves the others where they are; options are those of `reset`."""
+        check_options(options)
+        weights = (options or {}).get("weights")
+        self._restart(
+            rows, self._first if weights is None else self.episodes.initial_weights(self.tape, weights), options
+        )
+
+    def rest(self, actions: AnyArray, rows: IntArray) -> tuple[FloatArray, BoolArray, BoolArray, Info]:
+        """Books one day in all episodes but those of `rows`, which stay as they are and earn nothing.
+
+        Returns rewards, terminated, truncated and info; `observe` then shows every episode. Errors are those of `step`.
+        """
+        arrays = (self._account, self.wealth, self._memory, self.clock.day, self.clock.start, self.clock.end)
+        kept = [array[rows].copy() for array in arrays]
+        _, reward, terminated, truncated, info = self.step(actions)
+        for array, before in zip(arrays, kept, strict=True):
+            array[rows] = before
+        self._finished[rows] = False
+        standing = self.standing(rows)
+        for name, values in info.items():
+            values[rows] = standing[name]
+        reward[rows], terminated[rows], truncated[rows] = 0.0, False, False
+        return reward, terminated, truncated, info
+
+    def action_masks(self) -> BoolArray:
+        """Returns ``[B, A]``, true where a choice of a discrete action can do something now, as MaskablePPO asks.
+
+        Raises:
+            ValueError: Actions are not discrete.
+        """
+        if not isinstance(self.action_space, spaces.Discrete):
+            raise ValueError(f"action_masks: {type(self.action).__name__} is not discrete; masks are of choices")
+        if isinstance(self.action, MaskedAction):
+            return self.action.possible(self.tape.status, self.clock.day, self._account)
+        return np.ones((self.n_envs, int(self.action_space.n)), np.bool_)
 
     def snapshot(self) -> tuple[dict[str, AnyArray], list[dict[str, Any]]]:
         """Returns everything the next step depends on: arrays, and the state of each episode's generator as JSON."""

@@ -9,12 +9,13 @@ import numpy as np
 from envs.batch import BatchMarket, Info
 from envs.observations import Observation
 from envs.rendering import Canvas, EpisodeHistory
-from market.arrays import AnyArray
+from envs.specs import Specified
+from market.arrays import AnyArray, BoolArray
 
 RENDER_FPS = 4
 
 
-class SingleEnv(gymnasium.Env[Any, Any]):
+class SingleEnv(Specified, gymnasium.Env[Any, Any]):
     """One episode of `market`, which must hold exactly one and not start anew by itself.
 
     The subclasses say what is traded and what is shown; this class only takes the batch axis away and keeps the record
@@ -83,6 +84,11 @@ class SingleEnv(gymnasium.Env[Any, Any]):
             self._show()
             return None
         return self._screen.image(self._record)
+
+    def action_masks(self) -> BoolArray:
+        """Returns ``[A]``, true where a choice of a discrete action can do something now, as MaskablePPO asks."""
+        masks: BoolArray = self.market.action_masks()[0]
+        return masks
 
     def close(self) -> None:
         """Closes the window, if there is one; may be called twice."""

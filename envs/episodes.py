@@ -20,15 +20,26 @@ class Episodes:
         days: Steps of an episode, from a random start; a pair draws the length as well, both ends included. None
             replays the whole tape.
         weights: Position at the start ``[1 + N]``, cash first; None is all cash.
+        most_steps: Steps after which an episode is truncated, however long it was drawn; None for no such limit.
     """
 
     days: int | tuple[int, int] | None = None
     weights: tuple[float, ...] | None = None
+    most_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.most_steps is not None and self.most_steps < 1:
+            raise ValueError(f"max_episode_steps is {self.most_steps}, expected at least 1")
 
     @staticmethod
-    def of(days: int | tuple[int, int] | None, weights: Sequence[float] | FloatArray | None) -> "Episodes":
+    def of(
+        days: int | tuple[int, int] | None,
+        weights: Sequence[float] | FloatArray | None,
+        most_steps: int | None = None,
+    ) -> "Episodes":
         """Returns the episodes of `days` that start with `weights`, in whatever sequence those come."""
-        return Episodes(days, None if weights is None else tuple(map(float, weights)))
+        days = tuple(days) if isinstance(days, list) else days  # JSON has no tuples
+        return Episodes(days, None if weights is None else tuple(map(float, weights)), most_steps)
 
     def check(self, tape: Tape) -> None:
         """Refuses lengths that `tape` does not have, and weights that do not fit it."""
@@ -110,6 +121,13 @@ class EpisodeCursor:
             raise ValueError(f"seed holds {len(seeds)} numbers for {n_envs} episodes; give one each, or one in all")
         self.generators = [np.random.default_rng(one) for one in seeds]
 
+    def seed_rows(self, rows: IntArray, seeds: Sequence[int | None]) -> None:
+        """Gives some episodes fresh generators; `seeds` has one for every episode of the batch."""
+        if len(seeds) != len(self.day):
+            raise ValueError(f"seed holds {len(seeds)} numbers for {len(self.day)} episodes; give one each")
+        for k in rows:
+            self.generators[k] = np.random.default_rng(seeds[k])
+
     def restart(self, rows: IntArray, options: Mapping[str, Any] | None = None) -> None:
         """Draws a new episode for each of `rows`, or starts it where the options say."""
         options = options or {}
@@ -118,7 +136,8 @@ class EpisodeCursor:
                 span = self._episodes.chosen(self._tape, options["day"], options.get("days"))
             else:
                 span = self._episodes.draw(self._tape, self.generators[k])
-            self.start[k], self.end[k] = span
+            most = self._episodes.most_steps
+            self.start[k], self.end[k] = span[0], span[1] if most is None else min(span[1], span[0] + most)
         self.day[rows] = self.start[rows]
 
 

@@ -12,7 +12,7 @@
 look-back of L days, D is L times the width of a day, oldest day first, and so is M.
 """
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from gymnasium import spaces
@@ -26,25 +26,46 @@ Observation = AnyArray | dict[str, AnyArray]
 _LARGEST = float(np.finfo(np.float32).max)
 
 
+@runtime_checkable
+class OwnView(Protocol):
+    """Interface of an observation of one's own, of any module."""
+
+    def space(self, tape: Tape) -> spaces.Space[Any]:
+        """Returns the space of one observation."""
+        ...
+
+    def observe(self, tape: Tape, day: IntArray, account: FeatureArray) -> Observation:
+        """Returns fresh observations of B episodes at rows `day` ``[B]`` with weights `account` ``[B, 1 + N]``.
+
+        Only rows up to `day` may be read: ``tape.seen_assets(day)`` and ``tape.seen_market(day)`` do so.
+        """
+        ...
+
+
 class ObservationBuilder:
-    """Builds the observation of a tape and an account in one of the three views.
+    """Shows a tape and an account in one of the three views, or in one of the user's own.
 
     Attributes:
-        view: ``full``, ``flat`` or ``compact``.
+        view: ``full``, ``flat``, ``compact``, or an `OwnView`.
         space: Space of one observation.
     """
 
-    def __init__(self, tape: Tape, view: View, one_asset: bool = False) -> None:
-        if view not in get_args(View):
-            raise ValueError(f"observation is '{view}', expected one of {', '.join(get_args(View))}")
+    def __init__(self, tape: Tape, view: "View | OwnView", one_asset: bool = False) -> None:
+        if not isinstance(view, OwnView) and view not in get_args(View):
+            raise ValueError(
+                f"observation is '{view}', expected one of {', '.join(get_args(View))}, or an object with space(tape) "
+                "and observe(tape, day, account)"
+            )
         self.view = view
         self._tape = tape
         self._one_asset = one_asset
         self._mask = tape.mask.astype(np.float32)
-        self.space: spaces.Space[Any] = self._space()
+        self.space: spaces.Space[Any] = view.space(tape) if isinstance(view, OwnView) else self._space()
 
     def observe(self, day: IntArray, account: FeatureArray) -> Observation:
         """Returns the observation of B episodes at rows `day` with weights `account` ``[B, 1 + N]``."""
+        if isinstance(self.view, OwnView):
+            return self.view.observe(self._tape, day, account)
         if self.view == "compact":
             return {"day": day[:, None].copy(), "account": account}
         shown = self._shown(day, account)

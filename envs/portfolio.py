@@ -1,16 +1,17 @@
 """FactorGym/Portfolio-v0: one account over all assets of a tape."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from envs.actions.portfolio import Action, LongOnly
 from envs.batch import BatchMarket
 from envs.costs import Costs
 from envs.env import SingleEnv
 from envs.episodes import Episodes
-from envs.observations import View
+from envs.observations import OwnView, View
 from envs.rebalancing import Rebalance
-from envs.rewards import LogGrowth, Reward
+from envs.rewards import LogGrowth, Reward, StepResult
 from envs.tape import Tape
+from market.arrays import FloatArray
 
 
 class PortfolioEnv(SingleEnv):
@@ -51,8 +52,10 @@ class PortfolioEnv(SingleEnv):
     ## Arguments
     - ``tape``: the `Tape` to replay.
     - ``costs``: `Costs`, none by default.
-    - ``action``, ``reward``: objects of `envs.actions.portfolio` and `envs.rewards`.
-    - ``observation``: ``full``, ``flat`` or ``compact``.
+    - ``action``, ``reward``: objects of `envs.actions.portfolio` and `envs.rewards`, or of any module with the same
+      methods; a reward may be a plain function of a `StepResult`.
+    - ``observation``: ``full``, ``flat``, ``compact``, or an object with ``space(tape)`` and
+      ``observe(tape, day, account)``.
     - ``episode_days``: steps of an episode from a random start, a pair to draw the length too, or None for the whole
       tape.
     - ``initial_weights``: position at the start ``[1+N]``.
@@ -69,8 +72,8 @@ class PortfolioEnv(SingleEnv):
         tape: Tape,
         costs: Costs = Costs(),  # noqa: B008 - frozen
         action: Action = LongOnly(),  # noqa: B008
-        reward: Reward = LogGrowth(),  # noqa: B008
-        observation: View = "full",
+        reward: Reward | Callable[[StepResult], FloatArray] = LogGrowth(),  # noqa: B008
+        observation: View | OwnView = "full",
         episode_days: int | tuple[int, int] | None = None,
         initial_weights: Sequence[float] | None = None,
         render_mode: str | None = None,

@@ -5,11 +5,13 @@ Only additions, products, quotients and square roots are used, so a batch equals
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from envs.specs import from_data
 from market.arrays import FloatArray
 
 
@@ -42,6 +44,44 @@ class _Forgetful:
     def memory(self, wealth: FloatArray) -> FloatArray:
         """Returns a memory of no numbers."""
         return np.empty((len(wealth), 0))
+
+
+@dataclass(frozen=True)
+class RewardFunction(_Forgetful):
+    """A plain function as a reward, such as ``lambda step: step.log_growth - 0.1 * step.turnover``.
+
+    Environments wrap a function by themselves. A run's configuration cannot hold one: write a frozen dataclass there.
+
+    Attributes:
+        function: Takes a `StepResult` of B episodes and returns B rewards.
+    """
+
+    function: Callable[[StepResult], FloatArray]
+
+    def __call__(self, outcome: StepResult, memory: FloatArray) -> FloatArray:
+        """Returns what the function does; an error where that is not one finite number an episode."""
+        rewards = np.asarray(self.function(outcome), dtype=np.float64)
+        if rewards.shape != outcome.wealth.shape or not np.isfinite(rewards).all():
+            name = getattr(self.function, "__name__", repr(self.function))
+            raise ValueError(
+                f"reward '{name}': it returned shape {rewards.shape} for {len(outcome.wealth)} episodes, or a number "
+                "that is not finite; return one finite number for each episode"
+            )
+        return rewards
+
+
+def as_reward(reward: Any) -> Reward:
+    """Returns a reward as it is or as JSON describes it, and a plain function as a `RewardFunction`.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    reward = from_data(reward, "reward")
+    if isinstance(reward, Reward):
+        return reward
+    if not callable(reward):
+        raise ValueError(f"reward is {reward!r}, expected a reward of envs.rewards, one of your own, or a function")
+    return RewardFunction(reward)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """FactorGym/SingleStock-v0: one account over one asset of a tape."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from envs.actions.portfolio import Action
 from envs.actions.single_asset import SellHoldBuy
@@ -8,10 +8,12 @@ from envs.batch import BatchMarket
 from envs.costs import Costs
 from envs.env import SingleEnv
 from envs.episodes import Episodes
-from envs.observations import View
+from envs.observations import OwnView, View
 from envs.rebalancing import Rebalance
-from envs.rewards import LogGrowth, Reward
+from envs.rewards import LogGrowth, Reward, StepResult
+from envs.specs import from_data
 from envs.tape import Tape
+from market.arrays import FloatArray
 
 
 class SingleStockEnv(SingleEnv):
@@ -60,18 +62,18 @@ class SingleStockEnv(SingleEnv):
         asset: str | None = None,
         costs: Costs = Costs(),  # noqa: B008 - frozen
         action: Action = SellHoldBuy(),  # noqa: B008
-        reward: Reward = LogGrowth(),  # noqa: B008
-        observation: View = "full",
+        reward: Reward | Callable[[StepResult], FloatArray] = LogGrowth(),  # noqa: B008
+        observation: View | OwnView = "full",
         episode_days: int | tuple[int, int] | None = None,
         initial_weights: Sequence[float] | None = None,
         render_mode: str | None = None,
         rebalance: Rebalance = 1,
     ) -> None:
         episodes = Episodes.of(episode_days, initial_weights)
+        one = single_asset(from_data(tape, "tape"), asset)
         market = BatchMarket(
-            single_asset(tape, asset), 1, costs, action, reward, observation, episodes, autoreset=False, one_asset=True,
-            rebalance=rebalance,
-        )  # fmt: skip
+            one, 1, costs, action, reward, observation, episodes, autoreset=False, one_asset=True, rebalance=rebalance
+        )
         super().__init__(market, render_mode)
 
 

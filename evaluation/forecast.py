@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from evaluation.formats import position_name
 from evaluation.performance import DAYS_PER_YEAR
 from evaluation.prediction import daily_rank_ic, prediction_metrics, quantile_returns
 from evaluation.reports.html import styled
@@ -109,12 +110,13 @@ def quantiles_figure(judged: ForecastEvaluation) -> go.Figure:
 def codes_figure(judged: ForecastEvaluation) -> go.Figure:
     """Returns the share of the test days' tokens that each code took, most used first, one line a slot."""
     figure = go.Figure()
-    for k, count in enumerate(judged.code_counts()):
+    counts = judged.code_counts()
+    for k, count in enumerate(counts):
         share = np.sort(count / max(count.sum(), 1))[::-1]
         figure.add_scatter(
             x=np.arange(1, len(share) + 1),
             y=np.round(share, 5),
-            name=f"code {k}",
+            name=position_name(k, len(counts)),
             line={"shape": "hv", "width": 1.6},
             hovertemplate="code of rank %{x}: %{y:.2%}<extra></extra>",
         )

@@ -14,6 +14,11 @@ def bar_name(periods_per_year: float) -> str:
     return next((name for most, name in lengths if periods_per_year <= most), "day")
 
 
+def position_name(k: int, count: int) -> str:
+    """Returns the name of code `k` of the `count` that an asset has on a day, counted from 1 for the oldest days."""
+    return f"position {k + 1} of {count}"
+
+
 def percent(value: float | None, digits: int = 1) -> str:
     """Returns a fraction as a percentage, a dash where it is undefined."""
     return "–" if value is None else f"{number(100 * value, digits)} %"
@@ -34,7 +39,7 @@ def with_interval(value: float | None, interval: Sequence[float] | None, digits:
         return "undefined"
     if interval is None:
         return number(value, digits)
-    return f"{number(value, digits)} (95 % interval {number(interval[0], digits)} to {number(interval[1], digits)})"
+    return f"{number(value, digits)}, between {number(interval[0], digits)} and {number(interval[1], digits)} (95 %)"
 
 
 def within(value: float | None, interval: Sequence[float] | None, digits: int = 2) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from evaluation.backtest import Backtest
+from evaluation.backtest import NEGLIGIBLE, Backtest
 from market.arrays import DateArray, FloatArray
 
 DAYS_PER_YEAR = 252.0
@@ -143,6 +143,9 @@ def performance(
     ``best_day``, ``worst_day``, ``value_at_risk`` and ``expected_shortfall`` (5 %, of a day), ``skewness``,
     ``kurtosis``, ``n_days``, ``periods_per_year``.
 
+    Of the positions: ``exposure`` (mean over days of the absolute weights of the assets, 1 where all the money is
+    invested, more with leverage or shorts) and ``time_in_market`` (share of days with any position).
+
     Of the trades: ``turnover`` (one-way, mean of a day), ``cost_paid`` (sum, in units of starting wealth),
     ``n_trades``, ``average_holding_days`` (holdings still open count with the days so far), and, of closed holdings
     after costs, ``win_rate`` (share with a profit) and ``profit_factor`` (profits over losses).
@@ -240,7 +243,10 @@ def _trade_measures(backtest: Backtest) -> dict[str, float | int]:
     holdings = backtest.holdings()
     closed = holdings["profit"][~holdings["open"]].to_numpy()
     gained, lost = float(closed[closed > 0].sum()), -float(closed[closed < 0].sum())
+    invested = np.abs(backtest.weights[:, 1:]).sum(axis=1)
     return {
+        "exposure": float(invested.mean()),
+        "time_in_market": float((invested > NEGLIGIBLE).mean()),
         "turnover": float(backtest.turnover.mean()),
         "cost_paid": float(backtest.costs.sum()),
         "n_trades": backtest.n_trades,

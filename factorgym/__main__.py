@@ -18,7 +18,7 @@ def stages() -> dict[str, str]:
 
 def main() -> None:
     """Runs the stage that the command line names."""
-    from tools.cli import run
+    from tools.command import run
 
     names = stages()
     if len(sys.argv) > 1 and sys.argv[1] in ("--version", "-V"):

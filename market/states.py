@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from market.arrays import AnyArray, BoolArray, CodeArray, DateArray, FeatureArray, check_dates, check_distinct
 from market.storage.array_file import header_dates, header_day, header_names, read_arrays, read_header, write_arrays
@@ -93,6 +94,32 @@ class MarketStates:
         """``[T]``, true where the row's encoder was fitted on that day or on a later one."""
         fitted: BoolArray = self.fit_end >= self.dates
         return fitted
+
+    def to_frame(self, start: str | None = None, stop: str | None = None) -> pd.DataFrame:
+        """Returns the states as one long table, a row for each day and asset that has a state.
+
+        The index is ``(date, symbol)``. Columns: ``state_0 ...`` of the asset, ``market_0 ...`` of the day,
+        ``forecast_mean``, ``forecast_std``, ``code_0 ...`` where there are codes, and ``in_sample``.
+
+        Args:
+            start: First day (YYYY-MM-DD); None for all.
+            stop: Last day, inclusive; None for all.
+        """
+        asked = np.ones(len(self.dates), np.bool_)
+        asked &= True if start is None else self.dates >= np.datetime64(start, "D")
+        asked &= True if stop is None else self.dates <= np.datetime64(stop, "D")
+        day, asset = np.nonzero(self.mask & asked[:, None])
+        columns: dict[str, AnyArray] = {f"state_{k}": self.asset[day, asset, k] for k in range(self.asset.shape[2])}
+        columns |= {f"market_{k}": self.market[day, k] for k in range(self.market.shape[1])}
+        columns["forecast_mean"], columns["forecast_std"] = (
+            self.forecast_mean[day, asset],
+            self.forecast_std[day, asset],
+        )
+        if self.codes is not None:
+            columns |= {f"code_{k}": self.codes[day, asset, k] for k in range(self.codes.shape[2])}
+        columns["in_sample"] = self.in_sample[day]
+        dates, names = self.dates[day].astype("datetime64[s]"), np.array(self.assets, dtype=object)[asset]
+        return pd.DataFrame(columns, index=pd.MultiIndex.from_arrays([dates, names], names=["date", "symbol"]))
 
     @staticmethod
     def _check(label: str, array: AnyArray, code: str, shape: tuple[int | str, ...]) -> None:

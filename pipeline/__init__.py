@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.discovery import discover
     from pipeline.encoder_comparison import compare_encoders
     from pipeline.evaluation import evaluate
+    from pipeline.exports import export_comparison, export_evaluation
     from pipeline.extraction import Extract, extract
     from pipeline.hyperparameters import sweep
     from pipeline.jobs.engine import Engine
@@ -58,6 +59,7 @@ _HOMES = {
     "discovery": ("discover",),
     "encoder_comparison": ("compare_encoders",),
     "evaluation": ("evaluate",),
+    "exports": ("export_comparison", "export_evaluation"),
     "extraction": ("Extract", "extract"),
     "hyperparameters": ("sweep",),
     "jobs.engine": ("Engine",),
@@ -119,6 +121,8 @@ __all__ = [
     "discover",
     "download",
     "evaluate",
+    "export_comparison",
+    "export_evaluation",
     "extract",
     "inspect_panel",
     "leave_process_group",

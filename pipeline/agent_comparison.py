@@ -13,6 +13,7 @@ from evaluation.formats import number, percent, within
 from evaluation.policy_comparison import REFERENCES
 from market.artifacts import CONFIG, METRICS
 from market.storage.array_file import read_json
+from pipeline.entrants import differing_fields
 from pipeline.evaluation import evaluate
 from pipeline.jobs.engine import HERE, Engine, execute
 from pipeline.jobs.job import Job
@@ -56,7 +57,9 @@ def compare_agents(
     settings = settings or Evaluate()
     execute(evaluate_jobs(folders, settings, workdir, overwrite), engine, observer)
     found = {one.name: metrics_of(one, settings, workdir, False, observer) for one in folders}
-    result = AgentComparison([row for name, one in found.items() for row in trading_rows(name, one)])
+    rows = [row for name, one in found.items() for row in trading_rows(name, one)]
+    entrants = {one.name: load_json(one / CONFIG, Trade) for one in folders}
+    result = AgentComparison(rows, found, differing_fields(entrants))
     observer.finished(result)
     return result
 
@@ -159,6 +162,8 @@ def trading_rows(name: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
             "Sharpe": within(own["sharpe"], own["sharpe_ci"]),
             "Sharpe over seeds": within(own["mean"]["sharpe"], own["ci"]["sharpe"]),
             "deepest loss": percent(own["max_drawdown"]),
+            "invested": percent(own.get("exposure"), 0),
+            "in market": percent(own.get("time_in_market"), 0),
             "buy and hold": percent(passive["annual_return"]),
             "its Sharpe": number(passive["sharpe"]),
             "difference": within(gain["difference"], gain["ci"]),

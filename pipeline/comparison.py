@@ -81,6 +81,8 @@ def _tables(result: ComparisonResult) -> dict[str, Any]:
     tables: dict[str, Any] = {}
     if result.encoders is not None:
         tables["forecasts"] = result.encoders.measures
+        tables["differences_of_encoders"] = result.encoders.differences
     if result.agents is not None:
         tables["trading"] = result.agents.rows
+        tables["differences_of_agents"] = result.agents.differences
     return tables

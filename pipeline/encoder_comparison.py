@@ -1,7 +1,7 @@
 """Encoders side by side: the same panel, days, label and seeds, judged by their forecasts and by trading on them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -23,6 +23,7 @@ from market.ledger import new_command
 from market.panel import Panel
 from market.storage.array_file import read_json, write_text
 from market.storage.json_diff import first_difference
+from pipeline.entrants import by_name, differing_fields
 from pipeline.forecast_trading import trade_forecast
 from pipeline.jobs.engine import HERE, Engine, execute
 from pipeline.jobs.job import Job, connected
@@ -125,8 +126,11 @@ def compare_encoders(
     if not folders:
         raise ValueError("compare_encoders: nothing to compare; give experiments or directories of runs")
     target = evaluate_folder(workdir, name)
+    entrants = by_name(encoder_names((), folders), [load_json(one / CONFIG, Pretrain) for one in folders])
+    differences = differing_fields(entrants)
     published = None if index is None else (index, index_asset)
-    result = EncoderComparison(target, _compare(folders, target, reference, name, published))
+    measures = _compare(folders, target, reference, name, published, differences)
+    result = EncoderComparison(target, measures, differences)
     observer.finished(result)
     return result
 
@@ -137,6 +141,7 @@ def _compare(
     reference: str | None,
     title: str,
     index: tuple[str | Path, str | None] | None,
+    differences: Sequence[Mapping[str, str]],
 ) -> dict[str, Any]:
     """Judges finished pretraining runs, writes ``report.html`` into `target`, and returns what was measured."""
     experiments = [_finished(folder) for folder in folders]
@@ -154,7 +159,7 @@ def _compare(
     ]
     held = held_backtests(shared, panel, judged[0].parts["test"], index)
     result = measured(forecasters, reference, shared.label.horizon, beside=held)
-    write_text(target / REPORT, report(title, result, forecasters, _facts(shared, panel, folders)))
+    write_text(target / REPORT, report(title, result, forecasters, _facts(shared, panel, folders), differences))
     return result
 
 

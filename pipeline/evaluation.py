@@ -1,5 +1,6 @@
 """The stage that judges trained agents: runs to evidence on their test days, and a page."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from configs.values import to_data
 from evaluation.backtest import Backtest
 from evaluation.policy_comparison import PolicyComparison
 from evaluation.reports.policy import PolicyReport, Section, report
-from market.artifacts import BACKTEST, METRICS, POLICIES, REPORT
+from market.artifacts import ACCOUNTS, BACKTEST, METRICS, POLICIES, REPORT
 from market.ledger import new_command
 from market.storage.array_file import atomic_write, write_json, write_text
 from pipeline.control_markets import question_of
+from pipeline.exports import file_name
 from pipeline.known_optimum import known_optimum, simulated_market
 from pipeline.policy_contest import hold_contest, measure_contest
 from pipeline.results import SILENT, EvaluateResult, Observer
@@ -35,7 +37,8 @@ def evaluate(
 ) -> EvaluateResult:
     """Trades the test days of finished runs and writes the evidence into ``workdir/evaluate/<name>/``.
 
-    The folder receives ``report.html``, ``backtest.parquet``, ``policies.parquet`` and, last, ``metrics.json``.
+    The folder receives ``report.html``, ``backtest.parquet``, ``accounts/``, ``policies.parquet`` and, last,
+    ``metrics.json``.
 
     Args:
         runs: Directory of a trading run; or runs that share a market, by a name for it: each group becomes a chapter.
@@ -57,10 +60,7 @@ def evaluate(
     folder = evaluate_folder(workdir, name)
     with lock(folder):
         looks = looks_so_far(folder)
-        if looks and not overwrite:
-            raise ValueError(
-                f"{folder / METRICS}: the test days have been evaluated; --overwrite looks at them again and says so"
-            )
+        _refuse_second_look(folder, looks, overwrite)
         opened = {group: [open_run(path) for path in paths] for group, paths in groups.items()}
         looks, command = _enter_looks(opened, looks)
         chapters = tuple(_chapter(group, found, settings, looks, labels, observer) for group, found in opened.items())
@@ -70,6 +70,13 @@ def evaluate(
     result = EvaluateResult(folder, study)
     observer.finished(result)
     return result
+
+
+def _refuse_second_look(folder: Path, looks: int, overwrite: bool) -> None:
+    if looks and not overwrite:
+        raise ValueError(
+            f"{folder / METRICS}: the test days have been evaluated; --overwrite looks at them again and says so"
+        )
 
 
 def _chapter(
@@ -159,8 +166,8 @@ def _refuse_other_markets(runs: Sequence[TrainedRun]) -> None:
 def _write(study: PolicyReport, folder: Path) -> None:
     """Writes the files of an evaluation, the metrics last.
 
-    ``backtest.parquet`` is the first agent's account in full; ``policies.parquet`` has the daily returns of everyone,
-    a column each.
+    ``backtest.parquet`` is the first agent's account in full, ``accounts/`` has that of every agent and seed;
+    ``policies.parquet`` has the daily returns of everyone, a column each.
     """
     first = study.chapters[0]
     agents = list(first.contest.agents)
@@ -171,6 +178,7 @@ def _write(study: PolicyReport, folder: Path) -> None:
         columns |= {f"{prefix}{name}": _series(path) for name, path in one.contest.everyone.items()}
         for name, seeds in one.contest.agents.items():
             columns |= {f"{prefix}{name}/{seed.name}": _series(seed) for seed in seeds}
+    _write_accounts(study.chapters, folder / ACCOUNTS)
     with atomic_write(folder / POLICIES) as aside:
         pd.DataFrame(columns).rename_axis("date").to_parquet(aside)
     write_text(folder / REPORT, report(study))
@@ -178,6 +186,19 @@ def _write(study: PolicyReport, folder: Path) -> None:
     if len(study.chapters) > 1:
         metrics = {"chapters": {one.title: one.metrics for one in study.chapters}}
     write_json(folder / METRICS, metrics)
+
+
+def _write_accounts(chapters: Sequence[Section], folder: Path) -> None:
+    """Writes the account of every agent, of each of its seeds, and of their mean; what was there before is removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for one in chapters:
+        place = folder / file_name(one.title) if len(chapters) > 1 else folder
+        for name, seeds in one.contest.agents.items():
+            mean = one.contest.means.get(name)
+            paths = [one.contest.everyone[name], *([] if mean is None else [mean])]
+            paths += [seed.renamed(f"{name} {seed.name}") for seed in seeds] if len(seeds) > 1 else []
+            for path in paths:
+                path.save(place / f"{file_name(path.name)}.parquet")
 
 
 def _series(path: Backtest) -> "pd.Series[float]":

@@ -4,7 +4,7 @@ This module imports nothing heavy, so that programs can name results before they
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -249,10 +249,12 @@ class EncoderComparison:
     Attributes:
         folder: Holds ``report.html``.
         measures: Forecast and trading measures of each encoder, over its seeds.
+        differences: One row for each field of the configurations that is not the same in all, with its values.
     """
 
     folder: Path
     measures: Mapping[str, Any]
+    differences: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,9 +263,13 @@ class AgentComparison:
 
     Attributes:
         rows: One for each agent, beside buy and hold and the index, written for a reader.
+        measures: Content of each run's ``metrics.json``, by its name.
+        differences: One row for each field of the configurations that is not the same in all, with its values.
     """
 
     rows: Sequence[Mapping[str, Any]]
+    measures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    differences: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,19 +1,14 @@
-"""What every command shares: a config file plus typed overrides, one-line errors, and a progress bar for people."""
+"""Command lines: a config file plus typed overrides, and the options of a command."""
 
 import dataclasses
-import logging
 import re
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import docstring_parser
 import tyro
-from rich.console import Console
-from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from configs.classes import trust
 from configs.components import open_fields, with_components
@@ -22,6 +17,9 @@ from configs.own_features import HOLDERS, OPTION, with_own_features
 from configs.paths import located
 from configs.values import place_today
 from configs.variation import parsed, varied
+from tools.command import progress, run
+
+__all__ = ["configurations", "configured", "plain", "progress", "run"]
 
 _TRUST = (
     "--trust PACKAGE (once for each) lets files of runs name classes of a package outside the library, whose code then "
@@ -29,30 +27,6 @@ _TRUST = (
 )
 S = TypeVar("S")
 R = TypeVar("R")
-
-
-def run(main: Callable[[Sequence[str]], None]) -> None:
-    """Runs a command: exit code 0 only on success, one line without a traceback for a user's mistake."""
-    handler = RichHandler(console=Console(stderr=True), show_path=False, show_time=False)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
-    threading.excepthook = _one_line
-    try:
-        main(sys.argv[1:])
-    except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted; the same command continues where it stopped", file=sys.stderr)
-        sys.exit(130)
-
-
-def _one_line(failure: threading.ExceptHookArgs) -> None:
-    """Says in one line what ended a thread beside the main one, as TensorBoard's writer on a full disk."""
-    if isinstance(failure.exc_value, ValueError | OSError):
-        name = failure.thread.name if failure.thread else "a thread"
-        print(f"warning: {name} ended: {' '.join(str(failure.exc_value).split())}", file=sys.stderr)
-    else:
-        threading.__excepthook__(failure)
 
 
 def configured(schema: type[S], options: type[R], argv: Sequence[str], configs: str) -> tuple[S, R]:
@@ -102,14 +76,6 @@ def plain(options: type[R], argv: Sequence[str]) -> R:
     """Returns the options of a command that takes no config."""
     about = f"{options.__doc__}\n\n{_TRUST}"
     return tyro.cli(options, prog=_program(), args=_trusting(list(argv)), description=about)
-
-
-def progress(entries: Iterable[S], total: int, title: str) -> Iterator[S]:
-    """Yields `entries` under a progress bar on standard error; silent where that is not a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        yield from bar.track(entries, total=total)
 
 
 def _program() -> str | None:

@@ -7,16 +7,17 @@ is also the command that runs a list of configurations.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import pipeline
-from configs.files import load_python
-from configs.paths import located
-from configs.schema.evaluate import Evaluate
-from configs.schema.names import check_folder_name
-from configs.variation import parsed, varied
-from tools.cli import plain, run
+from tools.command import SHOWING, plain, run
 from tools.engines import EngineOptions
-from tools.tables import SHOWING
+
+if TYPE_CHECKING:
+    from configs.schema.evaluate import Evaluate
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -51,18 +52,27 @@ class Options(EngineOptions):
     """Where the artifacts of all stages live."""
     overwrite: bool = False
     """Evaluate again what has been evaluated."""
+    export: tuple[Literal["csv", "xlsx", "latex"], ...] = ()
+    """Also write the tables into the folder export of the comparison: all measures as numbers (csv, xlsx), or the
+    printed tables (latex)."""
 
 
 def main(argv: Sequence[str]) -> None:
     """Compares encoders, agents, or what one agent makes of several kinds of states."""
     options = plain(Options, argv)
+    from configs.schema.names import check_folder_name
+
     check_folder_name("compare", options.name)
     page = _ablate(options) if options.ablation else _compare(options)
     print(f"wrote {page}")
 
 
-def evaluation_settings(options: Options) -> Evaluate:
+def evaluation_settings(options: Options) -> "Evaluate":
     """Returns how trading runs are judged."""
+    from configs.files import load_python
+    from configs.paths import located
+    from configs.schema.evaluate import Evaluate
+
     settings = Evaluate() if options.evaluate is None else load_python(options.evaluate, Evaluate)
     if options.index is not None:
         settings = replace(settings, index=options.index, index_asset=options.index_asset)
@@ -72,28 +82,36 @@ def evaluation_settings(options: Options) -> Evaluate:
 
 
 def _compare(options: Options) -> object:
+    from configs.paths import located
     from configs.schema.pretrain import Pretrain
     from configs.schema.trade import Trade
 
     schemas: tuple[type[Pretrain | Trade], ...] = (Pretrain, Trade)
-    values = parsed(options.vary)
-    bases = [load_python(path, *schemas) for path in options.configs]
-    every = [one for base in bases for one in (varied(base, values) if values else [base])]
-    return pipeline.compare(
-        [located(one, options.workdir) for one in every],
-        options.runs,
-        options.seeds,
-        options.reference,
-        evaluation_settings(options),
-        options.workdir,
-        options.name,
-        options.overwrite,
-        SHOWING,
-        options.chosen(),
-    ).page
+    every = experiments(options.configs, options.vary, *schemas)
+    asked = (options.runs, options.seeds, options.reference, evaluation_settings(options), options.workdir)
+    how = (options.name, options.overwrite, SHOWING, options.chosen())
+    result = pipeline.compare([located(one, options.workdir) for one in every], *asked, *how)
+    _say(pipeline.export_comparison(result, options.export))
+    return result.page
+
+
+def experiments(paths: Sequence[str], vary: Sequence[str], *schemas: type[S]) -> list[S]:
+    """Returns the experiments of some configs, each once for every combination of the values to vary."""
+    from configs.files import load_python
+    from configs.variation import parsed, varied
+
+    bases = [load_python(path, *schemas) for path in paths]
+    return [one for base in bases for one in (varied(base, parsed(vary)) if vary else [base])]
+
+
+def _say(paths: Sequence[Path]) -> None:
+    for path in paths:
+        print(f"wrote {path}")
 
 
 def _ablate(options: Options) -> object:
+    from configs.files import load_python
+    from configs.paths import located
     from configs.schema.trade import Trade
 
     if options.config is None:
@@ -102,9 +120,11 @@ def _ablate(options: Options) -> object:
     if options.seeds:
         experiment = replace(experiment, seeds=options.seeds)
     settings = evaluation_settings(options)
-    return pipeline.ablate(
+    result = pipeline.ablate(
         experiment, settings, options.workdir, options.pca, options.overwrite, SHOWING, options.chosen()
-    ).page
+    )
+    _say(pipeline.export_comparison(result, options.export))
+    return result.page
 
 
 if __name__ == "__main__":

@@ -4,15 +4,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 import pipeline
-from configs.schema.demo import Demo, Simulation
 from market.artifacts import AUDIT, HISTORY, METRICS, MODEL, PANEL, POLICIES, QUALITY, REPORT, STATES
-from tools.cli import configured, run
-from tools.tables import SHOWING
+from tools.command import SHOWING, configured, run
+
+if TYPE_CHECKING:
+    from configs.schema.demo import Demo, Simulation
 
 CONFIGS = "configs"
 DEFAULT = Path(__file__).parent.parent / CONFIGS / "demo.py"
@@ -70,6 +72,8 @@ class Headings:
 
 def main(argv: Sequence[str]) -> None:
     """Runs every stage that is not finished yet, prints the results and says what each file is for."""
+    from configs.schema.demo import Demo
+
     named = any(argument.split("=")[0] == "--config" for argument in argv)
     argv = list(argv) if named else ["--config", str(DEFAULT), *argv]
     experiment, options = configured(Demo, Options, argv, CONFIGS)
@@ -80,7 +84,7 @@ def main(argv: Sequence[str]) -> None:
     headings.console.print(f"Done in {headings.seconds:.0f} s. TensorBoard: tensorboard --logdir {options.workdir}")
 
 
-def run_stages(experiment: Demo, workdir: Path, overwrite: bool, headings: Headings) -> None:
+def run_stages(experiment: "Demo", workdir: Path, overwrite: bool, headings: Headings) -> None:
     """Runs every stage that is not finished yet."""
     headings.show(1, "prices to a clean panel")
     pipeline.prepare(experiment.prepare, workdir, observer=SHOWING)
@@ -97,7 +101,7 @@ def run_stages(experiment: Demo, workdir: Path, overwrite: bool, headings: Headi
     judge(experiment, workdir, overwrite)
 
 
-def simulate(simulation: Simulation, workdir: Path, headings: Headings) -> None:
+def simulate(simulation: "Simulation", workdir: Path, headings: Headings) -> None:
     """Runs the stages of the simulated market that are not finished yet."""
     headings.show(headings.total - 3, "a simulated market whose signal drifts")
     pipeline.prepare(simulation.prepare, workdir, observer=SHOWING)
@@ -107,7 +111,7 @@ def simulate(simulation: Simulation, workdir: Path, headings: Headings) -> None:
     pipeline.train(simulation.trade, workdir, reuse=True, observer=SHOWING)
 
 
-def judge(experiment: Demo, workdir: Path, overwrite: bool) -> None:
+def judge(experiment: "Demo", workdir: Path, overwrite: bool) -> None:
     """Evaluates all runs, a chapter for each market, and prints their tables; a report that is there is left alone."""
     folder = workdir / "evaluate" / experiment.name
     if (folder / METRICS).exists() and not overwrite:
@@ -123,7 +127,7 @@ def judge(experiment: Demo, workdir: Path, overwrite: bool) -> None:
     )
 
 
-def explain(experiment: Demo, workdir: Path, console: Console) -> None:
+def explain(experiment: "Demo", workdir: Path, console: Console) -> None:
     """Prints what each file that is there is for."""
     table = Table(title=f"What is in {workdir}", show_header=False)
     names = {

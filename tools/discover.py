@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pipeline
-from configs.schema.discover import Discover
-from tools.cli import configured, run
-from tools.tables import SHOWING
+from tools.command import SHOWING, configured, run
 
 
 @dataclass(frozen=True)
@@ -22,6 +20,8 @@ class Options:
 
 def main(argv: Sequence[str]) -> None:
     """Trains every model that is not trained yet, judges them, and writes the page."""
+    from configs.schema.discover import Discover
+
     experiment, options = configured(Discover, Options, argv, "configs/discover")
     result = pipeline.discover(experiment, Path(options.workdir), options.overwrite, SHOWING)
     print(f"wrote {result.page}")

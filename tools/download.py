@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pipeline
-from configs.schema.prepare import Prepare
-from tools.cli import configured, run
-from tools.tables import SHOWING
+from tools.command import SHOWING, configured, run
 
 
 @dataclass(frozen=True)
@@ -24,6 +22,8 @@ class Options:
 
 def main(argv: Sequence[str]) -> None:
     """Downloads what the cache lacks, then cleans and saves the panel as tools.prepare does."""
+    from configs.schema.prepare import Prepare
+
     experiment, options = configured(Prepare, Options, argv, "configs/download")
     pipeline.download(experiment, Path(options.workdir), options.overwrite, options.allow_missing, SHOWING)
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pipeline
-from tools.cli import plain, run
-from tools.tables import SHOWING
+from tools.command import SHOWING, plain, run
 
 
 @dataclass(frozen=True)

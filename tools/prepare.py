@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pipeline
-from configs.schema.prepare import Prepare
-from tools.cli import configured, run
-from tools.tables import SHOWING
+from tools.command import SHOWING, configured, run
 
 
 @dataclass(frozen=True)
@@ -22,6 +20,8 @@ class Options:
 
 def main(argv: Sequence[str]) -> None:
     """Reads, cleans and saves one panel."""
+    from configs.schema.prepare import Prepare
+
     experiment, options = configured(Prepare, Options, argv, "configs/prepare")
     pipeline.prepare(experiment, Path(options.workdir), options.overwrite, observer=SHOWING)
 

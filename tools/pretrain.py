@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pipeline
-from configs.schema.pretrain import Pretrain
-from tools.cli import configurations, run
+from tools.command import SHOWING, configurations, run
 from tools.engines import EngineOptions
-from tools.tables import SHOWING
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,8 @@ class Options(EngineOptions):
 
 def main(argv: Sequence[str]) -> None:
     """Pretrains the encoder of each experiment; an interrupted run continues."""
+    from configs.schema.pretrain import Pretrain
+
     experiments, options = configurations(Pretrain, Options, argv, "configs/pretrain")
     how = (options.overwrite, options.test, SHOWING, options.chosen(), options.tracker)
     pipeline.pretrain_many(experiments, Path(options.workdir), *how)

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pipeline
-from configs.schema.sweep import Sweep
-from tools.cli import configured, run
+from tools.command import SHOWING, configured, run
 from tools.engines import EngineOptions
-from tools.tables import SHOWING
 
 CONFIGS = "configs/sweep"
 
@@ -25,6 +23,8 @@ class Options(EngineOptions):
 
 def main(argv: Sequence[str]) -> None:
     """Runs one sweep; an interrupted one continues, in the middle of the trial that was under way."""
+    from configs.schema.sweep import Sweep
+
     experiment, options = configured(Sweep, Options, argv, CONFIGS)
     import optuna
 

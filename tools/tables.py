@@ -8,15 +8,27 @@ from rich.console import Console
 from rich.table import Table
 
 from evaluation.formats import display_name, number, percent
+from evaluation.reports.encoder_rows import forecast_rows, trading_rows
+from evaluation.reports.tables import hindsight_words
 from evaluation.walk_forward import walk_sentences
 from pipeline import results
-from tools.cli import progress
-from tools.encoder_tables import forecast_rows, trading_rows
-from tools.engines import LiveTable
+from tools.live_table import LiveTable
+from tools.printing import show_table
 
-TEXT_COLUMNS = ("ticker", "blocked", "served", "serves", "state", "run", "agent", "agent sees", "encoder", "days")
+TEXT_COLUMNS = (
+    "field",
+    "ticker",
+    "blocked",
+    "served",
+    "serves",
+    "state",
+    "run",
+    "agent",
+    "agent sees",
+    "encoder",
+    "days",
+)
 """Columns of text; all others are numbers."""
-FILE_WIDTH = 200
 LISTED_TRIALS = 10
 NOTHING = 1e-9
 """Changes of weights that are not shown."""
@@ -37,12 +49,10 @@ def show_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     table = Table(title=title)
     for column in rows[0]:
         is_text = column in TEXT_COLUMNS
-        table.add_column(column, justify="left" if is_text else "right", overflow="fold" if is_text else "ellipsis")
+        table.add_column(column, justify="left" if is_text else "right", overflow="fold")
     for row in rows:
         table.add_row(*(str(cell) for cell in row.values()))
-    terminal = Console()
-    console = terminal if terminal.is_terminal else Console(width=FILE_WIDTH)  # a log is read without its columns cut
-    console.print(table)
+    show_table(table)
 
 
 def show_panel(result: results.PrepareResult) -> None:
@@ -71,7 +81,7 @@ def show_encoder(result: results.PretrainResult) -> None:
         table.add_column(column, justify="left" if column == "measure" else "right")
     for name, cells in _encoder_rows(metrics):
         table.add_row(name, *cells)
-    Console().print(table)
+    show_table(table)
 
 
 def _encoder_rows(metrics: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
@@ -113,7 +123,7 @@ def show_agents(result: results.TrainResult) -> None:
         wealth, benchmark = (f"{math.exp(valid[name]):.3f}" for name in ("growth", "benchmark_growth"))
         steps = (f"{record['n_steps']:,}", f"{valid['step']:,}")
         table.add_row(str(record["seed"]), *steps, wealth, benchmark, f"{valid['turnover']:.2%}")
-    Console().print(table)
+    show_table(table)
 
 
 def show_evidence(result: results.EvaluateResult) -> None:
@@ -121,9 +131,10 @@ def show_evidence(result: results.EvaluateResult) -> None:
     for chapter in result.report.chapters:
         agents = [*chapter.contest.agents]
         console = Console()
-        console.print(_policies(chapter.title, chapter.metrics["performance"], agents))
+        show_table(_policies(chapter.title, chapter.metrics["performance"], agents))
+        print(hindsight_words(chapter.metrics) or "")
         for name in agents:
-            console.print(_differences(name, chapter.metrics))
+            show_table(_differences(name, chapter.metrics))
             verdict = chapter.metrics["verdict"][name]
             console.print(f"{display_name(name)}: {verdict['word']}. {verdict['sentences'][0]}", highlight=False)
 
@@ -153,11 +164,11 @@ def _difference(found: Mapping[str, Any], form: Callable[[float | None], str]) -
 def _policies(title: str, performance: Mapping[str, Any], agents: Sequence[str]) -> Table:
     table = Table(title=title)
     table.add_column("policy", min_width=16)
-    for column in ("a year", "Sharpe [95 %]", "drawdown", "wealth", "turnover"):
+    for column in ("a year", "Sharpe [95 %]", "drawdown", "wealth", "invested", "in market", "turnover"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, one in performance.items():
-        style = "bold" if name in agents else "dim" if one.get("cheats") else None
-        table.add_row(display_name(name).replace(": sees the future", ""), *_policy_cells(one), style=style)
+        if not one.get("cheats"):
+            table.add_row(display_name(name), *_policy_cells(one), style="bold" if name in agents else None)
     return table
 
 
@@ -169,6 +180,8 @@ def _policy_cells(one: Mapping[str, Any]) -> tuple[str, ...]:
         number(one["sharpe"]) + interval,
         percent(one["max_drawdown"]),
         number(one["final_wealth"]),
+        percent(one["exposure"], 0),
+        percent(one["time_in_market"], 0),
         percent(one["turnover"]),
     )
 
@@ -179,11 +192,19 @@ def show_encoders(result: results.EncoderComparison) -> None:
         show_rows(f"Forecasts, {part} days", forecast_rows(result.measures, part))
     for rule in next(iter(result.measures["encoders"].values()))["trading"]:
         show_rows(f"Trading on them, {rule}, test days, after costs", trading_rows(result.measures, rule))
+    show_differences(result.differences)
 
 
 def show_trading(result: results.AgentComparison) -> None:
     """Prints agents beside buy and hold."""
     show_rows("Trading, test days, after costs", result.rows)
+    show_differences(result.differences)
+
+
+def show_differences(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Prints the fields whose values are not the same in all configurations."""
+    if rows:
+        show_rows("How the entrants differ", rows)
 
 
 def show_ablation(result: results.AblationResult) -> None:
@@ -296,7 +317,7 @@ def show_factors(result: results.DiscoverResult) -> None:
         if matched:
             cells += [f"{one['matching']['found']} of {len(metrics['known'])}", number(one["matching"]["mean"])]
         table.add_row(*cells, percent(one["reconstruction"]["test"]), *_simulated_cells(one["scenarios"]))
-    Console().print(table)
+    show_table(table)
 
 
 def _simulated_cells(scenarios: Mapping[str, Any]) -> tuple[str, str]:
@@ -323,6 +344,3 @@ PRINTERS: Mapping[type, Callable[[Any], None]] = {
     results.WalkResult: show_walk,
     results.DiscoverResult: show_factors,
 }
-
-SHOWING = results.Observer(progress, show_result)
-"""Prints the result of every stage as it ends, with progress bars in between."""

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pipeline
-from configs.schema.trade import Trade
-from tools.cli import configurations, run
+from tools.command import SHOWING, configurations, run
 from tools.engines import EngineOptions
-from tools.tables import SHOWING
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,8 @@ class Options(EngineOptions):
 
 def main(argv: Sequence[str]) -> None:
     """Trains one agent for each seed of each experiment; an interrupted run continues."""
+    from configs.schema.trade import Trade
+
     experiments, options = configurations(Trade, Options, argv, "configs/trade")
     how = (options.device, options.threads, SHOWING, options.chosen(), options.tracker)
     pipeline.train_many(experiments, Path(options.workdir), options.overwrite, *how)

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pipeline
-from configs.schema.walk import Walk
-from tools.cli import configured, run
+from tools.command import SHOWING, configured, run
 from tools.engines import EngineOptions
-from tools.tables import SHOWING
 
 
 @dataclass(frozen=True)
@@ -22,6 +20,8 @@ class Options(EngineOptions):
 
 def main(argv: Sequence[str]) -> None:
     """Refits an encoder and stitches its states; an interrupted walk, or one with new days, continues."""
+    from configs.schema.walk import Walk
+
     experiment, options = configured(Walk, Options, argv, "configs/walk")
     pipeline.walk(experiment, options.workdir, options.overwrite, SHOWING, options.chosen())
     pipeline.leave_process_group()

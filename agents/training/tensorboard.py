@@ -19,11 +19,13 @@ from stable_baselines3.common.logger import KVWriter, Logger
 from torch.utils.tensorboard import SummaryWriter
 
 from agents.training.validation import EpisodeTrace
-from market.arrays import FloatArray
+from market.arrays import DateArray, FloatArray
 from market.curves import NO_CURVES, CurveLog
 from market.storage.flatten import choices
 
 WEALTH, TRADING, RESULT = "agent 1 wealth (valid)", "agent 2 trading (valid)", "agent 8 result (valid)"
+N_PICTURED, N_TICKS = 12, 6
+"""Assets with a row of their own in the picture of weights, and dates below it."""
 LOSS, OPTIMISER = "agent 4 loss (train)", "agent 6 optimiser"
 GROUPS = {"rollout": "agent 3 episodes (train)", "train": "agent 5 policy (train)", "time": "agent 7 speed"}
 """Groups of curves by stable-baselines3's names of them; its losses and the optimiser's numbers stand apart."""
@@ -113,9 +115,8 @@ class AgentLogger:
     def draw(self, step: int, course: EpisodeTrace, assets: tuple[str, ...]) -> None:
         """Draws the course of a validation."""
         self._writer.add_figure(f"{WEALTH}/course", wealth_figure(course), step)
-        self._writer.add_figure(
-            "valid trading/weights of the best policy", weights_figure(course.weights, assets), step
-        )
+        picture = weights_figure(course.dates, course.weights, assets)
+        self._writer.add_figure(f"{TRADING}/weights of the best policy", picture, step)
 
     def finish(self, settings: Mapping[str, Any], measures: Mapping[str, float]) -> None:
         """Records the settings of the run beside its final measures."""
@@ -155,13 +156,27 @@ def wealth_figure(course: EpisodeTrace) -> Figure:
     return figure
 
 
-def weights_figure(weights: FloatArray, assets: tuple[str, ...]) -> Figure:
-    """Returns a figure of the weights of cash and assets over the days."""
-    figure = Figure(figsize=(8, 4), layout="constrained")
+def weights_figure(dates: DateArray, weights: FloatArray, assets: tuple[str, ...]) -> Figure:
+    """Returns the weights of cash, of the assets that are held most, and of the others together, over the days.
+
+    Args:
+        dates: ``[T]``.
+        weights: ``[T, 1 + N]``, cash first.
+        assets: N names.
+    """
+    order = np.argsort(-np.abs(weights[:, 1:]).mean(axis=0), kind="stable")
+    named = order[:N_PICTURED]
+    names = ["cash", *(f"{assets[k]}, {weights[:, 1 + k].mean():.0%} on average" for k in named)]
+    rows = [weights[:, 0], *(weights[:, 1 + k] for k in named)]
+    if len(order) > N_PICTURED:
+        names.append(f"the other {len(order) - N_PICTURED} together")
+        rows.append(weights[:, 1 + order[N_PICTURED:]].sum(axis=1))
+    shown = np.stack(rows)
+    figure = Figure(figsize=(10, 1.2 + 0.28 * len(rows)), layout="constrained")
     axis = figure.subplots()
-    image = axis.imshow(weights.T, aspect="auto", interpolation="nearest", vmin=min(0.0, weights.min()), vmax=1.0)
-    names = [name.replace("$", r"\$") for name in assets]  # a dollar would begin a formula
-    axis.set_yticks(range(1 + len(assets)), ["cash", *names], fontsize=6)
-    axis.set(xlabel="day")
-    figure.colorbar(image, label="weight")
+    image = axis.imshow(shown, aspect="auto", interpolation="nearest", vmin=min(0.0, shown.min()), vmax=shown.max())
+    axis.set_yticks(range(len(names)), [name.replace("$", r"\$") for name in names])  # a dollar would begin a formula
+    ticks = np.unique(np.linspace(0, len(dates) - 1, N_TICKS).astype(int))
+    axis.set_xticks(ticks, [str(dates[k]) for k in ticks])
+    figure.colorbar(image, label="weight", format="{x:.0%}")
     return figure

@@ -104,7 +104,7 @@ def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
         run.encoder.use_windows(run.store)
     step = progress.epoch * run.n_batches + progress.batch
     shown = (run.directory / "tensorboard", optim.epochs * run.n_batches, step, run.first, experiment.curves)
-    with PretrainLogger(*shown) as monitor:
+    with PretrainLogger(*shown, run.data.panel) as monitor:
         while progress.epoch < optim.epochs and not run.over(progress):
             run.learn_epoch(progress, monitor)
             run.close_epoch(progress, monitor)
@@ -122,7 +122,7 @@ def _fit(experiment: Experiment, config: ClosedForm, directory: Path) -> dict[st
     about = describe(data, encoder, experiment.settings or {})
     outcome = TrainingResult(judge, directory, about, experiment.backtest)
     shown = (directory / "tensorboard", 1, 0, accelerator.is_main_process, experiment.curves)
-    with PretrainLogger(*shown) as monitor:
+    with PretrainLogger(*shown, data.panel) as monitor:
         train = judge.losses(encoder, data.train_days)
         forecasts, losses = judge.evaluate(encoder, data.days.valid)
         valid = outcome.measures(data.days.valid, forecasts, losses)

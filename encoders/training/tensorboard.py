@@ -5,7 +5,7 @@ while learning, ``(valid)`` on the days that choose the checkpoint, a result onc
 named alike (`agents.training.tensorboard`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,6 +22,7 @@ from encoders.quantizers import Quantizer
 from encoders.training.validation import Losses
 from encoders.windows import Window
 from market.curves import NO_CURVES, CurveLog
+from market.panel import Panel
 from market.storage.flatten import choices, numbers
 
 FORECAST, RECONSTRUCTION, OPTIMISER = (
@@ -47,10 +48,20 @@ class PretrainLogger:
     """Writes curves under `directory` and shows progress on standard error; does neither where it is not `active`.
 
     The bar is silent where standard error is not a terminal. A run that continues after `step` steps keeps what was
-    shown until then, and overwrites what an interrupted one had shown of later steps. `curves` gets every point too.
+    shown until then, and overwrites what an interrupted one had shown of later steps. `curves` gets every point too;
+    `panel` names the days and assets of reconstructions, which are numbered without one.
     """
 
-    def __init__(self, directory: Path, n_steps: int, step: int, active: bool, curves: CurveLog = NO_CURVES) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        n_steps: int,
+        step: int,
+        active: bool,
+        curves: CurveLog = NO_CURVES,
+        panel: Panel | None = None,
+    ) -> None:
+        self._panel = panel
         console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Progress(*columns, console=console, disable=not (active and console.is_terminal))
@@ -81,7 +92,9 @@ class PretrainLogger:
         if self._writer is None:
             return
         if losses.example is not None:
-            self._writer.add_figure(f"{RECONSTRUCTION}/windows", reconstruction_figure(*losses.example), step)
+            self._writer.add_figure(
+                f"{RECONSTRUCTION}/windows", reconstruction_figure(*losses.example, self._panel), step
+            )
         for name, vectors in code_vectors(encoder).items():
             self._writer.add_embedding(vectors, tag=name, global_step=step)
 
@@ -96,6 +109,9 @@ class PretrainLogger:
             if name.rpartition("/")[2] in RESULTS and not name.startswith("per_year")
         }
         self._writer.add_hparams(choices(settings), scores, run_name=".")
+        for part, group in RESULT.items():
+            if metrics.get(part, {}).get("per_year"):
+                self._writer.add_text(f"{group}/by year", yearly_table(metrics[part]["per_year"]))
         self._curves.settings(choices(settings))
         self._curves.log(scores, self._step)
 
@@ -134,14 +150,31 @@ def code_vectors(encoder: Encoder) -> dict[str, Tensor]:
         }
 
 
-def reconstruction_figure(window: Window, rebuilt: Tensor) -> Figure:
-    """Returns a figure of the closes of the first day's window beside the rebuilt ones, for a few of its assets."""
+def yearly_table(years: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the measures of each calendar year as a table in Markdown, which TensorBoard shows under TEXT."""
+    flat = {one["year"]: {name: value for name, value in numbers(one).items() if name != "year"} for one in years}
+    names = list(dict.fromkeys(name for measures in flat.values() for name in measures))
+    head = f"| year | {' | '.join(names)} |\n|---|{'---:|' * len(names)}"
+    rows = [
+        f"| {year} | {' | '.join(f'{measures[name]:.4g}' if name in measures else '–' for name in names)} |"
+        for year, measures in flat.items()
+    ]
+    return "\n".join([head, *rows])
+
+
+def reconstruction_figure(window: Window, rebuilt: Tensor, panel: Panel | None = None) -> Figure:
+    """Returns a figure of the closes of the first day's window beside the rebuilt ones, for a few of its assets.
+
+    A panel names the assets and the last day of the window.
+    """
     shown = window.mask[0].nonzero()[:N_PICTURED, 0]
     figure = Figure(figsize=(4 * N_PICTURED, 3), layout="tight")
     axes = figure.subplots(1, N_PICTURED, squeeze=False)[0]
     for axis, asset in zip(axes, shown.tolist(), strict=False):
         axis.plot(window.prices[0, :, asset, -1].cpu().numpy(), label="close")
         axis.plot(rebuilt[0, :, asset, -1].float().cpu().numpy(), label="rebuilt")
-        axis.set(title=f"asset {asset}", xlabel="day of the window", ylabel="relative to the last close")
+        name = f"asset {asset}" if panel is None else panel.assets[asset].replace("$", r"\$")
+        until = "" if panel is None else f", window to {panel.dates[int(window.day[0])]}"
+        axis.set(title=f"{name}{until}", xlabel="day of the window", ylabel="relative to the last close")
         axis.legend()
     return figure

@@ -49,6 +49,15 @@ class Action(Protocol):
         ...
 
 
+@runtime_checkable
+class MaskedAction(Protocol):
+    """An action some of whose choices make no sense at times."""
+
+    def possible(self, status: StatusArray, day: IntArray, account: FloatArray) -> BoolArray:
+        """Returns ``[B, A]``, true for the choices that can do something, of accounts ``[B, 1 + N]`` at the close."""
+        ...
+
+
 @dataclass(frozen=True)
 class LongOnly:
     """Long-only weights: the softmax of one logit for each asset, with a logit for cash in front.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium import spaces
 
-from envs.execution import StatusArray
+from envs.execution import BUY, SELL, StatusArray
 from market.arrays import AnyArray, BoolArray, FloatArray, IntArray
 
 
@@ -31,6 +31,13 @@ class SellHoldBuy:
         np.equal(actions, 1, out=hold)
         np.equal(actions, 2, out=targets[:, 1])
         np.subtract(1.0, targets[:, 1], out=targets[:, 0])
+
+    def possible(self, status: StatusArray, day: IntArray, account: FloatArray) -> BoolArray:
+        """Returns ``[B, 3]``: selling needs a position and a day that allows it, buying cash and such a day."""
+        allowed = status[day, 0]
+        sell = (account[:, 1] > 0) & (allowed & SELL > 0)
+        buy = (account[:, 0] > 0) & (allowed & BUY > 0)
+        return np.stack([sell, np.ones_like(sell), buy], axis=1)
 
 
 @dataclass(frozen=True)

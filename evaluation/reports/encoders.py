@@ -19,7 +19,11 @@ OTHERS = (("rank_icir", "rank ICIR", 3), ("ic", "IC", 4), ("icir", "ICIR", 3))
 
 
 def report(
-    title: str, result: Mapping[str, Any], forecasters: Sequence[Forecaster], facts: Iterable[tuple[str, str]]
+    title: str,
+    result: Mapping[str, Any],
+    forecasters: Sequence[Forecaster],
+    facts: Iterable[tuple[str, str]],
+    differences: Sequence[Mapping[str, str]] = (),
 ) -> str:
     """Returns the page; it loads nothing from a network.
 
@@ -28,6 +32,7 @@ def report(
         result: What `evaluation.encoder_comparison.measured` returned.
         forecasters: What it was measured on.
         facts: Names and texts of where the data come from and how they were divided.
+        differences: One row for each field of the configurations that is not the same in all, with its values.
     """
     page = Page(title, "Encoders on the same panel, days and label; test days were seen once training was over")
     sentences = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in verdicts(result))
@@ -50,10 +55,19 @@ def report(
         page.markup(codebooks_table(result))
     page.heading("Seeds")
     page.markup(seeds_table(result))
+    if differences:
+        page.heading("How the encoders differ")
+        page.markup(differences_table(differences))
     page.heading("Data")
     page.facts(facts)
     _method(page)
     return page.source()
+
+
+def differences_table(rows: Sequence[Mapping[str, str]]) -> str:
+    """Returns the fields of the configurations that differ, a row each, with the value in every encoder."""
+    columns = ["field", *(display_name(name) for name in rows[0] if name != "field")]
+    return table(columns, [[html.escape(cell) for cell in row.values()] for row in rows])
 
 
 def verdicts(result: Mapping[str, Any]) -> list[str]:

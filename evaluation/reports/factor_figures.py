@@ -49,7 +49,7 @@ def matching_figure(study: FactorStudy) -> go.Figure:
     for model in study.models:
         figure.add_bar(
             x=names,
-            y=_short(np.abs(aligned(study, model).correlation)),
+            y=rounded(np.abs(aligned(study, model).correlation)),
             name=model.name,
             marker={"color": colours[model.name]},
             hovertemplate=f"{model.name}, %{{x}}: %{{y:.2f}}<extra></extra>",
@@ -93,7 +93,7 @@ def matrices_figure(study: FactorStudy) -> go.Figure:
         )
         figure.add_trace(heat, row=k // 2 + 1, col=k % 2 + 1)
     styled(figure, 70 + 250 * rows)
-    _titles_small(figure)
+    small_titles(figure)
     figure.update_yaxes(autorange="reversed", type="category", showgrid=False, ticks="")
     figure.update_xaxes(type="category", showgrid=False, tickangle=-40, tickfont={"size": 10}, ticks="")
     return figure
@@ -119,7 +119,7 @@ def paths_figure(study: FactorStudy, model: ModelResult) -> go.Figure:
         for series, name, colour in lines:
             figure.add_scatter(
                 x=days,
-                y=_short(np.nancumsum(series[:, j])),
+                y=rounded(np.nancumsum(series[:, j])),
                 name=name,
                 legendgroup=name,
                 showlegend=j == 0,
@@ -130,7 +130,7 @@ def paths_figure(study: FactorStudy, model: ModelResult) -> go.Figure:
                 col=1,
             )
     styled(figure, 80 + 120 * len(names))
-    _titles_small(figure)
+    small_titles(figure)
     figure.update_annotations(x=0, xanchor="left")
     figure.update_layout(legend={"y": 1 + 36 / (80 + 120 * len(names))}, margin={"t": 60})
     return figure
@@ -160,7 +160,7 @@ def loadings_figure(study: FactorStudy) -> go.Figure:
         )
         figure.add_trace(heat, row=1, col=k + 1)
     styled(figure, 120 + 13 * min(len(study.assets), 80))
-    _titles_small(figure)
+    small_titles(figure)
     figure.update_yaxes(autorange="reversed", type="category", showgrid=False, tickfont={"size": 10}, ticks="")
     figure.update_xaxes(type="category", showgrid=False, tickangle=-50, tickfont={"size": 10}, ticks="")
     return figure
@@ -176,7 +176,7 @@ def explained_figure(study: FactorStudy) -> go.Figure:
         each = np.sort(explained_variance(fit, Sample(model.factors[test], standard[test])).each)[::-1]
         figure.add_bar(
             x=[str(k + 1) for k in range(len(each))],
-            y=_short(each),
+            y=rounded(each),
             name=model.name,
             marker={"color": colours[model.name]},
             hovertemplate=f"{model.name}, factor %{{x}}: %{{y:.1%}}<extra></extra>",
@@ -197,7 +197,7 @@ def reconstruction_figure(study: FactorStudy) -> go.Figure:
     for name, share in shares.items():
         figure.add_scatter(
             x=[study.assets[n] for n in order],
-            y=_short(share[order]),
+            y=rounded(share[order]),
             name=name,
             mode="lines+markers" if name == study.models[0].name else "markers",
             line={"color": colours[name], "width": 1},
@@ -218,8 +218,8 @@ def tails_figure(study: FactorStudy) -> go.Figure:
     series += [(model.name, _quantiles(model.drawn), colours[model.name]) for model in study.models]
     figure = go.Figure()
     figure.add_scatter(
-        x=_short(truth[[0, -1]]),
-        y=_short(truth[[0, -1]]),
+        x=rounded(truth[[0, -1]]),
+        y=rounded(truth[[0, -1]]),
         mode="lines",
         line={"color": INK, "width": 1, "dash": "dot"},
         showlegend=False,
@@ -227,8 +227,8 @@ def tails_figure(study: FactorStudy) -> go.Figure:
     )
     for name, values, colour in series:
         figure.add_scatter(
-            x=_short(truth),
-            y=_short(values),
+            x=rounded(truth),
+            y=rounded(values),
             name=name,
             mode="lines",
             line={"color": colour, "width": 2},
@@ -265,7 +265,7 @@ def correlations_figure(study: FactorStudy) -> go.Figure:
         )
         figure.add_trace(heat, row=1, col=k + 1)
     styled(figure, 380)
-    _titles_small(figure)
+    small_titles(figure)
     figure.update_yaxes(autorange="reversed", type="category", showgrid=False, tickfont={"size": 9}, ticks="")
     figure.update_xaxes(type="category", showgrid=False, tickangle=-60, tickfont={"size": 9}, ticks="")
     return figure
@@ -281,7 +281,7 @@ def learning_figure(study: FactorStudy) -> go.Figure | None:
         drawn = True
         figure.add_scatter(
             x=[entry["epoch"] + 1 for entry in model.history],
-            y=_short(np.array([-one["reconstruction"] - one["kl"] for one in losses])),
+            y=rounded(np.array([-one["reconstruction"] - one["kl"] for one in losses])),
             name=model.name,
             mode="lines",
             line={"color": colours[model.name], "width": 2},
@@ -308,9 +308,11 @@ def _quantiles(returns: FloatArray) -> FloatArray:
     return found
 
 
-def _titles_small(figure: go.Figure) -> None:
+def small_titles(figure: go.Figure) -> None:
+    """Makes the titles of panels as small as the axes' text."""
     figure.update_annotations(font={"size": 12, "color": INK})
 
 
-def _short(values: AnyArray) -> Any:
+def rounded(values: AnyArray) -> Any:
+    """Returns numbers with five decimals for a figure, None where they are unknown."""
     return [None if np.isnan(one) else one for one in np.round(values, 5).tolist()]

@@ -6,6 +6,7 @@ from typing import Any
 
 from evaluation.factor_study import FactorStudy
 from evaluation.formats import number, percent
+from evaluation.reports import factor_curves as curves
 from evaluation.reports import factor_figures as figures
 from evaluation.reports.html import Page, table
 
@@ -42,6 +43,10 @@ def report(study: FactorStudy, metrics: Mapping[str, Any]) -> str:
             quiet=True,
         )
         page.figure(learning)
+        terms = curves.terms_figure(study)
+        if terms is not None:
+            page.heading("Reconstruction and divergence", 3)
+            page.figure(terms)
     page.heading("Data and configuration")
     page.facts(study.facts)
     page.folded("full configuration", study.config)
@@ -200,6 +205,12 @@ def _loadings(page: Page, study: FactorStudy) -> None:
 
 
 def _explained(page: Page, study: FactorStudy, metrics: Mapping[str, Any]) -> None:
+    page.heading("How many factors there are")
+    page.text(
+        "Share of the variance of standardised train returns that each principal component has, and all up to it "
+        "together: where the bars stop falling, what is left is the assets' own noise."
+    )
+    page.figure(curves.scree_figure(study))
     page.heading("What factors explain")
     columns = (
         "model",
@@ -234,6 +245,9 @@ def _explained(page: Page, study: FactorStudy, metrics: Mapping[str, Any]) -> No
     page.figure(figures.explained_figure(study))
     page.heading("Rebuilt, asset by asset", 3)
     page.figure(figures.reconstruction_figure(study))
+    page.heading("Single assets beside what is rebuilt of them", 3)
+    page.text("The first test days, of the asset that the reference rebuilds best down to the worst.", quiet=True)
+    page.figure(curves.overlays_figure(study))
 
 
 def _scenarios(page: Page, study: FactorStudy, metrics: Mapping[str, Any]) -> None:

@@ -30,11 +30,14 @@ th, td { padding: .42rem .7rem; text-align: right; vertical-align: top; border-b
 th { font-weight: 600; color: var(--quiet); vertical-align: bottom; white-space: normal; line-height: 1.25 }
 th:first-child, td:first-child { text-align: left; padding-left: 0; position: sticky; left: 0;
   background: var(--paper) }
-td small { display: block; color: var(--quiet); font-size: .78rem }
-tr.lead td { font-weight: 600 } tr.lead td:first-child { color: var(--accent) } tr.lead small { font-weight: 400 }
-tr.aside td { color: var(--quiet); font-style: italic }
-table.facts { min-width: 0 } table.facts td { text-align: left; white-space: normal; overflow-wrap: anywhere }
-table.facts td:first-child { color: var(--quiet); white-space: nowrap; padding-right: 1.5rem }
+tbody th { font-weight: inherit; color: inherit; vertical-align: top; white-space: nowrap }
+td small, th small { display: block; color: var(--quiet); font-size: .78rem }
+tr.lead td, tr.lead th { font-weight: 600 } tr.lead th:first-child { color: var(--accent) }
+tr.lead small { font-weight: 400 } tr.aside td, tr.aside th { color: var(--quiet); font-style: italic }
+table.facts { min-width: 0 }
+table.facts td { text-align: left; white-space: normal; overflow-wrap: break-word; max-width: 46rem }
+table.facts th { color: var(--quiet); white-space: nowrap; padding-right: 1.5rem }
+figure { margin: .6rem 0 1.2rem } figure text { fill: var(--quiet) !important }
 pre { overflow-x: auto; background: var(--panel); padding: 1rem; font-size: .8rem; border-radius: 6px }
 details summary { cursor: pointer; color: var(--accent) }
 .good { color: var(--good) } .bad { color: var(--bad) }
@@ -45,9 +48,21 @@ details summary { cursor: pointer; color: var(--accent) }
   padding: 1rem 1.3rem; margin: 1.2rem 0 } .verdict p { max-width: none }
 ul { padding-left: 1.15rem; margin: .4rem 0 0 } li { margin: .25rem 0; max-width: 56rem }
 @media (max-width: 600px) { body { padding: 1.25rem .9rem 3rem; font-size: 15px } h1 { font-size: 1.35rem }
-  table.facts td:first-child { white-space: normal; padding-right: .8rem } th, td { padding: .38rem .5rem }
-  th:first-child, td:first-child { white-space: normal; max-width: 8.2rem } }
+  th, td { padding: .38rem .5rem } th:first-child, td:first-child { white-space: normal; max-width: 8.2rem }
+  table.facts tr, table.facts th, table.facts td { display: block; max-width: none; border: 0; padding: 0 }
+  table.facts tr { padding: .35rem 0; border-bottom: 1px solid var(--rule) } table.facts th { white-space: normal } }
+@media print { :root { --ink: #000; --quiet: #444; --rule: #bbb; --paper: #fff; --panel: #fff; --accent: #1d4f87;
+  --good: #1e6237; --bad: #8f2f20; color-scheme: light }
+  body { max-width: none; padding: 0; font-size: 10.5pt } .scroll { overflow: visible } table { font-size: 8.5pt }
+  figure, .verdict, .tiles, .tile, tr, details { break-inside: avoid } h1, h2, h3 { break-after: avoid }
+  h2 + p, h3 + p { break-after: avoid } thead { display: table-header-group } th, td { padding: .25rem .4rem }
+  th:first-child, td:first-child { position: static } pre { white-space: pre-wrap } }
 """
+_PRINTED = (
+    "<script>const fit = () => document.querySelectorAll('.js-plotly-plot').forEach(one => Plotly.Plots.resize(one));"
+    "addEventListener('beforeprint', fit); addEventListener('afterprint', fit)</script>"
+)
+"""Figures take the width of the paper while a page is printed."""
 _CONFIG = {"responsive": True, "displayModeBar": False}
 
 
@@ -66,11 +81,13 @@ class Page:
         self.title = title
         self._parts = [f"<h1>{html.escape(title)}</h1>"]
         self._figures = 0
+        self._latest = title
         if lead:
             self.text(lead, quiet=True)
 
     def heading(self, words: str, level: int = 2) -> None:
-        """Adds a heading."""
+        """Adds a heading; a figure below it without words of its own is described by it."""
+        self._latest = words
         self._parts.append(f"<h{level}>{html.escape(words)}</h{level}>")
 
     def text(self, words: str, quiet: bool = False) -> None:
@@ -84,8 +101,10 @@ class Page:
 
     def facts(self, rows: Iterable[tuple[str, str]]) -> None:
         """Adds a table of names and texts."""
-        lines = "".join(f"<tr><td>{html.escape(name)}</td><td>{html.escape(text)}</td></tr>" for name, text in rows)
-        self._parts.append(f'<table class="facts">{lines}</table>')
+        lines = "".join(
+            f'<tr><th scope="row">{html.escape(name)}</th><td>{_breakable(text)}</td></tr>' for name, text in rows
+        )
+        self._parts.append(f'<table class="facts"><tbody>{lines}</tbody></table>')
 
     def listing(self, words: str) -> None:
         """Adds preformatted text."""
@@ -95,12 +114,20 @@ class Page:
         """Adds preformatted text that shows when its title is clicked."""
         self._parts.append(f"<details><summary>{html.escape(title)}</summary><pre>{html.escape(words)}</pre></details>")
 
-    def figure(self, figure: go.Figure) -> None:
-        """Adds a figure as wide as the page; the first one brings plotly's script."""
+    def figure(self, figure: go.Figure, words: str = "") -> None:
+        """Adds a figure as wide as the page; the first one brings plotly's script.
+
+        Args:
+            figure: The figure.
+            words: What it shows, for those who cannot see it; the heading above it by default.
+        """
         name, script = f"figure-{self._figures}", self._figures == 0
-        self._parts.append(
-            figure.to_html(full_html=False, include_plotlyjs=script, div_id=name, config=_CONFIG, default_width="100%")
+        drawn = figure.to_html(
+            full_html=False, include_plotlyjs=script, div_id=name, config=_CONFIG, default_width="100%"
         )
+        series = ", ".join(dict.fromkeys(str(one.name) for one in figure.data if one.name))
+        told = html.escape((words or self._latest) + (f": {series}" if series else ""))
+        self._parts.append(f'<figure role="group" aria-label="Figure. {told}">{drawn}</figure>')
         self._figures += 1
 
     @property
@@ -114,8 +141,10 @@ class Page:
             '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
             f'<link rel="icon" href="data:,"><title>{html.escape(self.title)}</title><style>{_STYLE}</style>'
         )
-        body = "\n".join(self._parts)
-        return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+        body = "\n".join([*self._parts, *([_PRINTED] if self._figures else [])])
+        return (
+            f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n<main>\n{body}\n</main>\n</body></html>\n'
+        )
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], kinds: Sequence[str] = ()) -> str:
@@ -126,12 +155,22 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], kinds: Sequence
         rows: Cells, markup: whoever writes them escapes what came from outside.
         kinds: Class of each row: ``lead``, ``aside`` or nothing.
     """
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
+    head = "".join(f'<th scope="col">{html.escape(column)}</th>' if column else "<td></td>" for column in columns)
     lines = []
     for k, row in enumerate(rows):
         kind = f' class="{kinds[k]}"' if k < len(kinds) and kinds[k] else ""
-        lines.append(f"<tr{kind}>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>")
-    return f'<div class="scroll"><table><tr>{head}</tr>\n{chr(10).join(lines)}</table></div>'
+        cells = "".join(f"<td>{cell}</td>" for cell in row[1:])
+        lines.append(f'<tr{kind}><th scope="row">{row[0]}</th>{cells}</tr>')
+    body = "\n".join(lines)
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="Table: {html.escape(", ".join(columns[:3]))}">'
+        f"<table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _breakable(text: str) -> str:
+    """Returns escaped text that may be broken after the slashes of a path, and nowhere inside a word."""
+    return html.escape(text).replace("/", "/<wbr>")
 
 
 def styled(figure: go.Figure, height: int = 380) -> go.Figure:

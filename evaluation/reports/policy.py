@@ -114,6 +114,7 @@ def _evidence(page: Page, chapter: Section) -> None:
     )
     page.markup(tables.headline_table(chapter.metrics))
     page.markup(tables.trading_table(chapter.metrics))
+    _hindsight(page, chapter)
     for name in chapter.contest.agents:
         if chapter.metrics["comparisons"][name]:
             page.heading(f"{display_name(name)} against its references, day by day", 3)
@@ -145,6 +146,13 @@ def _tiles(chapter: Section) -> str:
             f'<b>{form(own[key])}</b><span class="quiet">{html.escape(beside)}</span></div>'
         )
     return f'<div class="tiles">{"".join(cells)}</div>'
+
+
+def _hindsight(page: Page, chapter: Section) -> None:
+    words = tables.hindsight_words(chapter.metrics)
+    if words is not None:
+        page.heading("With hindsight", 3)
+        page.text(words)
 
 
 def _general(page: Page, study: PolicyReport) -> None:
@@ -199,6 +207,11 @@ def _forecast(page: Page, study: PolicyReport) -> None:
     page.figure(quantiles_figure(study.judged))
     if study.judged.codes is not None:
         page.heading("Use of the codebook")
+        page.text(
+            "On a day an asset has one code for each position in the look-back window, position 1 for its oldest days; "
+            "a residual quantiser has one for each of its levels, the coarsest first.",
+            quiet=True,
+        )
         page.markup(tables.codebooks_table(metrics["codebooks"]))
         page.figure(codes_figure(study.judged))
 
@@ -222,7 +235,6 @@ def _method(page: Page) -> None:
         "ratio is near 2. Paired differences draw the same days of both policies. SPA: Hansen's test that no policy "
         "beats the reference, over all policies and agents. "
         "Deflated: probability that the best of as many training runs without skill would have shown less. "
-        "An agent with several seeds is shown as one account that gives each seed an equal part of the money. Policies "
-        "in italics cheat and bound what was possible.",
+        "An agent with several seeds is shown as one account that gives each seed an equal part of the money.",
         quiet=True,
     )

@@ -4,7 +4,7 @@ import html
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from evaluation.formats import bar_name, display_name, number, percent
+from evaluation.formats import bar_name, display_name, number, percent, position_name
 from evaluation.performance import DAYS_PER_YEAR
 from evaluation.reports.html import table
 from evaluation.verdict import outcome
@@ -13,7 +13,8 @@ HEADLINE = (
     "policy", "return a year", "Sharpe", "volatility", "deepest loss", "Calmar", "Sortino", "final wealth",
 )  # fmt: skip
 TRADING = (
-    "policy", "turnover a {bar}", "costs paid", "trades", "{bar}s held", "holdings with a profit", "{bar}s with a gain",
+    "policy", "invested", "{bar}s in the market", "turnover a {bar}",
+    "costs paid", "trades", "{bar}s held", "holdings with a profit", "{bar}s with a gain",
     "Sharpe > 0", "deflated",
 )  # fmt: skip
 OUTCOMES = {"beats": "better", "loses": "worse", "undecided": "cannot tell"}
@@ -30,9 +31,9 @@ PREDICTION = (
 
 
 def headline_table(metrics: Mapping[str, Any]) -> str:
-    """Returns every policy's return and risk, with 95 % intervals below; agents first, what cheats last."""
+    """Returns every policy's return and risk, with 95 % intervals below; agents first."""
     rows = []
-    for name, one in metrics["performance"].items():
+    for name, one in _possible(metrics):
         own = name in metrics["comparisons"]
         seeds = f"<small>{one['n_seeds']} seeds, equal capital</small>" if own and one["n_seeds"] > 1 else ""
         shown = {
@@ -62,11 +63,30 @@ def headline_table(metrics: Mapping[str, Any]) -> str:
     return table(HEADLINE, rows, _kinds(metrics))
 
 
+def _possible(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The policies that somebody could have followed, without the one that knows the future."""
+    return [(name, one) for name, one in metrics["performance"].items() if not one.get("cheats")]
+
+
+def hindsight_words(metrics: Mapping[str, Any]) -> str | None:
+    """Returns a sentence on what perfect knowledge of the future would have earned; None where it is not known."""
+    found = next((one for one in metrics["performance"].values() if one.get("cheats")), None)
+    if found is None:
+        return None
+    return (
+        f"Whoever had known every price in advance, long only and at the same costs, would have earned "
+        f"{percent(found['annual_return'])} a year. Nobody can: this bounds what was there to be earned, and is no "
+        "policy to compare with."
+    )
+
+
 def trading_table(metrics: Mapping[str, Any]) -> str:
     """Returns how every policy traded, and how sure its Sharpe ratio is."""
     rows = [
         (
             html.escape(display_name(name)),
+            percent(one["exposure"], 0),
+            percent(one["time_in_market"], 0),
             percent(one["turnover"]),
             percent(one["cost_paid"]),
             f"{one['n_trades']:,}",
@@ -76,7 +96,7 @@ def trading_table(metrics: Mapping[str, Any]) -> str:
             number(one["psr"]),
             number(one["deflated_sharpe"]) if name in metrics["comparisons"] else "–",
         )
-        for name, one in metrics["performance"].items()
+        for name, one in _possible(metrics)
     ]
     bar = bar_name(max(one.get("periods_per_year", DAYS_PER_YEAR) for one in metrics["performance"].values()))
     return table([head.format(bar=bar) for head in TRADING], rows, _kinds(metrics))
@@ -205,8 +225,13 @@ def prediction_table(parts: Mapping[str, Mapping[str, Any]]) -> str:
 def codebooks_table(codebooks: Mapping[str, Mapping[str, Any]]) -> str:
     """Returns perplexity, use and dead codes of each code of a token."""
     rows = [
-        (display_name(name), number(one["perplexity"], 1), percent(one["usage"]), f"{one['dead_codes']:,}")
-        for name, one in codebooks.items()
+        (
+            position_name(k, len(codebooks)),
+            number(one["perplexity"], 1),
+            percent(one["usage"]),
+            f"{one['dead_codes']:,}",
+        )
+        for k, one in enumerate(codebooks.values())
     ]
     return table(("on test days", "perplexity", "codes used", "dead codes"), rows)
 
@@ -234,7 +259,4 @@ def _its_interval(one: Mapping[str, Any], key: str) -> str:
 
 
 def _kinds(metrics: Mapping[str, Any]) -> list[str]:
-    return [
-        "lead" if name in metrics["comparisons"] else "aside" if one.get("cheats") else ""
-        for name, one in metrics["performance"].items()
-    ]
+    return ["lead" if name in metrics["comparisons"] else "" for name, _ in _possible(metrics)]

@@ -27,10 +27,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from market.arrays import AnyArray, AnyFloatArray, BoolArray, DateArray
+from market.arrays import AnyArray, AnyFloatArray, BoolArray, DateArray, FloatArray
 from market.panel import Panel
 
 SUFFIX = ".day.bin"
+CLOSE, CHANGE = "close", "change"
 _RESERVED = re.compile(r"con|prn|aux|nul|com\d|lpt\d")  # Windows keeps these names for devices; qlib evades them
 _PREFIX = "_qlib_"
 
@@ -107,9 +108,12 @@ def write_qlib(
 ) -> None:
     """Writes a panel as a qlib store that `QlibStore` and qlib read; values are rounded to float32.
 
-    The list ``all`` states where each asset is listed. A further field ``tradable`` holds that mask as 0 and 1. What
-    `QlibStore` reads back is equal: the same days, assets, masks, and float32 values. qlib takes prices to be
-    adjusted, so adjust them first.
+    The list ``all`` states where each asset is listed. A further field ``tradable`` holds that mask as 0 and 1, and
+    ``change`` the return from the last close that was traded, which qlib's backtest reads for price limits. A listed
+    day that cannot be traded is NaN in every other field, as in qlib's own data, so that qlib's backtest takes it for
+    suspended; an asset's first and last day keep their bars, which say how long it lived. Apart from that, what
+    `QlibStore` reads back is equal: the same days, assets, masks, and float32 values.
+    qlib takes prices to be adjusted, so adjust them first.
 
     Args:
         data: A panel, or a long frame that `Panel.from_frame` takes.
@@ -266,15 +270,27 @@ def _table_intervals(name: str, table: pd.DataFrame, assets: tuple[str, ...]) ->
 
 def _write_features(folder: Path, panel: Panel, column: int) -> None:
     folder.mkdir(parents=True)
-    values = panel.values[:, column]  # [T, F]
+    values = panel.values[:, column].copy()  # [T, F]
     known = np.flatnonzero(np.isfinite(values).any(axis=1))
     span = slice(known[0], known[-1] + 1) if len(known) else slice(0, 0)
+    suspended = panel.listed[:, column] & ~panel.tradable[:, column]
+    suspended[[span.start, span.stop - 1] if len(known) else []] = False
+    values[suspended] = np.nan
     fields: dict[str, AnyArray] = {name: values[span, k] for k, name in enumerate(panel.fields)}
+    if CLOSE in fields and CHANGE not in fields:
+        fields[CHANGE] = _changes(fields[CLOSE])
     fields["tradable"] = panel.tradable[span, column]
     for name, series in fields.items():
         if not re.fullmatch(r"[a-z0-9_]+", name):
             raise ValueError(f"qlib: field '{name}' cannot name a file of a store; use a-z, 0-9 and _")
         np.concatenate([[span.start], series]).astype("<f4").tofile(folder / f"{name}{SUFFIX}")
+
+
+def _changes(close: FloatArray) -> FloatArray:
+    """Returns each close over the last one before it that is known, less 1; NaN where either is missing."""
+    prices = pd.Series(close)
+    changes: FloatArray = (prices / prices.ffill().shift() - 1).to_numpy()
+    return changes
 
 
 def _write_lines(file: Path, lines: list[str]) -> None:

@@ -124,3 +124,31 @@ def test_a_day_that_something_has_scaled_is_not_looked_up():
                 plain({name: torch.as_tensor(part).float() for name, part in observation.items()})
         allowed = VecNormalize(venv, norm_obs_keys=["account"])
         plain({name: torch.as_tensor(part).float() for name, part in allowed.reset().items()})
+
+
+def test_every_step_tells_wealth_turnover_and_cost() -> None:
+    market = BatchMarket(Tape.from_panel(plain_panel()), 3, costs=Costs(fee_rate=1e-2))
+    env = MarketVecEnv(market)
+    env.reset()
+    *_, infos = env.step(np.full((3, market.action_space.shape[0]), 1.0, np.float32))
+    assert [one["wealth"] for one in infos] == market.wealth.tolist()
+    assert all(one["turnover"] > 0 and one["cost"] > 0 for one in infos)
+
+
+def test_maskable_ppo_never_sells_what_it_does_not_hold() -> None:
+    from sb3_contrib import MaskablePPO
+    from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
+
+    market = BatchMarket(
+        Tape.from_panel(plain_panel()).only("A0"), 4, action=SellHoldBuy(), observation="flat", one_asset=True
+    )
+    env = MarketVecEnv(market)
+    assert is_masking_supported(env)
+    model = MaskablePPO("MlpPolicy", env, n_steps=8, batch_size=16, n_epochs=1, seed=0, device="cpu").learn(64)
+    observation = env.reset()
+    for _ in range(10):
+        masks = get_action_masks(env)
+        assert masks.shape == (4, 3)
+        actions, _ = model.predict(observation, action_masks=masks)
+        assert masks[np.arange(4), actions].all()
+        observation, *_ = env.step(actions)

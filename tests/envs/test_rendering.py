@@ -5,10 +5,9 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib import pyplot
-from matplotlib.figure import Figure
 
 from envs import LongShort, Tape
-from envs.rendering import EpisodeHistory, draw
+from envs.rendering import COLOURS, LEFT, PANELS, RIGHT, EpisodeHistory, draw, stacked_weights
 from tests.envs.markets import plain_panel
 
 TAPE = Tape.from_panel(plain_panel(days=30, assets=12))
@@ -32,16 +31,24 @@ def test_an_image_shows_the_episode_so_far():
 
 def test_the_panels_hold_the_numbers_of_the_infos():
     record = EpisodeHistory(TAPE, 0, {"date": TAPE.dates[0], "wealth": 1.0, "weights": np.eye(13)[0]})
-    wealth = [1.0, 1.1, 0.88]
-    for day in (1, 2):
-        record.add({"date": TAPE.dates[day], "wealth": wealth[day], "weights": np.full(13, 1 / 13)})
-    figure = Figure()
-    draw(figure, record)
-    top, middle, bottom = figure.axes
-    assert top.lines[0].get_ydata().tolist() == wealth
-    assert top.lines[1].get_ydata() == pytest.approx([1.0, *np.cumprod(1 + TAPE.benchmark[:2])])
-    assert len(middle.collections) == 10  # cash, eight assets, the others
-    assert bottom.collections[0].get_paths()[0].vertices[:, 1].min() == pytest.approx(-0.2)
+    for day, wealth in ((1, 1.1), (2, 0.88)):
+        record.add({"date": TAPE.dates[day], "wealth": wealth, "weights": np.full(13, 1 / 13)})
+    assert record.benchmark == pytest.approx([1.0, *np.cumprod(1 + TAPE.benchmark[:2])])
+    names, rows = stacked_weights(np.array(record.weights), record.assets)
+    assert len(names) == 10  # cash, eight assets, the others
+    assert rows.sum(axis=0) == pytest.approx(1.0)
+    assert rows[0].tolist() == pytest.approx([1.0, 1 / 13, 1 / 13])
+
+
+def test_what_is_held_is_drawn_where_it_is_held():
+    """Cash alone fills the first half of the days from bottom to top, the first asset the second half."""
+    record = EpisodeHistory(TAPE, 0, {"date": TAPE.dates[0], "wealth": 1.0, "weights": np.eye(13)[0]})
+    for day in range(1, 11):
+        record.add({"date": TAPE.dates[day], "wealth": 1.0, "weights": np.eye(13)[0 if day < 6 else 1]})
+    image = np.array(draw(record))
+    top, bottom = PANELS["weights"]
+    assert (image[(top + bottom) // 2, [LEFT + 20, RIGHT - 20]] == [COLOURS[0], COLOURS[1]]).all()
+    assert (image[top + 4, [LEFT + 20, RIGHT - 20]] == [COLOURS[0], COLOURS[1]]).all()
 
 
 def test_human_mode_draws_at_every_step_and_closes():

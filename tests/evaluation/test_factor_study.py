@@ -141,3 +141,35 @@ def test_a_browser_draws_every_figure_without_complaint(page: str, tmp_path, wid
     undrawn, count = undrawn_figures(document)
     assert undrawn == []
     assert count == page.count("Plotly.newPlot(") >= 6
+
+
+def test_eigenvalues_of_planted_factors_stand_out() -> None:
+    from evaluation.reports.factor_curves import eigenvalue_shares
+
+    rng = np.random.default_rng(0)
+    loadings = rng.normal(size=(2, 10))
+    returns = rng.normal(size=(4000, 2)) @ loadings + 0.1 * rng.normal(size=(4000, 10))
+    shares = eigenvalue_shares(returns)
+    assert shares.sum() == pytest.approx(1.0)
+    assert (np.diff(shares) <= 1e-12).all()
+    assert shares[:2].sum() > 0.95
+    noise = eigenvalue_shares(rng.normal(size=(20_000, 10)))
+    np.testing.assert_allclose(noise, 0.1, atol=0.01)
+
+
+def test_curves_show_what_was_measured() -> None:
+    from evaluation.reports.factor_curves import overlays_figure, terms_figure
+
+    one = study()
+    terms = terms_figure(one)
+    assert terms is not None
+    assert {trace.name for trace in terms.data} == {"VAE", "sector VAE"}
+    assert list(terms.data[0].y) == pytest.approx([1.0, 0.5, 1 / 3, 0.25], abs=1e-4)
+    assert list(terms.data[1].y) == [0.1] * 4
+    assert terms_figure(replace(one, models=one.models[:1])) is None
+    overlaid = overlays_figure(one)
+    assert [trace.name for trace in overlaid.data[:3]] == ["true", "PCA", "VAE"]
+    first = one.assets.index(overlaid.layout.annotations[0].text)
+    np.testing.assert_allclose(
+        np.array(overlaid.data[0].y, dtype=float), one.returns[405 : 405 + 120, first], atol=1e-5
+    )

@@ -213,7 +213,9 @@ def test_round_trip_is_exact(
     again = Panel.from_frame(QlibStore(str(path)).read()).select(fields=panel.fields)
     assert again.assets == panel.assets
     np.testing.assert_array_equal(again.dates, panel.dates)
-    np.testing.assert_array_equal(again.values, panel.values.astype(np.float32))
+    suspended = (panel.listed & ~panel.tradable)[:, :, None]
+    suspended[[0, -1]] = False
+    np.testing.assert_array_equal(again.values, np.where(suspended, np.nan, panel.values).astype(np.float32))
     np.testing.assert_array_equal(again.listed, panel.listed)
     np.testing.assert_array_equal(again.tradable, panel.tradable)
 
@@ -244,6 +246,18 @@ def test_written_bytes_are_what_qlib_reads(tmp_path: Path) -> None:
     frame = QlibStore(str(root), instruments="top1").read()
     assert frame["listed"].tolist() == [True] * 4 + [False] * 2
     assert frame["tradable"].dtype == frame["listed"].dtype == bool
+
+
+def test_a_halt_is_suspended_for_qlib_and_its_change_spans_it(tmp_path: Path) -> None:
+    frame = bars().assign(tradable=True)
+    frame.loc[1, "tradable"] = False  # AAPL on the second day, whose price is carried
+    write_qlib(frame, tmp_path / "store")
+    close, change = (
+        np.fromfile(tmp_path / "store" / "features" / "aapl" / f"{name}.day.bin", "<f4")[1:]
+        for name in ("close", "change")
+    )
+    assert np.isnan(close).tolist() == [False, True, False, False, False, False]
+    np.testing.assert_allclose(change, [np.nan, np.nan, 3 / 1.25 - 1, 1 / 3, 1 / 4, 1 / 5], rtol=1e-6)
 
 
 def test_names_that_windows_keeps_are_evaded_as_qlib_does(tmp_path: Path) -> None:

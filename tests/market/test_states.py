@@ -176,3 +176,23 @@ def test_an_edited_fit_end_is_refused_by_the_fingerprint(states, tmp_path):
     (tmp_path / "s").write_bytes(edited)
     with pytest.raises(ValueError, match="s: fingerprint does not match"):
         MarketStates.load(tmp_path / "s")
+
+
+def test_the_frame_has_a_row_for_each_state_and_its_numbers(states):
+    frame = states.to_frame()
+    assert len(frame) == states.mask.sum()
+    day, asset = np.argwhere(states.mask)[7]
+    row = frame.loc[(str(states.dates[day]), states.assets[asset])]
+    assert row["state_5"] == states.asset[day, asset, 5]
+    assert row["market_2"] == states.market[day, 2]
+    assert row["forecast_mean"] == states.forecast_mean[day, asset]
+    assert row["code_1"] == states.codes[day, asset, 1]
+    assert not row["in_sample"]
+    assert not frame.isna().any().any()
+    part = states.to_frame("2020-01-03", "2020-01-05")
+    assert part.index.get_level_values("date").unique().astype(str).tolist() == [
+        "2020-01-03",
+        "2020-01-04",
+        "2020-01-05",
+    ]
+    assert "code_0" not in replace(states, codes=None).to_frame().columns

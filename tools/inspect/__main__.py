@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pipeline
-from market.artifacts import FEATURES
-from market.features.health import health_rows
-from market.storage.array_file import read_json
-from tools.cli import plain, run
+from tools.command import plain, run
 
 
 @dataclass(frozen=True)
@@ -43,6 +40,10 @@ def main(argv: Sequence[str]) -> None:
     if found.quality is not None and found.quality.findings:
         print("\n" + "\n".join(found.quality.listing(options.findings)))
     if options.features is not None:
+        from market.artifacts import FEATURES
+        from market.features.health import health_rows
+        from market.storage.array_file import read_json
+
         told = health_rows(read_json(Path(options.features) / FEATURES))
         print("\n".join(["\ninputs:", *(f"  {name}  {text}" for name, text in told)]))
     if options.html is not None:

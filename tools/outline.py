@@ -1,0 +1,98 @@
+"""The help of a command, read from its source: no config is loaded and nothing heavy is imported."""
+
+import ast
+import shutil
+import textwrap
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).parent.parent
+WIDEST = 100
+PARSERS = ("configured", "configurations")
+"""Functions whose first argument is the schema of a command's configs."""
+
+
+def outline(module: ModuleType) -> str:
+    """Returns the usage of a command, its options, and the fields of the experiments that its configs hold."""
+    path = Path(str(module.__file__))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    schema = _schema(tree)
+    name = "tools." + (path.parent.name if path.stem == "__main__" else path.stem)
+    takes = "--config PATH [options]" if schema else "[options]"
+    parts = [f"usage: python -m {name} {takes}", (ast.get_docstring(tree) or "").split("\n\n")[0]]
+    parts += ["options:", *_fields(tree, "Options")]
+    if schema is not None:
+        home = ROOT / f"{schema[0].replace('.', '/')}.py"
+        held = ast.parse(home.read_text(encoding="utf-8"))
+        parts += [
+            "--config PATH names the experiment, a Python file; what follows overrides its fields:",
+            *_fields(held, schema[1], "set by the config"),
+            "Parts have fields of their own (--encoder.lookback 20, --agent.gamma 0.9) and can be exchanged "
+            f"(--encoder:gru); python -m {name} --config PATH --help lists them all with the values of that config.",
+        ]
+    width = min(shutil.get_terminal_size().columns, WIDEST)
+    return "\n".join(_wrapped(part, width) for part in parts)
+
+
+def _schema(tree: ast.Module) -> tuple[str, str] | None:
+    """Returns module and class of the schema that a command parses its configs with, None where it takes none."""
+    called = next(
+        (
+            node.args[0].id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in PARSERS
+            and isinstance(node.args[0], ast.Name)
+        ),
+        None,
+    )
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    homes = [str(node.module) for node in imports if called in [alias.name for alias in node.names]]
+    return None if called is None or not homes else (homes[0], called)
+
+
+def _fields(tree: ast.Module, name: str, needed: str = "required") -> list[str]:
+    """Returns a line for each field of a dataclass and of those it builds on: its name, type, default and meaning."""
+    found = next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name), None)
+    if found is None:
+        return []
+    lines = []
+    for base in found.bases:
+        homes = [
+            str(node.module)
+            for node in tree.body
+            if isinstance(node, ast.ImportFrom) and ast.unparse(base) in [alias.name for alias in node.names]
+        ]
+        for home in homes:
+            source = (ROOT / f"{home.replace('.', '/')}.py").read_text(encoding="utf-8")
+            lines += _fields(ast.parse(source), ast.unparse(base), needed)
+    for node, after in zip(found.body, [*found.body[1:], None], strict=True):
+        if isinstance(node, ast.AnnAssign):
+            lines.append(f"  {_spelling(node, needed)}\n{_meaning(after)}")
+    return lines
+
+
+def _spelling(node: ast.AnnAssign, needed: str) -> str:
+    name = ast.unparse(node.target).replace("_", "-")
+    kind = ast.unparse(node.annotation).replace("'", "")
+    value = None if node.value is None else ast.unparse(node.value)
+    if isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "field":
+        value = next((ast.unparse(one.value) for one in node.value.keywords if one.arg == "default"), None)
+    if kind == "bool":
+        return f"--{name}"
+    return f"--{name} {kind}  ({needed if value is None else f'default {value}'})"
+
+
+def _meaning(node: ast.stmt | None) -> str:
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        return f"      {' '.join(node.value.value.split())}"
+    return ""
+
+
+def _wrapped(text: str, width: int) -> str:
+    lines = []
+    for line in text.splitlines():
+        indent = " " * (len(line) - len(line.lstrip()))
+        lines += textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False) or [""]
+    return "\n".join(lines)
