@@ -23,6 +23,7 @@ from envs.rewards import (
 )
 from envs.rules import MarketRules
 from envs.tape import Tape
+from market.moved import find_moved_modules
 
 __all__ = [
     "BatchMarket",
@@ -49,6 +50,7 @@ __all__ = [
     "TurnoverPenalty",
 ]
 
+find_moved_modules()
 for _name, _face in (("Portfolio", "portfolio:Portfolio"), ("SingleStock", "single_stock:SingleStock")):
     register(
         id=f"FactorGym/{_name}-v0",

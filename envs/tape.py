@@ -191,47 +191,27 @@ class Tape:
             ValueError: States are unaudited, of another fill, or lack dates or assets; a price field is missing; a
                 date range is empty.
         """
-        fill = default_fill(panel) if fill is None else fill
-        check_fill(fill)
-        if lookback < 1:
-            raise ValueError(f"tape: lookback is {lookback} days, expected at least 1")
-        if delisting_return < -1:
-            raise ValueError(f"tape: delisting_return is {delisting_return}, expected at least -1")
+        fill = _checked_fill(panel, fill, lookback, delisting_return)
         if states is not None:
             _check_states(states, fill, allow_unaudited)
-        sight = observables_of(panel, states, features, observe)
-        rows = _rows(panel, sight, start, stop)
+        seen = observables_of(panel, states, features, observe)
+        rows = _rows(panel, seen, start, stop)
         forecast = forecast_channels(panel, states if "forecast" in observe else None)
         legs = compute_fill_returns(panel, fill, price_limit, delisting_return)
-        scale = impact_scale(panel)
-        frames, market_frames = sight.window(rows, lookback)
-        forecast_frames, age_frames = forecast.window(rows, lookback)
-        equal_weight, index = (_benchmark(panel, legs, one)[rows] for one in (None, benchmark))
         return Tape(
             dates=panel.dates[rows],
             assets=panel.assets,
             fill=fill,
-            before=np.ascontiguousarray(legs.before[rows]),
-            after=np.ascontiguousarray(legs.after[rows]),
-            price=legs.price[rows],
-            status=np.ascontiguousarray(legs.status[rows]),
-            free=(legs.status[rows] == FREE).all(axis=1),
             listed=panel.listed[rows],
             tradable=panel.tradable[rows],
-            benchmark=index,
-            frames=frames,
-            market_frames=market_frames,
-            forecast_frames=forecast_frames,
-            age_frames=age_frames,
-            channels=(*sight.channels, *forecast.channels),
-            market_channels=(*sight.market_channels, *forecast.market_channels),
-            mask=sight.mask(rows) & panel.listed[rows],
-            impact_scale=None if scale is None else np.ascontiguousarray(scale[rows]),
+            mask=seen.mask(rows) & panel.listed[rows],
             lookback=lookback,
             fit_end=None if states is None else states.fit_end[np.searchsorted(states.dates, panel.dates[rows])],
-            benchmarks={"equal_weight": equal_weight} | ({} if benchmark is None else {"index": index}),
             provenance=_provenance(states, features),
             periods_per_year=panel.periods_per_year,
+            **_execution_arrays(panel, legs, rows),
+            **_seen_arrays(seen, forecast, rows, lookback),
+            **_benchmark_arrays(panel, legs, rows, benchmark),
         )
 
     def only(self, asset: str) -> "Tape":
@@ -300,6 +280,54 @@ class Tape:
         return row
 
 
+def _checked_fill(panel: Panel, fill: Fill | None, lookback: int, delisting_return: float) -> Fill:
+    fill = default_fill(panel) if fill is None else fill
+    check_fill(fill)
+    if lookback < 1:
+        raise ValueError(f"tape: lookback is {lookback} days, expected at least 1")
+    if delisting_return < -1:
+        raise ValueError(f"tape: delisting_return is {delisting_return}, expected at least -1")
+    return fill
+
+
+def _execution_arrays(panel: Panel, legs: PanelLegs, rows: slice) -> dict[str, Any]:
+    """Returns the fields of a tape that say what a decision earns, may do and costs."""
+    scale = impact_scale(panel)
+    return {
+        "before": np.ascontiguousarray(legs.before[rows]),
+        "after": np.ascontiguousarray(legs.after[rows]),
+        "price": legs.price[rows],
+        "status": np.ascontiguousarray(legs.status[rows]),
+        "free": (legs.status[rows] == FREE).all(axis=1),
+        "impact_scale": None if scale is None else np.ascontiguousarray(scale[rows]),
+    }
+
+
+def _seen_arrays(seen: Observables, forecast: Observables, rows: slice, lookback: int) -> dict[str, Any]:
+    """Returns the fields of a tape that a policy sees, and the names of their channels."""
+    frames, market_frames = seen.window(rows, lookback)
+    forecast_frames, age_frames = forecast.window(rows, lookback)
+    return {
+        "frames": frames,
+        "market_frames": market_frames,
+        "forecast_frames": forecast_frames,
+        "age_frames": age_frames,
+        "channels": (*seen.channels, *forecast.channels),
+        "market_channels": (*seen.market_channels, *forecast.market_channels),
+    }
+
+
+def _benchmark_arrays(
+    panel: Panel, legs: PanelLegs, rows: slice, given: Sequence[float] | FloatArray | None
+) -> dict[str, Any]:
+    """Returns the fields of a tape that rewards are measured against."""
+    equal_weight, index = (_benchmark(panel, legs, one)[rows] for one in (None, given))
+    return {
+        "benchmark": index,
+        "benchmarks": {"equal_weight": equal_weight} | ({} if given is None else {"index": index}),
+    }
+
+
 def _provenance(states: MarketStates | None, features: Panel | None) -> dict[str, Any]:
     if states is not None:
         known = {key: states.provenance.get(key) for key in ("encoder", "panel_fingerprint")}
@@ -322,14 +350,14 @@ def _check_states(states: MarketStates, fill: Fill, allow_unaudited: bool) -> No
         raise ValueError(f"tape: fill is '{fill}' but the states were made for '{made_for}'; pass fill='{made_for}'")
 
 
-def _rows(panel: Panel, sight: Observables, start: str | None, stop: str | None) -> slice:
+def _rows(panel: Panel, seen: Observables, start: str | None, stop: str | None) -> slice:
     asked = panel.rows(start, stop)
-    rows = slice(max(asked.start, sight.rows.start), min(asked.stop, sight.rows.stop))
+    rows = slice(max(asked.start, seen.rows.start), min(asked.stop, seen.rows.stop))
     for day, row, edge in ((start, asked.start, rows.start), (stop, asked.stop, rows.stop)):
         if day is not None and row != edge:
-            seen = panel.dates[sight.rows]
+            known = panel.dates[seen.rows]
             raise ValueError(
-                f"tape: {sight.name} cover {seen[0]} ... {seen[-1]}, which leaves out {day}; choose days they cover"
+                f"tape: {seen.name} cover {known[0]} ... {known[-1]}, which leaves out {day}; choose days they cover"
             )
     if rows.stop - rows.start < 2:
         raise ValueError(

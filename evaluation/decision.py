@@ -139,38 +139,47 @@ def decide(
     last = len(tape) - 2
     put_back(market, last, account)
     *_, info = market.step(stated[None])
-    prices = marked_prices(panel, "close")[-1]
     columns = [panel.assets.index(name) for name in tape.assets]
-    trades = info["trades"][0] * money
-    size = np.abs(trades)
-    cost = float(info["cost"][0]) * money
-    table = pd.DataFrame(
-        {
-            "ticker": tape.assets,
-            "weight": account[1:],
-            "target": info["weights"][0, 1:],
-            "change": info["weights"][0, 1:] - account[1:],
-            "shares": trades / prices[columns],
-            "money": trades,
-            "cost": cost * size / size.sum() if size.sum() > 0 else np.zeros(len(size)),
-            "close": prices[columns],
-            "blocked": blocked(panel, price_limit)[columns],
-        }
-    )
+    target, cost = info["weights"][0], float(info["cost"][0]) * money
+    table = _orders(tape.assets, account, target, info["trades"][0] * money, cost)
+    close = marked_prices(panel, "close")[-1, columns]
+    table.insert(table.columns.get_loc("change") + 1, "shares", table["money"] / close)
+    table = table.assign(close=close, blocked=blocked(panel, price_limit)[columns])
     if states is not None:
         table = table.join(_reasons(tape.assets, states))
-    listed = panel.listed[-1, columns]
-    shown = (table["weight"] != 0) | (table["target"] != 0) | ((table["blocked"] != "") & listed)
-    order = table["change"].abs().sort_values(ascending=False, kind="stable").index
     return Decision(
         day=panel.dates[-1],
         account=account,
-        target=info["weights"][0],
+        target=target,
         money=money,
         cost=cost,
         turnover=float(info["turnover"][0]),
-        orders=table.loc[order][shown.loc[order]].reset_index(drop=True),
+        orders=_shown(table, panel.listed[-1, columns]),
     )
+
+
+def _orders(
+    assets: Sequence[str], account: FloatArray, target: FloatArray, trades: FloatArray, cost: float
+) -> pd.DataFrame:
+    """Returns one row an asset; each bears the share of the cost that it has of the money traded."""
+    size = np.abs(trades)
+    return pd.DataFrame(
+        {
+            "ticker": assets,
+            "weight": account[1:],
+            "target": target[1:],
+            "change": target[1:] - account[1:],
+            "money": trades,
+            "cost": cost * size / size.sum() if size.sum() > 0 else np.zeros(len(size)),
+        }
+    )
+
+
+def _shown(table: pd.DataFrame, listed: BoolArray) -> pd.DataFrame:
+    """Returns the rows of assets that are held, wanted or blocked, the largest changes first."""
+    wanted = (table["weight"] != 0) | (table["target"] != 0) | ((table["blocked"] != "") & listed)
+    order = table["change"].abs().sort_values(ascending=False, kind="stable").index
+    return table.loc[order][wanted.loc[order]].reset_index(drop=True)
 
 
 def blocked(panel: Panel, price_limit: float | None) -> AnyArray:

@@ -83,19 +83,16 @@ def decide(
     tape = tape_of(experiment, sources, "test")
     committee = _committee(source, experiment, tape, sources.rules)
     folder = decide_folder(workdir, source.resolve().name)
+    states, rules, paper = sources.states, sources.rules, None
     if settings.paper is None:
         account, money = _held(settings, tape, panel)
         stated = _stated(committee, tape, account)
-        paper = None
     else:
-        paper = _paper(settings, source, sources.rules, tape, committee)
+        paper = _paper(settings, source, rules, tape, committee)
         account, money = _dense(paper.weights, tape), paper.money
         stated = _dense(paper.decision or {}, tape)
-    states = sources.states
-    rules = sources.rules
-    found = orders.decide(
-        tape, panel, committee.action, stated, account, money, rules.costs, _known(states), rules.price_limit
-    )
+    held = (stated, account, money)
+    found = orders.decide(tape, panel, committee.action, *held, rules.costs, _known(states), rules.price_limit)
     about = _about(source, experiment, found, tape, states, panel)
     with lock(folder):
         with atomic_write(folder / ORDERS) as aside:

@@ -60,10 +60,7 @@ def evaluate(
     folder = evaluate_folder(workdir, name)
     with lock(folder):
         looks = looks_so_far(folder)
-        if looks and not overwrite:
-            raise ValueError(
-                f"{folder / METRICS}: the test days have been evaluated; --overwrite looks at them again and says so"
-            )
+        _refuse_second_look(folder, looks, overwrite)
         opened = {group: [open_run(path) for path in paths] for group, paths in groups.items()}
         looks, command = _enter_looks(opened, looks)
         chapters = tuple(_chapter(group, found, settings, looks, labels, observer) for group, found in opened.items())
@@ -73,6 +70,13 @@ def evaluate(
     result = EvaluateResult(folder, study)
     observer.finished(result)
     return result
+
+
+def _refuse_second_look(folder: Path, looks: int, overwrite: bool) -> None:
+    if looks and not overwrite:
+        raise ValueError(
+            f"{folder / METRICS}: the test days have been evaluated; --overwrite looks at them again and says so"
+        )
 
 
 def _chapter(

@@ -74,9 +74,7 @@ def extract(
     """
     settings = settings or Extract()
     experiment = load_json(Path(run) / CONFIG, Pretrain)
-    name = settings.name or experiment.name
-    check_folder_name("extract_state", name)
-    folder = states_folder(workdir, name)
+    folder = _folder_of_states(settings.name or experiment.name, workdir)
     if reuse and _is_current(folder, Path(run)):
         result = read_extraction(folder)
     else:
@@ -92,6 +90,11 @@ def extract(
         result = _extract(experiment, record, folder, observer, proven)
     observer.finished(result)
     return result
+
+
+def _folder_of_states(name: str, workdir: str | Path) -> Path:
+    check_folder_name("extract_state", name)
+    return states_folder(workdir, name)
 
 
 def _is_current(folder: Path, run: Path) -> bool:

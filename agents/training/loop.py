@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize
 
@@ -149,39 +150,54 @@ def train_agent(
     task.refuse_in_sample()
     validator = Validator(config, task.judging(), task.portfolio)
     market = task.learning()
-    model = config.build(
-        with_scaled_rewards(market, config.gamma), StateTable(task.train), task.portfolio, seed, device
-    )
+    rewarded = with_scaled_rewards(market, config.gamma)
+    model = config.build(rewarded, StateTable(task.train), task.portfolio, seed, device)
     about = describe(config, market, task.portfolio) | {
         "seed": seed,
         "fit_end": last_day(task.train, task.valid),
         "in_sample_days": task.in_sample_days,
         "settings": dict(settings),
     }
-    state = folder / STATE
-    progress = ValidationHistory()
-    if state.exists():
-        progress = ValidationHistory(
-            **load_state(state, model, about, partial(_of_today, action=task.action, upgraded=upgraded))
-        )
-    elif task.start_from is not None:
-        clone(model, market, task.start_from, task.clone_steps)
-    done = model.num_timesteps
-    with AgentLogger(folder / "tensorboard", f"seed {seed}", schedule.total_steps, done, curves) as monitor:
-        judge_first = task.start_from is not None or isinstance(market.action, RelativeAction)
-        how = (judge_first, should_stop)
-        supervisor = ValidationCallback(folder, schedule, validator, about, progress, monitor, *how)
-        model.set_logger(monitor.logger)
-        monitor.restore(progress.pending)
-        model.learn(
-            max(schedule.total_steps - done, 0),
-            supervisor,
-            log_interval=1 if isinstance(model, OnPolicyAlgorithm) else max(4, task.n_envs),
-            reset_num_timesteps=done == 0,
-        )
+    progress = _begin(model, market, task, folder / STATE, about, upgraded)
+    steps = (schedule.total_steps, model.num_timesteps)
+    with AgentLogger(folder / "tensorboard", f"seed {seed}", *steps, curves) as monitor:
+        how = (task.start_from is not None or isinstance(market.action, RelativeAction), should_stop)
+        callback = ValidationCallback(folder, schedule, validator, about, progress, monitor, *how)
+        _learn(model, schedule.total_steps, callback, monitor, task.n_envs)
         assert progress.best is not None
         monitor.finish(settings, {name: value for name, value in progress.best.items() if name != "step"})
     return _finish(folder, progress)
+
+
+def _begin(
+    model: BaseAlgorithm,
+    market: BatchMarket,
+    task: Task,
+    state: Path,
+    about: Mapping[str, Any],
+    upgraded: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> ValidationHistory:
+    """Puts a model where its training begins or continues and returns the validations so far."""
+    if state.exists():
+        known = load_state(state, model, about, partial(_of_today, action=task.action, upgraded=upgraded))
+        return ValidationHistory(**known)
+    if task.start_from is not None:
+        clone(model, market, task.start_from, task.clone_steps)
+    return ValidationHistory()
+
+
+def _learn(
+    model: BaseAlgorithm, total_steps: int, callback: ValidationCallback, monitor: AgentLogger, n_envs: int
+) -> None:
+    done = model.num_timesteps
+    model.set_logger(monitor.logger)
+    monitor.restore(callback.progress.pending)
+    model.learn(
+        max(total_steps - done, 0),
+        callback,
+        log_interval=1 if isinstance(model, OnPolicyAlgorithm) else max(4, n_envs),
+        reset_num_timesteps=done == 0,
+    )
 
 
 def _of_today(

@@ -85,14 +85,10 @@ def extract(
     tail, store = _tail_store(frozen, panel, how, known)
     example = frozen.rows(store, np.array([len(panel) - 1 - tail.start]), how.tokens).arrays()
     specs = {name: ArraySpec((len(panel), *array.shape[1:]), array.dtype) for name, array in example.items()}
-    fit_end = np.asarray(how.fit_end)
-    header = states_header(panel.dates, panel.assets, fit_end, {**how.provenance, "audit": "passed"})
+    provenance = {**how.provenance, "audit": "passed"}
+    header = states_header(panel.dates, panel.assets, np.asarray(how.fit_end), provenance)
     with arrays_in_place(path, specs, header) as written:
-        for name, array in written.items():
-            if known is not None:
-                array[:n_known] = known[name]
-            elif name in UNKNOWN:
-                array[:first] = UNKNOWN[name]
+        _fill_early_rows(written, known, first)
         batches: Iterable[Batch] = blocks(start, len(panel), how.batch_size, first)
         n_batches = -(-len(panel) // how.batch_size) - start // how.batch_size
         for days, wanted in batches if watch is None else watch(batches, n_batches):
@@ -104,6 +100,15 @@ def extract(
         if not verdict.passed:
             raise AuditError(verdict, "no states were written")
     return verdict
+
+
+def _fill_early_rows(written: Mapping[str, AnyArray], known: Mapping[str, AnyArray] | None, first: int) -> None:
+    """Fills the rows that are not computed: those known from before, else those without a whole look-back."""
+    for name, array in written.items():
+        if known is not None:
+            array[: len(known["mask"])] = known[name]
+        elif name in UNKNOWN:
+            array[:first] = UNKNOWN[name]
 
 
 @dataclass(frozen=True)

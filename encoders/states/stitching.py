@@ -88,15 +88,7 @@ def stitch(
     maps = [coordinates(folds[0], fold, alignment) for fold in folds]
     said = [_described(fold, found, alignment) for fold, found in zip(folds, maps, strict=True)]
     for fold, found in zip(folds, maps, strict=True):
-        for block, share in found.explained.items():
-            if share < POOR_FIT:
-                logger.warning(
-                    "fold %d: its %s states explain only %.0f %% of the first fold's; agents should read the forecast "
-                    "only",
-                    fold.number,
-                    block,
-                    100 * share,
-                )
+        _warn_of_poor_fit(fold, found)
     sizes = [fold.rows.stop - fold.rows.start for fold in folds]
     dates = np.concatenate([fold.states.dates[fold.rows] for fold in folds])
     first = folds[0].states
@@ -113,6 +105,17 @@ def stitch(
             _copy(fold, found, {name: array[start : start + size] for name, array in written.items()})
             start += size
     return said
+
+
+def _warn_of_poor_fit(fold: FoldStates, found: Coordinates) -> None:
+    for block, share in found.explained.items():
+        if share < POOR_FIT:
+            logger.warning(
+                "fold %d: its %s states explain only %.0f %% of the first fold's; agents should read the forecast only",
+                fold.number,
+                block,
+                100 * share,
+            )
 
 
 def coordinates(first: FoldStates, fold: FoldStates, alignment: Alignment) -> Coordinates:

@@ -49,16 +49,7 @@ def clean(
     Raises:
         ValueError: A rule refuses what was found, nothing is left, or the frame is not a table of bars.
     """
-    rules = rules or Rules()
-    for name in ("date", "symbol", "close"):
-        if name not in frame.columns:
-            raise ValueError(f"frame: no column '{name}' among {list(map(str, frame.columns))}; rename the right one")
-    bars = frame.assign(symbol=frame["symbol"].astype(str), date=days_of(frame["date"]))
-    findings = Findings(rules, np.unique(bars["date"].to_numpy().astype("datetime64[D]")))
-    note_mixtures(bars, findings)
-    bars = clean_rows(bars.reset_index(drop=True), rules, findings)
-    if not np.isfinite(bars["close"].to_numpy(dtype=np.float64, na_value=np.nan)).any():
-        raise ValueError(f"quality: none of the {len(frame)} rows has a usable close; nothing is left of the frame")
+    bars, findings = _clean_bars(frame, rules or Rules())
     panel = Panel.from_frame(bars, source)
     present, stated = _cells(bars, panel)
     panel, (present, stated) = close_calendar(panel, (present, stated), findings)
@@ -73,6 +64,20 @@ def clean(
     observed = np.isfinite(panel["close"])
     sizes = (len(panel), len(panel.assets), int(observed.sum()), int(panel.tradable.sum()))
     return panel, Report(findings.found, len(frame), *sizes)
+
+
+def _clean_bars(frame: pd.DataFrame, rules: Rules) -> tuple[pd.DataFrame, Findings]:
+    """Returns the bars that are left of a frame once each row was looked at by itself, and what was found there."""
+    for name in ("date", "symbol", "close"):
+        if name not in frame.columns:
+            raise ValueError(f"frame: no column '{name}' among {list(map(str, frame.columns))}; rename the right one")
+    bars = frame.assign(symbol=frame["symbol"].astype(str), date=days_of(frame["date"]))
+    findings = Findings(rules, np.unique(bars["date"].to_numpy().astype("datetime64[D]")))
+    note_mixtures(bars, findings)
+    bars = clean_rows(bars.reset_index(drop=True), rules, findings)
+    if not np.isfinite(bars["close"].to_numpy(dtype=np.float64, na_value=np.nan)).any():
+        raise ValueError(f"quality: none of the {len(frame)} rows has a usable close; nothing is left of the frame")
+    return bars, findings
 
 
 def _cells(bars: pd.DataFrame, panel: Panel) -> tuple[BoolArray, BoolArray]:
