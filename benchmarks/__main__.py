@@ -13,6 +13,7 @@ NAMES = (
     "long_and_wide",
     "coverage",
     "probe",
+    "known_market",
     "honest_states",
 )
 

@@ -159,7 +159,9 @@ def release_pages(array: AnyArray) -> None:
 
     What was written stays written, and what is read again is read from the file. An array in memory is left alone.
     """
-    file: object = array.base
+    file: object = array
+    while isinstance(file, np.ndarray):
+        file = file.base
     if isinstance(file, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # absent on Windows
         file.madvise(mmap.MADV_DONTNEED)
 
@@ -273,7 +275,8 @@ def _map_arrays(path: Path) -> dict[str, AnyArray]:
     return arrays
 
 
-def _take_room(file: int, size: int) -> None:
+def take_room(file: int, size: int) -> None:
+    """Gives an open file its size, and takes the room on the disk, so that a full one is told of at once."""
     os.truncate(file, size)
     if hasattr(os, "posix_fallocate"):  # absent on macOS and Windows
         os.posix_fallocate(file, 0, size)
@@ -306,5 +309,5 @@ def _write_frame(path: Path, specs: Mapping[str, ArraySpec], header: Mapping[str
     with open(path, "r+b" if path.exists() else "wb") as handle:
         handle.write(len(encoded).to_bytes(8, "little") + encoded)
         handle.flush()
-        _take_room(handle.fileno(), 8 + len(encoded) + end)
+        take_room(handle.fileno(), 8 + len(encoded) + end)
     return 8 + len(encoded)
