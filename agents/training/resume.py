@@ -18,6 +18,7 @@ from stable_baselines3.common.buffers import DictReplayBuffer
 from torch import Tensor
 
 from agents.networks.extractors import with_moments
+from agents.training.reward_scaling import reward_scale, scaled
 from market.arrays import AnyArray
 from market.storage.array_file import read_arrays, write_arrays
 from market.storage.json_diff import first_difference
