@@ -20,8 +20,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from encoders.base import Encoder, EncoderConfig, Encoding, Forecast, Inference, State, evaluating
+from encoders.common.losses import gaussian_nll
 from encoders.data import TrainingData
-from encoders.losses import gaussian_nll
 from encoders.training.hooks import checkpoint_of_same_data
 from encoders.windows import InputShape, Window
 

@@ -24,10 +24,10 @@ from torch import Tensor, nn
 
 from encoders.bars import BarHistory, bar_columns
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
+from encoders.common.distributions import Normal, positive_std
+from encoders.common.layers import masked_mean, masked_softmax, pack, unpack
+from encoders.common.losses import LabelScale, gaussian_kl, gaussian_nll, rank_terms
 from encoders.data import TrainingData
-from encoders.distributions import Normal, positive_std
-from encoders.layers import masked_mean, masked_softmax, pack, unpack
-from encoders.losses import LabelScale, gaussian_kl, gaussian_nll, rank_terms
 from encoders.windows import InputShape, Window
 
 TINY = 1e-6

@@ -7,7 +7,7 @@ from einops import rearrange
 from torch import nn
 
 from encoders import Encoder, Encoding, Forecast, Inference, State
-from encoders.layers import masked_mean
+from encoders.common.layers import masked_mean
 from encoders.testing import check_encoder
 
 

@@ -16,8 +16,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from encoders.base import Encoder, EncoderConfig, Encoding, Forecast, Inference, State
+from encoders.common.losses import gaussian_nll
 from encoders.data import TrainingData
-from encoders.losses import gaussian_nll
 from encoders.windows import Window
 from market.arrays import IntArray
 from market.cross_section import cross_sectional_rank, cross_sectional_zscore

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from encoders.bars import BarHistory, bar_columns
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
+from encoders.common.distributions import positive_std
+from encoders.common.layers import pack, unpack
+from encoders.common.losses import LabelScale, gaussian_nll, rank_terms
 from encoders.data import TrainingData
-from encoders.distributions import positive_std
-from encoders.layers import pack, unpack
-from encoders.losses import LabelScale, gaussian_nll, rank_terms
 from encoders.windows import InputShape, Window
 
 

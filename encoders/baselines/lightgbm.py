@@ -19,8 +19,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from encoders.baselines.closed_form import ScoreEncoder, cross_sections_of
+from encoders.common.layers import unpack
 from encoders.data import TrainingData
-from encoders.layers import unpack
 from encoders.windows import InputShape
 from market.arrays import AnyArray, IntArray
 from market.labels import Transform

@@ -12,7 +12,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from encoders.layers import FeedForward, short_attention
+from encoders.common.layers import FeedForward, short_attention
 
 
 class MarketMemory(nn.Module):

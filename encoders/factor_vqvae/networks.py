@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from encoders.bars import BarHistory, bar_columns
-from encoders.distributions import positive_std
-from encoders.layers import short_attention
+from encoders.common.distributions import positive_std
+from encoders.common.layers import short_attention
 
 INNER = 32  # width of a scalar's hidden layer
 

@@ -34,13 +34,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from encoders.base import Encoder, Encoding, Inference, State, evaluating
+from encoders.common.layers import masked_mean, unpack
+from encoders.common.losses import gaussian_nll, pairwise_rank_loss, rank_loss
 from encoders.data import TrainingData
 from encoders.factor_vqvae.frozen_cache import FrozenCache
 from encoders.factor_vqvae.gpt import CodeGPT, MarketMemory, next_token_targets
 from encoders.factor_vqvae.networks import ReturnDistribution, market_of
 from encoders.factor_vqvae.tokenizer import FactorVQVAE
-from encoders.layers import masked_mean, unpack
-from encoders.losses import gaussian_nll, pairwise_rank_loss, rank_loss
 from encoders.training.hooks import checkpoint_of_same_data
 from encoders.windows import InputShape, Window, WindowStore
 

@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from encoders.base import evaluating
+from encoders.common.layers import unpack
 from encoders.factor_vqvae.predictor import FactorVQVAEPredictorEncoder, FirstStageOutput
-from encoders.layers import unpack
 
 
 class Scenarios(NamedTuple):

@@ -25,7 +25,7 @@ Differs from the reference, because:
   forecast, and with the answer at hand, it would keep it from learning what features predict;
 * keys, queries and values come from the scalar's hidden layer in one product: a second map before them adds nothing;
 * attention knows distances in days instead of positions, so that a token does not change as its window moves on;
-* tokens are standardised by their running spread in front of the quantiser (`encoders.layers.RunningNorm`).
+* tokens are standardised by their running spread in front of the quantiser (`encoders.common.layers.RunningNorm`).
 """
 
 from collections.abc import Mapping
@@ -39,6 +39,8 @@ from torch import Tensor, nn
 
 from encoders.bars import BarHistory
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
+from encoders.common.layers import RunningNorm, masked_mean, unpack
+from encoders.common.losses import LabelScale, gaussian_nll, rank_loss
 from encoders.data import TrainingData
 from encoders.factor_vqvae.networks import (
     Extractor,
@@ -47,8 +49,6 @@ from encoders.factor_vqvae.networks import (
     ReturnTokenizer,
     pack_windows,
 )
-from encoders.layers import RunningNorm, masked_mean, unpack
-from encoders.losses import LabelScale, gaussian_nll, rank_loss
 from encoders.quantizers import EMA, FSQ, Affine, Continuous, Learnable, QuantizedTokens, Residual, SimVQ, VQTorch
 from encoders.training.hooks import refuse_misaligned
 from encoders.windows import InputShape, Window

@@ -12,7 +12,7 @@ from einops import rearrange, reduce
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from encoders.layers import SetPool, TimePool, Transformer, pack, unpack
+from encoders.common.layers import SetPool, TimePool, Transformer, pack, unpack
 from encoders.windows import InputShape
 
 

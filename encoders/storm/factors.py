@@ -21,8 +21,8 @@ from einops import einsum, rearrange, repeat
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from encoders.distributions import Normal, positive_std
-from encoders.layers import masked_softmax
+from encoders.common.distributions import Normal, positive_std
+from encoders.common.layers import masked_softmax
 
 
 @dataclass(frozen=True)

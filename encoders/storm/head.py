@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from encoders.bars import BarHistory
+from encoders.common.layers import pack
 from encoders.factor_vae import Embedding
-from encoders.layers import pack
 
 
 @dataclass(frozen=True)

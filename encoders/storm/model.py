@@ -32,9 +32,9 @@ from torch import Tensor, nn
 
 from encoders.bars import BarHistory, bar_columns
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
+from encoders.common.layers import masked_mean, pack, unpack
+from encoders.common.losses import LabelScale, gaussian_kl, gaussian_nll, info_nce, price_inconsistency, rank_loss
 from encoders.data import TrainingData
-from encoders.layers import masked_mean, pack, unpack
-from encoders.losses import LabelScale, gaussian_kl, gaussian_nll, info_nce, price_inconsistency, rank_loss
 from encoders.quantizers import EMA, FSQ, Affine, Continuous, Learnable, Residual, SimVQ, VQTorch
 from encoders.storm.branches import StormSizes
 from encoders.storm.factors import StormFactorModel, StormFactorOutput, StormFactors

@@ -12,7 +12,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from encoders.layers import RunningNorm, TimePool, Transformer, pack
+from encoders.common.layers import RunningNorm, TimePool, Transformer, pack
 from encoders.quantizers import QuantizedTokens, QuantizerConfig
 from encoders.storm.branches import CrossSectionBranch, StormSizes, TimeSeriesBranch, attend, mean_of_assets
 from encoders.windows import InputShape

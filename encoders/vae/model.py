@@ -34,8 +34,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
-from encoders.distributions import Normal, positive_std
-from encoders.losses import LabelScale, gaussian_kl, gaussian_nll
+from encoders.common.distributions import Normal, positive_std
+from encoders.common.losses import LabelScale, gaussian_kl, gaussian_nll
 from encoders.vae.networks import AssetScale, CrossSection, RecurrentWindow, SectorCondition, Unconditional, VAEDecoder
 from encoders.windows import InputShape, Window
 

@@ -12,8 +12,8 @@ from einops import einsum, rearrange, repeat
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from encoders.common.distributions import Normal
 from encoders.distributed import summed_over_ranks
-from encoders.distributions import Normal
 from encoders.factor_vae import Head
 
 SLOPE = 0.2

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from encoders.base import Encoder, Encoding, Forecast, Inference, State
-from encoders.layers import masked_mean
+from encoders.common.layers import masked_mean
 from encoders.testing import check_encoder, checks
 from encoders.testing.windows import inputs, make_window, trained
 from encoders.windows import InputShape, Window

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from encoders.checkpoint import Checkpoint
+from encoders.common.losses import pairwise_rank_loss
 from encoders.data import prepare
 from encoders.factor_vqvae.gpt import CodeGPT, MarketMemory, next_token_targets
 from encoders.factor_vqvae.predictor import FactorVQVAEPredictor, FactorVQVAEPredictorEncoder, FirstStageOutput
 from encoders.factor_vqvae.sampling import scenarios
-from encoders.losses import pairwise_rank_loss
 from encoders.states.audit import Audit, TrainingFacts
 from encoders.states.extraction import Extraction, extract
 from encoders.testing.windows import make_window, trained

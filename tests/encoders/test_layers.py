@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from encoders.layers import (
+from encoders.common.layers import (
     FeedForward,
     RunningNorm,
     SelfAttention,

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from encoders.factor_vae import FactorVAE
-from encoders.losses import (
+from encoders.common.losses import (
     LabelScale,
     cross_sectional_ranks,
     gaussian_kl,
@@ -19,6 +18,7 @@ from encoders.losses import (
     rank_loss,
     rank_terms,
 )
+from encoders.factor_vae import FactorVAE
 
 KNOWN = torch.tensor([[True, True, True, True, False], [False, True, True, True, True]])
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from encoders.base import EncoderConfig
-from encoders.losses import cross_sectional_ranks
+from encoders.common.losses import cross_sectional_ranks
 from encoders.quantizers import EMA, FSQ, Continuous, Learnable, usage
 from encoders.storm.factors import StormFactorModel, StormFactors
 from encoders.storm.model import LossWeights, Storm, StormSizes

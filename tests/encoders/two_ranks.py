@@ -8,7 +8,7 @@ import torch.distributed as distributed
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from encoders.losses import LabelScale
+from encoders.common.losses import LabelScale
 from encoders.quantizers import EMA, Affine, Learnable, Quantizer
 
 

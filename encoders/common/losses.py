@@ -12,8 +12,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from encoders.common.layers import NEVER, masked_mean
 from encoders.distributed import summed_over_ranks
-from encoders.layers import NEVER, masked_mean
 
 LABEL_CLIP = 5.0
 """Standard deviations beyond which a label no longer moves a likelihood: returns have tails that a Gaussian lacks."""
