@@ -36,8 +36,8 @@ lint: setup  ## style and types
 docs: setup  ## the documentation site, in site/; warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-bench: setup  ## speed and memory, ours beside others'
-	$(BIN)/python -m benchmarks features envs agents pretrain
+bench: setup  ## one table: ours beside others', and where each figure is from
+	$(BIN)/python -m benchmarks summary
 
 demo: setup  ## the main job on real data that ships with a dependency
 	$(BIN)/python -m tools.demo

@@ -31,6 +31,7 @@ from encoders.base import Encoder, EncoderConfig
 from encoders.factor_vae import FactorVAE
 from encoders.factor_vqvae.predictor import FactorVQVAEPredictor
 from encoders.factor_vqvae.tokenizer import FactorVQVAE
+from encoders.quantizers import Affine
 from encoders.training.hooks import FrozenCacheHook
 from encoders.training.launch import native_precision
 from encoders.windows import WindowStore
@@ -52,7 +53,7 @@ CASES: dict[str, tuple[EncoderConfig, str, str]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to measure."""
+    """Sizes and options of the measurement."""
 
     assets: int = 300
     """Assets of a day."""

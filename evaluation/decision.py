@@ -1,4 +1,4 @@
-"""What to do tomorrow: from an account and target weights to trades in shares and money, with what is behind them."""
+"""Trades for tomorrow: from an account and target weights to trades in shares and money, with what is behind them."""
 
 import csv
 import math
@@ -22,7 +22,7 @@ from market.tomorrow import with_tomorrow
 
 @dataclass(frozen=True)
 class Holdings:
-    """What an account holds.
+    """Positions and cash of an account.
 
     Attributes:
         shares: Number of shares by ticker, negative where sold short.

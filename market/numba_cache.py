@@ -1,6 +1,7 @@
 """Where numba keeps compiled code: beside the library, else in the user's cache, else in a temporary folder.
 
-numba knows the first two by itself and fails where neither can be written, as in a read-only installation without a home.
+numba knows the first two by itself and fails where neither can be written, as in a read-only installation without a
+home.
 """
 
 import os

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation.forecast import ForecastEvaluation, codes_figure, ic_figure, quantiles_figure
 from evaluation.formats import display_name, number, percent
 from evaluation.policy_comparison import PolicyComparison
 from evaluation.prediction import MIN_ASSETS
@@ -18,6 +17,7 @@ from evaluation.reports.figures import (
     wealth_figure,
     weights_figure,
 )
+from evaluation.reports.forecast import ForecastEvaluation, codes_figure, ic_figure, quantiles_figure
 from evaluation.reports.html import Page
 from evaluation.verdict import in_sample_warning, limits, reach_verdict
 from market.audit import sentence
@@ -122,7 +122,7 @@ def _evidence(page: Page, chapter: Section) -> None:
 
 
 def _seen(metrics: Mapping[str, Any]) -> str:
-    """What the agent saw and what was proven about it, in red where nothing was."""
+    """The data that the agent saw and the proof about them, in red where there is none."""
     known = metrics.get("observation") or {"sentence": sentence({}), "proven": False}
     return f'<p class="{"good" if known["proven"] else "bad"}">{html.escape(known["sentence"])}</p>'
 

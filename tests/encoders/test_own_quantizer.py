@@ -6,7 +6,7 @@ import torch
 
 from configs.classes import trust
 from configs.values import from_data, to_data
-from encoders.quantizers import Quantized, Quantizer
+from encoders.quantizers import QuantizedTokens, Quantizer
 from encoders.storm.model import Storm
 from encoders.testing.windows import inputs, make_window, trained
 from tests.encoders.test_storm import SHAPE, TINY
@@ -30,7 +30,7 @@ class RoundedQuantizer(Quantizer):
     def quantize(self, tokens):
         codes = (tokens[:, 0] > 0).long()
         passed = tokens + (self.lookup(codes) - tokens).detach()
-        return Quantized(passed, codes, {}, torch.bincount(codes, minlength=self.codebook_size))
+        return QuantizedTokens(passed, codes, {}, torch.bincount(codes, minlength=self.codebook_size))
 
     def lookup(self, codes):
         return (2.0 * codes - 1.0)[..., None].float().expand(*codes.shape, self.dim)
