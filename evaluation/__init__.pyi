@@ -3,7 +3,7 @@ from .deflation import deflated_sharpe, probabilistic_sharpe
 from .encoder_comparison import Forecaster, SeedForecast
 from .factor_study import FactorStudy, ModelResult, ReferenceFactors
 from .factors import match_factors
-from .forecast import ForecastEvaluation
+from .reports.forecast import ForecastEvaluation
 from .performance import (
     annual_return,
     annual_volatility,
