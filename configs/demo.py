@@ -57,7 +57,7 @@ simulation = Simulation(
     walk=Walk(
         name="simulated_ridge_walk",
         experiment=ridge,
-        calendar=WalkForward(first="2011-03-28", every=126, valid=60, train=250),
+        calendar=WalkForward(first="2011-03-28", every=252, valid=60, train=250),
     ),
     trade=Trade(
         name="simulated_portfolio_apg",
