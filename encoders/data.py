@@ -187,7 +187,7 @@ def prepare(
     check = HealthCheck(computed)
     pipeline = Pipeline(features, scaling.fit(computed, days.train), lookback)
     store = WindowStore.from_panel(panel, scaled(computed, pipeline.scaler, panel), label.compute(panel), lookback)
-    health = check.after(store.features.numpy(), pipeline.scaler.clip)
+    health = check.after(store.feature_array(), pipeline.scaler.clip)
     returns = label.judged.compute(panel)
     data = TrainingData(panel, pipeline, store, returns, label, split, days, health)
     for line in complaints(health):

@@ -12,9 +12,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from market.arrays import AnyFloatArray, FloatArray
+from market.arrays import AnyArray, AnyFloatArray, FloatArray
 from market.calendar import calendar_features
 from market.panel import PRICES, Panel
+from market.storage import scratch
+from market.storage.array_file import release_pages
 
 
 class Window(NamedTuple):
@@ -67,6 +69,8 @@ class WindowStore:
     listed: Bool[Tensor, "T N"]
     forward_return: Float[Tensor, "T N"]
     lookback: int
+    mapped: AnyArray | None = None
+    """The features once more, where they lie in a file, whose pages are let go of after each batch."""
 
     @staticmethod
     def from_panel(panel: Panel, features: Panel, label: FloatArray | None, lookback: int) -> "WindowStore":
@@ -87,14 +91,20 @@ class WindowStore:
             raise ValueError(f"features cover {features.shape[:2]} days x assets, the panel {panel.shape[:2]}")
         _refuse_non_finite(features)
         unknown = np.full(panel.shape[:2], np.nan) if label is None else label
+        values = np.asarray(features.values, dtype=np.float32)
         return WindowStore(
-            features=torch.from_numpy(np.asarray(features.values, dtype=np.float32)),
+            features=torch.from_numpy(values),
             calendar=torch.from_numpy(calendar_features(panel.dates)),
             prices=torch.from_numpy(_prices(panel)),
             listed=torch.from_numpy(np.array(panel.listed)),
             forward_return=torch.from_numpy(np.asarray(unknown, dtype=np.float32)),
             lookback=lookback,
+            mapped=values if values.nbytes >= scratch.LARGE else None,
         )
+
+    def feature_array(self) -> AnyArray:
+        """Returns the features as an array ``[T, N, F]``, in the same memory where they are on the host."""
+        return self.features.cpu().numpy() if self.mapped is None else self.mapped
 
     @property
     def shape(self) -> InputShape:
@@ -110,7 +120,8 @@ class WindowStore:
     def to(self, device: torch.device | str) -> "WindowStore":
         """Returns the store on another device."""
         names = ("features", "calendar", "prices", "listed", "forward_return")
-        return replace(self, **{name: getattr(self, name).to(device) for name in names})
+        found = replace(self, **{name: getattr(self, name).to(device) for name in names})
+        return found if found.features.device == self.features.device else replace(found, mapped=None)
 
     def until(self, stop: int, labelled: int) -> "WindowStore":
         """Returns the store of the rows before `stop`, with no label from row `labelled` on.
@@ -122,7 +133,8 @@ class WindowStore:
         label[labelled:] = torch.nan
         names = ("calendar", "prices", "listed")
         copies = {name: getattr(self, name)[:stop].clone() for name in names}
-        return replace(self, features=self.features[:stop], forward_return=label, **copies)
+        mapped = None if self.mapped is None else self.mapped[:stop]
+        return replace(self, features=self.features[:stop], forward_return=label, mapped=mapped, **copies)
 
     def workspace(self, batch: int) -> Float[Tensor, " n"]:
         """Returns memory for the features of `batch` windows, for loops that are done with one before the next.
@@ -146,10 +158,13 @@ class WindowStore:
                 f"day {int(days.min())} has no look-back of {self.lookback} days; start at {self.lookback - 1}"
             )
         rows = self._rows(days)
+        features = self.features[rows] if workspace is None else self._features_in(workspace, rows)
+        if self.mapped is not None:
+            release_pages(self.mapped)
         close = self.prices[days][:, None, :, -1:]  # the last field of every panel of prices is the close
         prices = torch.nan_to_num(self.prices[rows] / close - 1.0, posinf=0.0, neginf=0.0)
         return Window(
-            features=self.features[rows] if workspace is None else self._features_in(workspace, rows),
+            features=features,
             mask=self.listed[rows].all(dim=1),
             calendar=self.calendar[rows],
             prices=prices,
@@ -174,11 +189,11 @@ def _prices(panel: Panel) -> AnyFloatArray:
 
 
 def _refuse_non_finite(features: Panel) -> None:
-    for start in range(0, len(features), 256):
-        wrong = ~np.isfinite(features.values[start : start + 256])
+    for rows in scratch.day_blocks(features.values):
+        wrong = ~np.isfinite(features.values[rows])
         if wrong.any():
             day, asset, column = np.argwhere(wrong)[0]
             raise ValueError(
                 f"feature {features.fields[column]} of {features.assets[asset]} is not finite on "
-                f"{features.dates[start + day]}; scale the features first (market.scaling fills what is missing)"
+                f"{features.dates[rows.start + day]}; scale the features first (market.scaling fills what is missing)"
             )

@@ -16,6 +16,13 @@ from market.states import MarketStates
 from market.storage.array_file import read_header, read_json, write_json
 from pipeline.control_markets import TradeSources
 
+SEEN = {
+    "states": "states of {}",
+    "forecast": "the forecast of {}",
+    "states+forecast": "states and the forecast of {}",
+    "shuffled": "states and the forecast of {}, each day those of another one",
+}
+"""What of a states file an agent sees, in words, by `configs.schema.trade.Trade.observe`; {} is the encoder."""
 DIGEST = 64  # characters of a fingerprint; states that were made by hand name no panel
 
 
@@ -114,8 +121,7 @@ def refuse_states_of_another_panel(states: MarketStates, path: str, panel: Panel
 def _of_states(experiment: Trade, states: MarketStates) -> dict[str, Any]:
     path = Path(str(experiment.states))
     refuse_states_of_another_panel(states, str(path), Panel.load(experiment.panel))
-    seen = f"states of {states.provenance['encoder']}"
-    seen += ", each day those of another one" if experiment.observe == "shuffled" else ""
+    seen = SEEN[experiment.observe].format(states.provenance["encoder"])
     found: dict[str, Any] = {"sees": seen, "states": str(path), "states_fingerprint": read_header(path)["fingerprint"]}
     record = path.with_name(AUDIT)
     if not states.audited or not record.exists():

@@ -39,6 +39,7 @@ from market.labels import Label
 from market.panel import Panel
 from market.scaling.scalers import Scaling
 from market.storage.array_file import fingerprint
+from market.storage.scratch import copied, day_blocks
 
 INPUTS = ("features", "listed", "calendar")
 ROWS = ("asset", "market", "forecast_mean", "forecast_std", "mask", "codes")
@@ -197,17 +198,24 @@ def _passed(verdict: AuditResult) -> AuditResult:
 
 def day_digests(store: WindowStore) -> tuple[bytes, ...]:
     """Returns a sha256 of what encoders are fed with of each day: features, listings and calendar."""
-    arrays = [np.ascontiguousarray(getattr(store, name).cpu().numpy()) for name in INPUTS]
-    return tuple(
-        sha256(b"".join(str(one.shape[1:]).encode() + one[day].tobytes() for one in arrays)).digest()
-        for day in range(len(arrays[0]))
-    )
+    arrays = list(_input_arrays(store).values())
+    found: list[bytes] = []
+    for rows in day_blocks(arrays[0]):
+        found += [
+            sha256(b"".join(str(one.shape[1:]).encode() + one[day].tobytes() for one in arrays)).digest()
+            for day in range(rows.start, min(rows.stop, len(arrays[0])))
+        ]
+    return tuple(found)
+
+
+def _input_arrays(store: WindowStore) -> dict[str, AnyArray]:
+    masks = {name: np.ascontiguousarray(getattr(store, name).cpu().numpy()) for name in INPUTS[1:]}
+    return {INPUTS[0]: store.feature_array(), **masks}
 
 
 def inputs_fingerprint(store: WindowStore) -> str:
     """Returns the sha256 of what encoders are fed with: features, listings and calendar of all days."""
-    arrays = {name: getattr(store, name).cpu().numpy() for name in INPUTS}
-    return fingerprint({"lookback": store.lookback}, arrays)
+    return fingerprint({"lookback": store.lookback}, _input_arrays(store))
 
 
 class _Auditor:
@@ -272,10 +280,14 @@ class _Auditor:
         if not bool(outside.any()):
             self.skipped["window"] = "the windows of the days looked at hold the whole panel"
             return
-        features, prices = self.store.features.clone(), self.store.prices.clone()
-        features[outside], prices[outside] = torch.nan, torch.nan
+        values, prices = copied(self.store.feature_array()), self.store.prices.clone()
+        for rows in day_blocks(values):
+            values[rows][~seen[rows]] = np.nan
+        features = torch.from_numpy(values).to(self.frozen.device)
+        prices[outside] = torch.nan
         listed = self.store.listed & ~outside[:, None]
-        poisoned = replace(self.store, features=features, prices=prices, listed=listed)
+        mapped = None if self.store.mapped is None else values
+        poisoned = replace(self.store, features=features, prices=prices, listed=listed, mapped=mapped)
         told = "after everything outside the windows became NaN"
         yield from self.compare(self.frozen.rows(self.store, days), self.frozen.rows(poisoned, days), days, told)
 

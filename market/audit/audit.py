@@ -104,6 +104,7 @@ class _Auditor:
         self.faults: list[str] = []
         self.coverage: dict[str, Any] = {}
         self.cuts = self.causality.cuts()
+        self.told: frozenset[str] = frozenset()
         self.complete = len(self.cuts) == max(0, len(panel) - 1)
 
     def note(self, check: str, lines: Iterable[str]) -> None:
@@ -126,6 +127,7 @@ class _Auditor:
     def future(self) -> None:
         self.causality.after_cuts(self.cuts)
         self.note("future", self.causality.faults.values())
+        self.told = frozenset(self.causality.faults)
 
     def controls(self) -> None:
         """Finds what does not recompute from the panel; columns that depend on the date alone may stand still."""
@@ -180,9 +182,10 @@ class _Auditor:
         if self.complete:
             self.checks["every day"] = self.checks["future"]
         else:
-            before, parts = set(self.causality.faults), self.causality.parts()
+            parts = self.causality.parts()
             n_patterns = self.causality.every_day(parts)
-            self.note("every day", (self.causality.faults[n] for n in self.causality.faults if n not in before))
+            found = self.causality.faults
+            self.note("every day", (found[name] for name in found if name not in self.told))
         self.coverage |= self.causality.coverage(n_patterns, len(parts), self.cuts)
 
     def scale(self) -> None:

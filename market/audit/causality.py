@@ -89,24 +89,39 @@ class Causality:
         return np.unique(chosen)[::-1]
 
     def measure_memory(self, panel: Panel) -> None:
-        """Measures how many rows the columns read, on a panel with few events, and sets aside those that read many."""
+        """Measures how many rows the columns read, on a panel with few events, and sets aside those that read many.
+
+        What moves long after some rows were rewritten may have moved because of the next ones to be rewritten, which
+        is no memory but a fault: so the columns that are set aside are asked again with those left as they were.
+        """
         base = eventful(panel, RARE, self.generator)
         apart = min(2 * self.settings.memory, len(panel) // 2)
         if apart < 2 * PROBE:
             self.long |= {name for one in self.original for name in one.names}
             return
-        changed = spells(len(panel), PROBE, apart)
-        after = self.compute(spliced(base, rewritten(base, self.generator), changed))
+        changed, noise = spells(len(panel), PROBE, apart), rewritten(base, self.generator)
+        after = self.compute(spliced(base, noise, changed))
         rows = np.arange(len(panel))
         last = np.maximum.accumulate(np.where(changed, rows, -1))
         lag = np.where(last < 0, -1, rows - last)
+        furthest: dict[int, set[str]] = {}
         for one, other, scale in zip(self.compute(base), after, spreads(self.original), strict=True):
             odd = moved(one.values, other.values, scale, self.settings.tolerance).any(axis=1)  # [T, F]
-            reach = np.where(odd, lag[:, None], -1).max(axis=0) + 1
-            self.long |= {name for name, found in zip(one.names, reach, strict=True) if found > apart // 2}
-            held = [int(k) for name, k in zip(one.names, reach, strict=True) if name not in self.long | self.known]
-            self.memory = max(self.memory, *held, 1) if held else self.memory
+            lags = np.where(odd, lag[:, None], -1)
+            for name, reach, row in zip(one.names, lags.max(axis=0) + 1, lags.argmax(axis=0), strict=True):
+                if reach > apart // 2:
+                    furthest.setdefault(int(row), set()).add(name)
+                elif name not in self.known:
+                    self.memory = max(self.memory, int(reach), 1)
         self.memory += MARGIN
+        for row, names in sorted(furthest.items())[-CONFIRMATIONS:]:
+            found = self.compute(spliced(base, noise, changed & (rows <= row)))
+            for one in self._compared(found, after, np.arange(row + 1), self.known):
+                if one.name in names:
+                    self.faults[one.name] = (
+                        f"{one.name} moved by {one.amount()} on {one.told(base)} when later days were rewritten"
+                    )
+        self.long |= set().union(*furthest.values()) - set(self.faults)
 
     def every_day(self, parts: Sequence[Panel]) -> int:
         """Compares every row with every lead, each pattern on one of the parts; returns the number of patterns."""

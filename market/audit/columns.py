@@ -7,8 +7,11 @@ import numpy as np
 
 from market.arrays import AnyFloatArray, BoolArray, FloatArray, IntArray
 from market.panel import Panel
+from market.storage.array_file import release_pages
+from market.storage.scratch import CELLS
 
 BLOCK = 256  # days compared at once
+SAMPLED = 20_000_000  # cells of a column's sample, at most
 ROUNDING = 4 * float(np.finfo(np.float32).eps)
 
 
@@ -60,7 +63,9 @@ def spreads(columns: Sequence[Columns]) -> list[FloatArray]:
     """Returns the standard deviation of each column over a sample of days, ``[F]`` each; 1 where there is none."""
     found = []
     for one in columns:
-        sample = np.asarray(one.values[:: max(1, len(one.values) // 200)], dtype=np.float64)
+        days = max(8, min(200, SAMPLED // max(1, one.values[:1].size)))
+        sample = np.asarray(one.values[:: max(1, len(one.values) // days)], dtype=np.float64)
+        release_pages(one.values)
         cells = sample.reshape(-1, len(one.names))
         known = np.isfinite(cells)
         count = np.maximum(known.sum(axis=0), 1)
@@ -93,12 +98,15 @@ def differences(
     for one, other, scale in zip(before, after, spread, strict=True):
         _refuse_other_shape(one, other)
         wrong = np.zeros((len(rows), len(one.names)), np.bool_)
-        for first in range(0, len(rows), BLOCK):
-            part = rows[first : first + BLOCK]
+        length = max(1, min(BLOCK, CELLS // max(1, one.values[:1].size)))
+        for first in range(0, len(rows), length):
+            part = rows[first : first + length]
             a, b = one.values[part], other.values[part]
             odd = np.flatnonzero(~((a == b) | ((a != a) & (b != b))).all(axis=(0, 1)))
             if len(odd):
-                wrong[first : first + BLOCK, odd] = moved(a[..., odd], b[..., odd], scale[odd], tolerance).any(axis=1)
+                wrong[first : first + length, odd] = moved(a[..., odd], b[..., odd], scale[odd], tolerance).any(axis=1)
+            release_pages(one.values)
+            release_pages(other.values)
         for k in np.flatnonzero(wrong.any(axis=0)):
             if one.names[k] not in skipped:
                 days = rows[wrong[:, k]]
@@ -108,7 +116,7 @@ def differences(
 def _described(
     one: Columns, other: Columns, column: int, days: IntArray, spread: FloatArray, tolerance: float
 ) -> Difference:
-    a, b = (np.asarray(side.values[days][:, :, column : column + 1], dtype=np.float64) for side in (one, other))
+    a, b = (np.asarray(side.values[:, :, column : column + 1][days], dtype=np.float64) for side in (one, other))
     wrong = moved(a, b, spread[column : column + 1], tolerance)[..., 0]
     gaps = np.abs(a - b)[..., 0][wrong]
     size = float(np.nanmax(gaps)) if np.isfinite(gaps).any() else float("nan")

@@ -13,6 +13,9 @@ from market.arrays import AnyFloatArray, BoolArray, IntArray
 from market.audit.columns import Columns, Recompute, differences, moved, spreads
 from market.audit.worlds import restated, rewritten
 from market.panel import Panel
+from market.storage import scratch
+from market.storage.array_file import release_pages
+from market.storage.scratch import CELLS
 
 YEARS = 28
 """After so many years weekdays, months and leap days are the same again, within a century."""
@@ -34,12 +37,12 @@ def frozen_columns(
     Columns that hold one and the same value everywhere hold nothing, and are left out.
     """
     other = compute(rewritten(panel, generator))
-    rows = _sample(len(panel))
     for one, after, spread in zip(original, other, spreads(original), strict=True):
-        before, there = np.asarray(one.values[rows]), np.asarray(after.values[rows])
-        either = np.isfinite(before) | np.isfinite(there)
-        days = either.any(axis=1).sum(axis=0)
-        changed = moved(before, there, spread, tolerance).any(axis=1).sum(axis=0)
+        days, changed = np.zeros(len(one.names), np.int64), np.zeros(len(one.names), np.int64)
+        for before, there in _sampled_blocks(one, after):
+            either = np.isfinite(before) | np.isfinite(there)
+            days += either.any(axis=1).sum(axis=0)
+            changed += moved(before, there, spread, tolerance).any(axis=1).sum(axis=0)
         for k, name in enumerate(one.names):
             if days[k] and changed[k] < MOST * days[k] and not _constant(one.values[:, :, k]):
                 yield name
@@ -56,7 +59,9 @@ def dependent_on_names(
     order = np.roll(np.arange(len(panel.assets))[::-1], 1)
     found = compute(_disguised(panel, order))
     back = np.argsort(order)
-    plain = [one._replace(values=one.values[:, back] if one.values.shape[1] > 1 else one.values) for one in found]
+    plain = [
+        one._replace(values=_reordered(one.values, back) if one.values.shape[1] > 1 else one.values) for one in found
+    ]
     rows = np.arange(len(panel))
     for one in differences(original, plain, rows, spreads(original), tolerance, skipped):
         yield one.name
@@ -86,16 +91,37 @@ def level_columns(
     """Yields the columns that move when later splits or dividends restate the past, each with which of the two."""
     panel = _with_quoted_close(panel)
     before = compute(panel)
-    rows = _sample(len(panel))
     for word, splits in (("split", True), ("dividend", False)):
         after = compute(restated(panel, generator, splits))
         for one, other, spread in zip(before, after, spreads(before), strict=True):
-            own, there = np.asarray(one.values[rows]), np.asarray(other.values[rows])
-            known = np.maximum(np.isfinite(own).sum(axis=(0, 1)), 1)
-            share = moved(own, there, spread, LEVEL_MOVE).sum(axis=(0, 1)) / known
+            known, changed = np.zeros(len(one.names), np.int64), np.zeros(len(one.names), np.int64)
+            for own, there in _sampled_blocks(one, other):
+                known += np.isfinite(own).sum(axis=(0, 1))
+                changed += moved(own, there, spread, LEVEL_MOVE).sum(axis=(0, 1))
+            share = changed / np.maximum(known, 1)
             for k in np.flatnonzero(share > LEVEL_SHARE):
                 if one.names[k] not in skipped:
                     yield one.names[k], word
+
+
+def _sampled_blocks(one: Columns, other: Columns) -> Iterator[tuple[AnyFloatArray, AnyFloatArray]]:
+    """Yields the same sampled days of both, a few at a time."""
+    rows = _sample(len(one.values))
+    length = max(1, CELLS // max(1, one.values[:1].size))
+    for first in range(0, len(rows), length):
+        part = rows[first : first + length]
+        yield np.asarray(one.values[part]), np.asarray(other.values[part])
+        release_pages(one.values)
+        release_pages(other.values)
+
+
+def _reordered(values: AnyFloatArray, order: IntArray) -> AnyFloatArray:
+    """Returns the values with their assets in another order."""
+    found = scratch.empty(values.shape, values.dtype)
+    for rows in scratch.day_blocks(values):
+        found[rows] = values[rows][:, order]
+        release_pages(found)
+    return found
 
 
 def _disguised(panel: Panel, order: IntArray) -> Panel:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from market.arrays import AnyFloatArray, BoolArray, FloatArray
+from market.arrays import AnyFloatArray, BoolArray, FloatArray, IntArray
 from market.panel import PRICES, Panel
 
 MOVE = 0.05  # standard deviation of what a rewritten price is away from the true one
 GAP = 0.01  # typical distance of open, high and low from their neighbours
 LONGEST_HALT = 10
+LATEST = 64  # days by which a listing is put off, at most
 LIMIT = 0.1
 SPLITS = (0.05, 0.5, 2.0, 20.0)
 FEW = 4  # a field with so few values is a flag
@@ -30,6 +31,7 @@ class RareEvents:
         limit: A close 10 % above or below the one before.
         unlisted: Assets that are off the list for a while, so that there are delistings and new listings.
         split: Assets whose price changes its unit on a day.
+        gone: Assets that leave the list for good, and of those that come late, assets that come later still.
     """
 
     halted: float = 0.03
@@ -38,10 +40,11 @@ class RareEvents:
     limit: float = 0.005
     unlisted: float = 0.15
     split: float = 0.25
+    gone: float = 0.0
 
 
 RARE = RareEvents()
-FREQUENT = RareEvents(halted=0.1, missing=0.04, silent=0.02, limit=0.02, unlisted=0.3, split=0.5)
+FREQUENT = RareEvents(halted=0.1, missing=0.04, silent=0.02, limit=0.02, unlisted=0.3, split=0.5, gone=0.15)
 
 
 def eventful(panel: Panel, events: RareEvents, generator: np.random.Generator) -> Panel:
@@ -58,6 +61,7 @@ def eventful(panel: Panel, events: RareEvents, generator: np.random.Generator) -
     values[missing] = np.nan
     tradable &= ~halted & ~missing
     absent = _absences(listed, events.unlisted, generator)
+    absent |= _departures(listed, events.gone, generator)
     return replace(panel, values=values, listed=listed & ~absent, tradable=tradable & ~absent)
 
 
@@ -93,8 +97,8 @@ def restated(panel: Panel, generator: np.random.Generator, splits: bool) -> Pane
     """Returns the panel as a vendor would give it after later splits, or else dividends.
 
     An asset's past is in other units then: prices are multiplied by a constant of each asset, and after splits its
-    volumes divided by it. Money that was traded (``amount``) stays. A quoted close (``raw_close``) follows splits,
-    which vendors apply to it too, and no dividend.
+    volumes divided by it. Money that was traded (``amount``) stays. A quoted close (``raw_close``) and its volume
+    (``raw_volume``) follow splits, which vendors apply to them too, and no dividend.
     """
     constant = generator.choice([0.125, 0.25, 0.5, 2.0, 4.0], len(panel.assets))
     if not splits:
@@ -103,7 +107,7 @@ def restated(panel: Panel, generator: np.random.Generator, splits: bool) -> Pane
     for k, name in enumerate(panel.fields):
         if name in (*PRICES, "vwap", "adj_close") or (splits and name == "raw_close"):
             values[:, :, k] *= constant
-        elif splits and name == "volume":
+        elif splits and name in ("volume", "raw_volume"):
             values[:, :, k] /= constant
     return replace(panel, values=values)
 
@@ -194,11 +198,33 @@ def _absences(listed: BoolArray, share: float, generator: np.random.Generator) -
     absent = np.zeros(listed.shape, np.bool_)
     if assets < 2:
         return absent
-    chosen = np.flatnonzero(generator.random(assets) < share)
-    chosen = chosen if len(chosen) else generator.integers(0, assets, 1)
-    for asset in chosen[: assets - 1]:
+    for asset in _some(np.arange(assets), share, generator)[: assets - 1]:
         begins = int(np.argmax(listed[:, asset]))
         for _ in range(1 + days // 500):
             start = begins + int(generator.integers(1, max(2, days - begins)))
             absent[start : start + int(generator.integers(2, 64)), asset] = True
     return absent
+
+
+def _departures(listed: BoolArray, share: float, generator: np.random.Generator) -> BoolArray:
+    """Returns where assets have left for good, or are not listed yet: who survives, and who comes, is another one.
+
+    One asset at least stays to the end. At least one goes where there are several, and one comes later if any comes
+    late; nothing happens where `share` is 0.
+    """
+    days, assets = listed.shape
+    absent = np.zeros(listed.shape, np.bool_)
+    if assets < 2 or not share:
+        return absent
+    first = listed.argmax(axis=0)
+    for asset in _some(np.arange(assets), share, generator)[: assets - 1]:
+        absent[int(generator.integers(first[asset] + 1, max(first[asset] + 2, days))) :, asset] = True
+    for asset in _some(np.flatnonzero(first > 0), share, generator):
+        absent[: first[asset] + int(generator.integers(1, LATEST)), asset] = True
+    return absent
+
+
+def _some(assets: IntArray, share: float, generator: np.random.Generator) -> IntArray:
+    """Returns a share of some assets, at least one where there are any."""
+    chosen = assets[generator.random(len(assets)) < share]
+    return chosen if len(chosen) or not len(assets) else generator.choice(assets, 1)

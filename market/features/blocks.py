@@ -20,6 +20,7 @@ from market.features.expressions import parse
 from market.features.program import AssetBlock, Program, Value
 from market.features.table import Feature, computable
 from market.panel import Panel, panel_header
+from market.storage import scratch
 from market.storage.array_file import ArraySpec, arrays_in_place, release_pages
 from market.vwap import VWAP, with_vwap
 
@@ -55,8 +56,8 @@ def compute_features(name: str, table: Sequence[Feature], panel: Panel) -> Panel
     """
     panel = _with_fields(table, panel)
     kept, dropped = computable(name, table, panel.fields)
-    values = np.empty((len(panel.dates), len(panel.assets), len(kept)), dtype=np.float32)
-    _fill(values, _program(tuple(entry.formula for entry in kept)), panel, range(len(panel.assets)))
+    values = scratch.empty((len(panel.dates), len(panel.assets), len(kept)), np.float32)
+    _fill_in_stripes(values, _program(tuple(entry.formula for entry in kept)), panel)
     return Panel(
         dates=panel.dates,
         assets=panel.assets,
@@ -85,10 +86,7 @@ def write_features(name: str, table: Sequence[Feature], panel: Panel, path: str 
     }
     with arrays_in_place(path, specs, header) as mapped:
         mapped["listed"][...], mapped["tradable"][...] = panel.listed, panel.tradable
-        for first in range(0, len(panel.assets), STRIPE):
-            stripe = range(first, min(first + STRIPE, len(panel.assets)))
-            _fill(np.asarray(mapped["values"]), program, panel, stripe)
-            release_pages(mapped["values"])
+        _fill_in_stripes(np.asarray(mapped["values"]), program, panel)
     return Panel.load(path, verify=False)
 
 
@@ -105,6 +103,14 @@ def _with_fields(table: Sequence[Feature], panel: Panel) -> Panel:
 def _source(name: str, kept: Sequence[Feature], dropped: Mapping[str, Sequence[str]], panel: Panel) -> dict[str, Any]:
     formulas = {entry.name: entry.formula for entry in kept}
     return {**panel.source, "features": name, "formulas": formulas, "dropped_features": dict(dropped)}
+
+
+def _fill_in_stripes(values: FeatureArray, program: Program, panel: Panel) -> None:
+    """Writes the outputs of `program` to ``values [T, N, F]``; of values in a file few assets stay in memory."""
+    stripe = len(panel.assets) if values.base is None else STRIPE
+    for first in range(0, len(panel.assets), max(1, stripe)):
+        _fill(values, program, panel, range(first, min(first + stripe, len(panel.assets))))
+        release_pages(values)
 
 
 def _fill(values: FeatureArray, program: Program, panel: Panel, assets: range) -> None:

@@ -1,6 +1,6 @@
 """Health of inputs: features that are constant, infinite, cut off or missing more often than is good for a learner."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from market.arrays import AnyFloatArray, BoolArray, FloatArray
 from market.panel import Panel
+from market.storage.scratch import day_blocks
 
 BLOCK = 128  # days looked at together
 LIMITS = {"constant": 0.05, "infinite": 0.0, "clipped": 0.10, "missing": 0.20, "absent": 0.10}
@@ -52,7 +53,7 @@ class HealthCheck:
         cells = max(1, int(raw.tradable.sum()))
         self.infinite, self.missing = np.zeros(len(raw.fields)), np.zeros(len(raw.fields))
         known = np.zeros((len(raw.assets), len(raw.fields)), np.bool_)
-        for rows in _blocks(len(raw)):
+        for rows in day_blocks(raw.values, BLOCK):
             values, there = raw.values[rows], raw.tradable[rows]
             self.infinite += (np.isinf(values) & there[..., None]).sum(axis=(0, 1))
             self.missing += (np.isnan(values) & there[..., None]).sum(axis=(0, 1))
@@ -71,7 +72,7 @@ class HealthCheck:
         limit = np.inf if clip is None else clip * (1 - 1e-6)
         clipped, days, flat = np.zeros(len(self.names)), 0, np.zeros(len(self.names))
         low, high = np.full(len(self.names), np.inf), np.full(len(self.names), -np.inf)
-        for rows in _blocks(len(scaled)):
+        for rows in day_blocks(scaled, BLOCK):
             values, there = scaled[rows], self.tradable[rows]
             clipped += ((np.abs(values) >= limit) & there[..., None]).sum(axis=(0, 1))
             enough = there.sum(axis=1) > 1
@@ -96,10 +97,6 @@ def health_rows(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Returns a line for each feature that is told of, from the content of ``features.json``."""
     told = [(name, ", ".join(lines)) for name, lines in content["complaints"].items()]
     return told or [("features", f"all {len(content['features'])} are within their limits")]
-
-
-def _blocks(days: int) -> Iterator[slice]:
-    return (slice(first, first + BLOCK) for first in range(0, days, BLOCK))
 
 
 def _deviation(values: AnyFloatArray, there: BoolArray) -> FloatArray:

@@ -16,12 +16,15 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from market.arrays import AnyArray, AnyFloatArray, BoolArray, FeatureArray, FloatArray
-from market.cross_section import cross_sectional_rank, cross_sectional_zscore
+from market.cross_section import cross_sectional_rank, cross_sectional_zscore, write_zscores
 from market.panel import Panel
 from market.scaling.trailing import trailing_zscore
+from market.storage import scratch
+from market.storage.array_file import release_pages
 
 MAD_TO_STD = 1.4826  # the standard deviation of a normal variable over its median absolute deviation
 BLOCK_CELLS = 1 << 22  # cells scaled at once, which bounds the memory beside the result
+STRIPE = 128  # assets scaled at once where values lie in a file
 FEATURE_GROUP = 16  # features fitted at once: one cache line of float32
 
 
@@ -44,7 +47,7 @@ class Scaler(ABC):
             ValueError: The features are not those that the scaler was fitted on.
         """
         self._check(features)
-        scaled = np.empty(features.shape, dtype=np.float32)
+        scaled = scratch.empty(features.shape, np.float32)
         self._write(features.values, features.listed, scaled)
         return replace(features, values=scaled)
 
@@ -59,7 +62,9 @@ class Scaler(ABC):
         """
         self._check(features)
         values = features.values
-        scaled = values if values.flags.writeable and values.dtype == np.float32 else np.empty(values.shape, np.float32)
+        scaled = (
+            values if values.flags.writeable and values.dtype == np.float32 else scratch.empty(values.shape, np.float32)
+        )
         self._write(values, features.listed, scaled)
         return replace(features, values=scaled)
 
@@ -116,12 +121,18 @@ class RobustZScore:
             ValueError: No asset is listed in these rows.
         """
         values, listed = features.values[days], features.listed[days]
-        if not listed.any():
+        count = int(listed.sum())
+        if not count:
             raise ValueError(f"scaling: no asset is listed in rows {days.start} to {days.stop}; fit on other days")
         centre, scale = np.zeros(len(features.fields)), np.zeros(len(features.fields))
         for first in range(0, len(features.fields), FEATURE_GROUP):
             group = slice(first, first + FEATURE_GROUP)
-            cells = np.ascontiguousarray(values[:, :, group][listed].T)  # [group, listed cells]
+            cells = np.empty((len(features.fields[group]), count), values.dtype)  # [group, listed cells]
+            done = 0
+            for rows in scratch.day_blocks(values):
+                block = values[rows][:, :, group][listed[rows]].T
+                cells[:, done : done + block.shape[1]] = block
+                done += block.shape[1]
             for f, feature in enumerate(cells, start=first):
                 centre[f], scale[f] = _median_and_spread(feature)
         return AffineScaler(features.fields, self.clip, centre, scale)
@@ -209,7 +220,7 @@ class AffineScaler(Scaler):
 
     def _write(self, values: AnyFloatArray, listed: BoolArray, scaled: FeatureArray) -> None:
         divisor = np.where(self.scale > 0, self.scale, np.inf)  # without spread: 0
-        for rows in _blocks(scaled):
+        for rows in _blocks(values, scaled):
             known = _known(values[rows], listed[rows])
             _settle((np.where(known, values[rows], 0) - self.centre) / divisor, known, self.clip, scaled[rows])
 
@@ -221,7 +232,10 @@ class DailyScaler(Scaler):
     function: Callable[[AnyFloatArray, int], AnyFloatArray]
 
     def _write(self, values: AnyFloatArray, listed: BoolArray, scaled: FeatureArray) -> None:
-        for rows in _blocks(scaled):
+        for rows in _blocks(values, scaled):
+            if self.function is cross_sectional_zscore:
+                write_zscores(np.asarray(values[rows]), listed[rows], _limit(self.clip), np.asarray(scaled[rows]))
+                continue
             known = _known(values[rows], listed[rows])
             _settle(self.function(np.where(known, values[rows], np.nan), 1), known, self.clip, scaled[rows])
 
@@ -233,7 +247,12 @@ class TrailingScaler(Scaler):
     window: int
 
     def _write(self, values: AnyFloatArray, listed: BoolArray, scaled: FeatureArray) -> None:
-        trailing_zscore(values, listed, self.window, _limit(self.clip), scaled)
+        stripe = max(1, STRIPE if scaled.nbytes >= scratch.LARGE else scaled.shape[1])
+        for first in range(0, scaled.shape[1], stripe):
+            own = slice(first, first + stripe)
+            trailing_zscore(values[:, own], listed[:, own], self.window, _limit(self.clip), scaled[:, own])
+            release_pages(values)
+            release_pages(scaled)
 
 
 def _check_clip(clip: float | None) -> None:
@@ -255,10 +274,13 @@ def _median_and_spread(values: AnyFloatArray) -> tuple[float, float]:
     return centre, MAD_TO_STD * float(np.median(distance, overwrite_input=True)) or root_mean_square
 
 
-def _blocks(scaled: FeatureArray) -> Iterator[slice]:
-    """Yields ranges of days of bounded size."""
+def _blocks(values: AnyFloatArray, scaled: FeatureArray) -> Iterator[slice]:
+    """Yields ranges of days of bounded size, and lets go of the pages of each after it where they lie in a file."""
     days = max(1, BLOCK_CELLS // max(1, scaled[:1].size))
-    return (slice(first, first + days) for first in range(0, len(scaled), days))
+    for first in range(0, len(scaled), days):
+        yield slice(first, first + days)
+        release_pages(values)
+        release_pages(scaled)
 
 
 def _known(values: AnyFloatArray, listed: BoolArray) -> BoolArray:

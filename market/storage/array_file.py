@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 
 from market.arrays import AnyArray, DateArray
 from market.calendar import parse_day
+from market.storage.system import exchange, flush_file
 
 METADATA_KEY = "factorgym"
 PLACEHOLDER = "0" * 64
@@ -64,9 +65,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     aside = final.with_name(f".{final.name}.{secrets.token_hex(4)}.part")
     try:
         yield aside
-        with open(aside, "rb") as handle:
-            os.fsync(handle.fileno())
-        os.replace(aside, final)
+        flush_file(aside)
+        exchange(aside, final)
     except OSError as error:  # a full disk does not say which file it had no room for
         error.filename = error.filename or str(final)
         raise
@@ -137,6 +137,7 @@ def arrays_in_place(
             offset += spec.nbytes
         yield mapped  # the pages need no flush of their own: they belong to the file that is synchronised at the end
         _write_frame(aside, specs, header, fingerprint(header, mapped))
+        mapped.clear()  # a mapped file cannot be renamed on Windows
 
 
 def fingerprint(header: Mapping[str, Any], arrays: Mapping[str, AnyArray]) -> str:
@@ -158,7 +159,9 @@ def release_pages(array: AnyArray) -> None:
 
     What was written stays written, and what is read again is read from the file. An array in memory is left alone.
     """
-    file: object = array.base
+    file: object = array
+    while isinstance(file, np.ndarray):
+        file = file.base
     if isinstance(file, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # absent on Windows
         file.madvise(mmap.MADV_DONTNEED)
 
@@ -272,7 +275,8 @@ def _map_arrays(path: Path) -> dict[str, AnyArray]:
     return arrays
 
 
-def _take_room(file: int, size: int) -> None:
+def take_room(file: int, size: int) -> None:
+    """Gives an open file its size, and takes the room on the disk, so that a full one is told of at once."""
     os.truncate(file, size)
     if hasattr(os, "posix_fallocate"):  # absent on macOS and Windows
         os.posix_fallocate(file, 0, size)
@@ -305,5 +309,5 @@ def _write_frame(path: Path, specs: Mapping[str, ArraySpec], header: Mapping[str
     with open(path, "r+b" if path.exists() else "wb") as handle:
         handle.write(len(encoded).to_bytes(8, "little") + encoded)
         handle.flush()
-        _take_room(handle.fileno(), 8 + len(encoded) + end)
+        take_room(handle.fileno(), 8 + len(encoded) + end)
     return 8 + len(encoded)

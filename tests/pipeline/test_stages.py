@@ -16,6 +16,7 @@ from configs.schema.prepare import Prepare
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
 from encoders.baselines.ridge import Ridge
+from encoders.factor_vae import FactorVAE
 from encoders.training.optim import Optim
 from envs import LongOnly
 from market.features import Formulas
@@ -23,8 +24,10 @@ from market.features.table import Feature
 from market.sources.synthetic.source import Synthetic
 from market.splits import Split
 from market.states import MarketStates
+from market.storage import scratch
 
 SPLIT = Split(train=("2010-01-04", "2010-07-30"), valid=("2010-08-09", "2010-10-29"), test=("2010-11-08", "2010-12-31"))
+FACTOR_VAE = FactorVAE(lookback=4, hidden=4, portfolios=4, factors=2)
 EVALUATE = Evaluate(cost_points=(), hindsight=False)
 
 
@@ -134,3 +137,17 @@ def test_every_public_name_leads_somewhere() -> None:
     assert set(pipeline.__all__) == set(pipeline._MODULES)
     with pytest.raises(AttributeError, match="no attribute 'pretrian'"):
         _ = pipeline.pretrian
+
+
+def test_features_in_files_leave_what_features_in_memory_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = {}
+    for name, large in (("memory", 1 << 30), ("files", 1)):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)  # files name the files that they came from
+        where = {"workdir": "w"}
+        monkeypatch.setattr(scratch, "LARGE", large)
+        pipeline.prepare(Prepare(name="tiny", source=Synthetic(stocks=6, days=270)), **where)
+        trained = pipeline.pretrain(replace(encoder(Path("tiny")), name="vae", encoder=FACTOR_VAE), **where)
+        states = pipeline.extract(trained.folder, **where)
+        left[name] = [states.path.read_bytes(), (trained.folder / "model.safetensors").read_bytes(), states.audit]
+    assert left["files"] == left["memory"]

@@ -145,7 +145,46 @@ def split_tomorrow(panel: Panel) -> AnyFloatArray:
     return np.where(np.abs(np.log1p(later)) > 1.5, later, moves)
 
 
+def measured_against_survivors(panel: Panel) -> AnyFloatArray:
+    moves = np.nan_to_num(returns(panel))
+    return moves - moves[:, panel.listed[-1]].mean(axis=1, keepdims=True)
+
+
+def days_until_it_is_listed(panel: Panel) -> AnyFloatArray:
+    wait = np.maximum(panel.listed.argmax(axis=0) - np.arange(len(panel))[:, None], 0)
+    return np.nan_to_num(returns(panel)) + wait / 500
+
+
+def encoded_by_what_followed(panel: Panel) -> AnyFloatArray:
+    moves = np.nan_to_num(returns(panel))
+    later, up = np.nan_to_num(ahead(moves)), moves > 0
+    return np.where(up, later[up].mean(), later[~up].mean()) + moves
+
+
+def smoothed_in_both_directions(panel: Panel) -> AnyFloatArray:
+    frequencies = np.fft.rfft(np.nan_to_num(returns(panel)), axis=0)
+    frequencies[40:] = 0
+    return np.fft.irfft(frequencies, len(panel), axis=0)
+
+
+def joined_by_month(panel: Panel) -> AnyFloatArray:
+    months = panel.dates.astype("datetime64[M]").astype(int)
+    return pd.DataFrame(np.nan_to_num(returns(panel))).groupby(months).transform("mean").to_numpy()
+
+
+def loaded_on_the_whole_sample(panel: Panel) -> AnyFloatArray:
+    moves = np.nan_to_num(returns(panel))
+    loadings = np.linalg.svd(moves - moves.mean(axis=0), full_matrices=False)[2][0]
+    return moves + (moves @ loadings)[:, None] * np.sign(loadings.sum())
+
+
 LEAKS = (
+    measured_against_survivors,
+    days_until_it_is_listed,
+    encoded_by_what_followed,
+    smoothed_in_both_directions,
+    joined_by_month,
+    loaded_on_the_whole_sample,
     centred,
     back_filled,
     interpolated,

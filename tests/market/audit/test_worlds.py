@@ -71,3 +71,12 @@ def test_a_restated_past_has_the_same_returns(panel: Panel, splits: bool) -> Non
         np.testing.assert_allclose(other[name][1:] / other[name][:-1], panel[name][1:] / panel[name][:-1], rtol=1e-12)
     same_money = np.allclose(traded_money(other), traded_money(panel), equal_nan=True)
     assert same_money == splits  # without an amount or a quoted close, dividends do move it
+
+
+def test_later_splits_do_not_move_the_money_of_quoted_prices(panel: Panel) -> None:
+    quoted = np.stack([panel["close"] * 4, panel["volume"] / 4], axis=-1)  # before a split that was undone
+    fields = (*panel.fields, "raw_close", "raw_volume")
+    whole = replace(panel, fields=fields, values=np.concatenate([panel.values, quoted], axis=-1))
+    other = restated(whole, np.random.default_rng(0), splits=True)
+    np.testing.assert_allclose(traded_money(other), traded_money(whole), rtol=1e-12)
+    assert not np.allclose(other["raw_close"], whole["raw_close"])
