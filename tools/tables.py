@@ -38,7 +38,7 @@ PARTS = ("valid", "test")
 MEANINGS = """ic: correlation of forecast and outcome over the assets of a day, mean over days; rank_ic: of their ranks;
 icir: that mean over its deviation over days; rank_ic_t: its t-statistic, overlapping days taken into account.
 An honest rank_ic is .00 to .06."""
-"""What the measures of an encoder mean."""
+"""Meanings of the measures of an encoder."""
 
 
 def show_result(result: Any) -> None:
