@@ -44,7 +44,7 @@ from market.storage.scratch import copied, day_blocks
 INPUTS = ("features", "listed", "calendar")
 ROWS = ("asset", "market", "forecast_mean", "forecast_std", "mask", "codes")
 ALLOWED = 0.02  # share of days that roundings may move
-LATER = 64  # days after train that a scaler might look at
+LATER = 64  # days after a day, or after train, that are noise; what comes after them is left out
 BEFORE = "audited with the days before"
 STRETCH = 512  # days on which other assets are changed
 
@@ -342,21 +342,25 @@ class _Auditor:
         if train is None:
             self.skipped["scaler"] = "the panel is not the one trained on"
             return
-        kept = self.frozen.pipeline.scaler.arrays()
         near = self.panel[: train.stop + LATER]  # what comes after cannot be told from it
-        changed = [(near, "fitted again on the train days")]
-        if train.stop < len(near):
-            changed.append((noise_after(near, train.stop - 1, self.generator), "when later rows are noise"))
-        for panel, told in changed:
-            names, fitted = self.fitted(panel, train)
-            for name, array in kept.items():
-                wrong = np.flatnonzero(~_equal(array, fitted[name]))
-                if len(wrong):
-                    k = wrong[0]
-                    yield (
-                        f"{name} of {names[k]} is {array[k]:.6g}, but {fitted[name][k]:.6g} {told} "
-                        f"({len(wrong)} of {len(array)} features)"
-                    )
+        if train.stop < len(near):  # equal to the scaler on noise, it is equal to it on the panel too
+            noisy = noise_after(near, train.stop - 1, self.generator)
+            if not (lines := list(self.refitted(noisy, train, "when later rows are noise"))):
+                return
+            yield from lines
+        yield from self.refitted(near, train, "fitted again on the train days")
+
+    def refitted(self, panel: Panel, train: slice, told: str) -> Iterator[str]:
+        """Yields a line for each part of the scaler that is another one when it is fitted on `panel`."""
+        names, fitted = self.fitted(panel, train)
+        for name, array in self.frozen.pipeline.scaler.arrays().items():
+            wrong = np.flatnonzero(~_equal(array, fitted[name]))
+            if len(wrong):
+                k = wrong[0]
+                yield (
+                    f"{name} of {names[k]} is {array[k]:.6g}, but {fitted[name][k]:.6g} {told} "
+                    f"({len(wrong)} of {len(array)} features)"
+                )
 
     def fitted(self, panel: Panel, train: slice) -> tuple[tuple[str, ...], Mapping[str, AnyArray]]:
         """Returns the names of the features of `panel` and what a scaler learns from its train days."""
