@@ -1,5 +1,10 @@
 # Every target sets itself up: a fresh machine needs Python 3.11+, make and a package index, nothing else.
 PYTHON ?= python3
+# Which build of torch: auto takes the one without CUDA (200 MB instead of 2.7 GB) on Linux without an NVIDIA driver;
+# cpu takes it in any case, default whatever the package index serves. Where its index cannot be reached within five
+# seconds, the default build is installed.
+TORCH ?= auto
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
@@ -10,6 +15,12 @@ setup: $(STAMP)
 
 $(STAMP): requirements.txt requirements-dev.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@if $(BIN)/python -c "import torch" 2>/dev/null; then true; \
+	elif [ "$(TORCH)" = cpu ] || { [ "$(TORCH)" = auto ] && [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null; }; then \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --timeout 5 --retries 0 --no-deps \
+			--index-url $(TORCH_INDEX) "$$(grep '^torch==' requirements.txt)" 2>/dev/null \
+		&& echo "torch: the build for CPUs" || echo "torch: $(TORCH_INDEX) cannot be reached, so the default build"; \
+	fi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $(STAMP)
@@ -25,8 +36,8 @@ lint: setup  ## style and types
 docs: setup  ## the documentation site, in site/; warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-bench: setup  ## speed and memory, ours beside others'
-	$(BIN)/python -m benchmarks features envs agents pretrain
+bench: setup  ## one table: ours beside others', and where each figure is from
+	$(BIN)/python -m benchmarks summary
 
 demo: setup  ## the main job on real data that ships with a dependency
 	$(BIN)/python -m tools.demo

@@ -4,7 +4,7 @@ from .algorithms.off_policy import DQN, SAC, TD3, TQC
 from .algorithms.on_policy import A2C, PPO, RecurrentPPO
 from .baselines.base import ClassicalPolicy, Rule
 from .baselines.hindsight import Hindsight
-from .baselines.mean_variance import MeanVariance, MinimumVariance, RiskParity
+from .baselines.mean_variance import ForecastPortfolio, MeanVariance, MinimumVariance, RiskParity
 from .baselines.simple import (
     BuyAndHold,
     Cash,
@@ -37,6 +37,7 @@ __all__ = [
     "Committee",
     "DifferentiableMarket",
     "EqualWeight",
+    "ForecastPortfolio",
     "Hindsight",
     "History",
     "LongShortQuantiles",

@@ -31,6 +31,7 @@ from encoders.base import Encoder, EncoderConfig
 from encoders.factor_vae import FactorVAE
 from encoders.factor_vqvae.predictor import FactorVQVAEPredictor
 from encoders.factor_vqvae.tokenizer import FactorVQVAE
+from encoders.quantizers import Affine
 from encoders.training.hooks import FrozenCacheHook
 from encoders.training.launch import native_precision
 from encoders.windows import WindowStore

@@ -1,12 +1,15 @@
 """Twenty years of 500 stocks through every stage on a CPU: seconds, and the most memory that a stage ever holds.
 
-    python -m benchmarks long_and_wide [--stocks 500] [--days 5040] [--epochs 2] [--steps 50000] [--workdir FOLDER]
+    python -m benchmarks long_and_wide [--names 500] [--days 5040] [--epochs 2] [--steps 50000] [--workdir FOLDER]
+    python -m benchmarks long_and_wide --names 300 1000 3000 --days 2000 --epochs 1
 
-Prices are synthetic, features are Alpha158 (1.6 GB in single precision), the encoder is a small FactorVAE, and PPO
-trades the portfolio of all stocks. Each stage is the command that a user runs, in a process of its own; its time and
-its peak are what the system says of that process when it has ended, mapped files included. CPU seconds are told beside
-those of the clock because other work on a machine moves only the latter. An interrupted benchmark continues in the same
-`--workdir`, and leaves out what is finished.
+Several numbers of names make a table of how seconds and memory grow with them.
+
+Prices are synthetic, features are Alpha158 (1.6 GB in single precision at the default size), the encoder is a small
+FactorVAE, and PPO trades the portfolio of all stocks. Each stage is the command that a user runs, in a process of its
+own; its time and its peak are what the system says of that process when it has ended, mapped files included. CPU
+seconds are told beside those of the clock because other work on a machine moves only the latter. An interrupted
+benchmark continues in the same `--workdir`, and leaves out what is finished.
 """
 
 import os
@@ -47,8 +50,8 @@ PARTS = (("train", 0.0, 0.65), ("valid", 0.66, 0.80), ("test", 0.81, 1.0))
 class Options:
     """What to measure."""
 
-    stocks: int = 500
-    """Stocks."""
+    names: tuple[int, ...] = (500,)
+    """Stocks; several numbers are measured one after the other."""
     days: int = 5040
     """Trading days; 252 make a year."""
     epochs: int = 2
@@ -80,20 +83,26 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def measure(options: Options, workdir: Path) -> None:
-    """Prints the table of the stages in `workdir`, a row as soon as it is known."""
-    workdir.mkdir(parents=True, exist_ok=True)
-    table = Table("stage", title=f"{options.stocks} stocks x {options.days:,} days, {options.threads} thread(s)")
-    for column in ("seconds", "CPU seconds", "peak GB"):
-        table.add_column(column, justify="right")
-    for stage, result, command in stages(options, workdir):
-        if (workdir / result).exists():
-            table.add_row(stage, "finished before", "", "")
-            continue
-        cost = run(command, options.threads)
-        row = (f"{cost.seconds:,.0f}", f"{cost.cpu_seconds:,.0f}", f"{cost.peak / 1e9:.2f}")
-        print(f"{stage}: {row[0]} s, {row[1]} CPU s, {row[2]} GB", flush=True)
-        table.add_row(stage, *row)
-    Console().print(table)
+    """Prints a table of the stages for each number of names, and a line of each stage as soon as it is known."""
+    for stocks in options.names:
+        folder = workdir / str(stocks)
+        folder.mkdir(parents=True, exist_ok=True)
+        table = Table("stage", title=f"{stocks:,} stocks x {options.days:,} days, {options.threads} thread(s)")
+        for column in ("seconds", "CPU seconds", "peak GB"):
+            table.add_column(column, justify="right")
+        for stage, result, command in stages(options, stocks, folder):
+            table.add_row(stage, *cost_of(folder / result, stage, command, options.threads))
+        Console().print(table)
+
+
+def cost_of(result: Path, stage: str, command: Sequence[str], threads: int) -> tuple[str, str, str]:
+    """Returns the cells of a stage's row; a stage whose result is there has cost nothing."""
+    if result.exists():
+        return "finished before", "", ""
+    cost = run(command, threads)
+    row = (f"{cost.seconds:,.0f}", f"{cost.cpu_seconds:,.0f}", f"{cost.peak / 1e9:.2f}")
+    print(f"{stage}: {row[0]} s, {row[1]} CPU s, {row[2]} GB", flush=True)
+    return row
 
 
 def run(command: Sequence[str], threads: int) -> Cost:
@@ -111,9 +120,9 @@ def run(command: Sequence[str], threads: int) -> Cost:
     return Cost(seconds, usage.ru_utime + usage.ru_stime, 1024 * usage.ru_maxrss)
 
 
-def stages(options: Options, workdir: Path) -> list[tuple[str, str, list[str]]]:
+def stages(options: Options, stocks: int, workdir: Path) -> list[tuple[str, str, list[str]]]:
     """Returns each stage with the file that only its end leaves and its command; writes the configurations it reads."""
-    prepare, pretrain, trade = experiments(options, workdir)
+    prepare, pretrain, trade = experiments(options, stocks, workdir)
     configs = {}
     for stage, experiment in (("prepare", prepare), ("pretrain", pretrain), ("train", trade)):
         configs[stage] = workdir / f"{stage}.py"
@@ -140,10 +149,10 @@ def stages(options: Options, workdir: Path) -> list[tuple[str, str, list[str]]]:
     ]
 
 
-def experiments(options: Options, workdir: Path) -> tuple[Prepare, Pretrain, Trade]:
+def experiments(options: Options, stocks: int, workdir: Path) -> tuple[Prepare, Pretrain, Trade]:
     """Returns the configurations of the stages."""
     panel = str(workdir / "data" / NAME / "panel.safetensors")
-    prepare = Prepare(name=NAME, source=Synthetic(stocks=options.stocks, days=options.days, start=START))
+    prepare = Prepare(name=NAME, source=Synthetic(stocks=stocks, days=options.days, start=START))
     pretrain = Pretrain(
         name=NAME,
         panel=panel,

@@ -11,6 +11,8 @@ IN_WORKDIR = "in_workdir"
 
 Its value says what a bare name means, as ``data/{}/panel.safetensors``."""
 _DEFAULT = "workdir"
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
+"""Ends of the names of tables, which are files and not the names of prepared panels."""
 
 
 def located(value: S, workdir: str | Path) -> S:
@@ -39,7 +41,8 @@ def located(value: S, workdir: str | Path) -> S:
 
 
 def _place(path: str, workdir: Path, bare: str) -> str:
-    if path and not path.startswith(".") and not path.endswith(".safetensors") and "/" not in path and "\\" not in path:
+    is_name = not path.startswith(".") and Path(path).suffix not in (".safetensors", *TABLE_SUFFIXES)
+    if path and is_name and "/" not in path and "\\" not in path:
         return str(workdir / bare.format(path))
     if (workdir / path).exists() or Path(path).is_absolute():
         return str(workdir / path)  # an absolute path stays what it is

@@ -9,17 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from envs.delisting import leaves, pay_out
 from market.arrays import BoolArray, FloatArray
-from market.fills import (
-    Fill,
-    fill_delay,
-    fill_prices,
-    marked_prices,
-    price_limits,
-    simple_returns,
-)
+from market.fills import Fill, fill_delay, fill_prices, marked_prices, simple_returns
 from market.money import traded_money
 from market.panel import Panel
+from market.price_limits import price_limits
 
 BUY, SELL, AVAILABLE, LEAVES_BEFORE, LEAVES_AFTER = 1, 2, 4, 8, 16
 """Bits of `FillReturns.status`: may be bought, may be sold, may carry weight, is paid out before or after the fill."""
@@ -54,9 +49,8 @@ def compute_fill_returns(panel: Panel, fill: Fill, price_limit: float | None, de
     filled = tomorrow if delay else today
     price = np.where(np.isfinite(fills[filled]), fills[filled], marks[today])  # where the new weights start
     before, after = price / marks[today] - 1, marks[tomorrow] / price - 1
-    gone = ~panel.listed[tomorrow] & ~np.isfinite(fills[tomorrow])
-    (before if delay else after)[gone] = delisting_return
-    (after if delay else before)[gone] = 0.0
+    gone = leaves(panel, fills)
+    pay_out(gone, before, after, delay, delisting_return)
     status = _permissions(panel, fills, filled)
     if price_limit is not None:
         limits = price_limits(panel, fill, price_limit)

@@ -1,26 +1,18 @@
-"""Fills and marks: at which price a decision of day t is carried out, what a position is worth, where prices stop.
+"""Fills and marks: at which price a decision of day t is carried out, and what a position is worth.
 
 Labels, environments, histories and summaries read these rules from here and from nowhere else, so that a forecast is
 trained on the return that trading on it would earn. The table of fills stands in the package's docstring.
 """
 
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
-from market.arrays import AnyFloatArray, BoolArray, FloatArray
+from market.arrays import AnyFloatArray, FloatArray
 from market.panel import Panel
 
 Fill = Literal["close", "next_open", "next_close"]
 FILLS: tuple[str, ...] = get_args(Fill)
-LIMIT_TOLERANCE = 0.02  # of the limit: exchanges round limit prices to ticks
-
-
-class PriceLimits(NamedTuple):
-    """Where prices stand at their daily limits, ``[T, N]`` each: at `up` nobody sells, at `down` nobody buys."""
-
-    up: BoolArray
-    down: BoolArray
 
 
 def check_fill(fill: str) -> None:
@@ -79,32 +71,6 @@ def carried_forward(values: AnyFloatArray) -> FloatArray:
     known = np.isfinite(values)
     row = np.maximum.accumulate(np.where(known, np.arange(len(values))[:, None], 0), axis=0)
     return np.take_along_axis(np.where(known, values, np.nan), row, axis=0).astype(np.float64, copy=False)
-
-
-def price_limits(panel: Panel, fill: Fill, rate: float | FloatArray) -> PriceLimits:
-    """Returns on which days the fill price stands at its daily limit against the last close with a trade before.
-
-    Row ``t`` uses rows ``<= t``. Where either price is unknown neither limit holds. Moves within 2 % of the limit
-    count as at it, since exchanges round limit prices to ticks.
-
-    Args:
-        panel: Prices, adjusted so that days without a dividend and ex-dividend days compare alike.
-        fill: Which price: that of ``next_open`` is the day's open, that of the others its close.
-        rate: Limit as a fraction, one for all or ``[T, N]``, for example
-            ``np.where(panel["is_st"] == 1, 0.05, 0.1)`` for the mainland Chinese main boards.
-
-    Raises:
-        ValueError: A limit is no fraction between 0 and 1.
-    """
-    rates = np.atleast_1d(np.asarray(rate, dtype=np.float64))
-    if not ((rates > 0) & (rates < 1)).all():
-        worst = rates[~((rates > 0) & (rates < 1))].flat[0]
-        raise ValueError(f"price_limit is {worst}, expected a fraction such as 0.1 for 10 %")
-    before = np.full(panel.listed.shape, np.nan)
-    before[1:] = marked_prices(panel, "close")[:-1]
-    move = fill_prices(panel, fill) / before - 1
-    edge = rates * (1 - LIMIT_TOLERANCE)
-    return PriceLimits(up=move >= edge, down=move <= -edge)
 
 
 def _field(panel: Panel, fill: Fill) -> str:

@@ -7,7 +7,6 @@ month, so appending days, moving a split, or another working directory starts no
 What the ledger cannot know is a copy of the panel in another folder.
 """
 
-import fcntl
 import hashlib
 import json
 import secrets
@@ -19,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from market.panel import Panel
+from market.storage.system import lock_file
 
 FILE = "ledger.jsonl"
 DIGITS = 16  # of a hash
@@ -95,7 +95,7 @@ class Ledger:
         text = "".join(json.dumps(asdict(one)) + "\n" for one in looks)
         try:
             with open(self.path, "a", encoding="utf-8") as handle:
-                fcntl.flock(handle, fcntl.LOCK_EX)
+                lock_file(handle.fileno())
                 handle.write(text)
         except OSError as error:
             raise ValueError(

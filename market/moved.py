@@ -39,6 +39,7 @@ MODULES: Mapping[str, str] = {
     "encoders.vae_networks": "encoders.vae.networks",
     "envs.positions": "envs.actions.single_asset",
     "evaluation.contest": "evaluation.policy_comparison",
+    "evaluation.forecast": "evaluation.reports.forecast",
     "evaluation.forecasters": "evaluation.encoder_comparison",
     "evaluation.report": "evaluation.reports.policy",
     "market.adjustment": "market.preparation.adjustment",

@@ -134,9 +134,10 @@ def metrics_of(
         silent = replace(observer, finished=SILENT.finished)  # the comparison has a table of its own
         evaluate({folder.name: [folder]}, settings, workdir, overwrite, observer=silent)
     found: dict[str, Any] = read_json(target / METRICS)
-    if settings.index is not None and index_of(found) is None:
+    named = settings.index or settings.index_asset
+    if named is not None and index_of(found) is None:
         raise ValueError(
-            f"{target / METRICS}: the test days were evaluated without the index {settings.index}; --overwrite looks "
+            f"{target / METRICS}: the test days were evaluated without the index {named}; --overwrite looks "
             "at them again and says so"
         )
     return found

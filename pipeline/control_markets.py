@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from configs.paths import TABLE_SUFFIXES
 from configs.schema.trade import Trade
 from envs import Tape
 from envs.observables import Observed
@@ -14,6 +15,7 @@ from envs.rules import MarketRules, recorded_rules
 from market.arrays import FloatArray
 from market.fills import Fill, carried_forward, default_fill
 from market.panel import Panel
+from market.sources.tables.source import Tables
 from market.splits import Split
 from market.states import MarketStates
 from pipeline.trial_count import Question
@@ -140,15 +142,21 @@ def shuffle_states(tape: Tape, seed: int) -> Tape:
     return replace(tape, **{name: getattr(tape, name)[order] for name in shown})
 
 
-def index_returns(path: str | Path, asset: str | None, tape: Tape) -> tuple[str, FloatArray]:
+def index_returns(source: str | Path | Panel, asset: str | None, tape: Tape) -> tuple[str, FloatArray]:
     """Returns the name of a published index and its simple return from each day of `tape` to the next ``[T]``.
 
     A day that the index lacks has its last close.
 
+    Args:
+        source: A panel, its file, or a table of prices (CSV or Parquet).
+        asset: Name of the index there; None where there is only one.
+        tape: The days.
+
     Raises:
         ValueError: The panel lacks the index, or does not cover the days.
     """
-    panel = Panel.load(path)
+    path = "the traded panel" if isinstance(source, Panel) else str(source)
+    panel = source if isinstance(source, Panel) else read_index(source)
     name = asset or panel.assets[0]
     if asset is None and len(panel.assets) > 1:
         raise ValueError(f"{path}: holds {len(panel.assets)} assets; name the index with --index-asset")
@@ -163,6 +171,11 @@ def index_returns(path: str | Path, asset: str | None, tape: Tape) -> tuple[str,
     returns = np.zeros(len(tape))
     returns[:-1] = closes[row[1:]] / closes[row[:-1]] - 1
     return name, returns
+
+
+def read_index(path: str | Path) -> Panel:
+    """Returns the panel in a file, or the one that a table of prices makes."""
+    return Panel.from_frame(Tables(str(path)).read()) if Path(path).suffix in TABLE_SUFFIXES else Panel.load(path)
 
 
 def _check_untouched(experiment: Trade, states: MarketStates | None, split: Split) -> None:

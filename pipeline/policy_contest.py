@@ -70,7 +70,8 @@ def hold_contest(
     count = len(candidates) + len(rivals) + len(by_cost) * (len(candidates) + 1)
     for _ in track(work(), count, "trading the test days"):
         pass
-    index = None if settings.index is None else index_backtest(settings.index, settings.index_asset, market.tape)
+    source = settings.index or (None if settings.index_asset is None else market.panel)
+    index = None if source is None else index_backtest(source, settings.index_asset, market.tape)
     bound = hindsight_backtest(market) if settings.hindsight else None
     rule = forecast_rule(market)
     return PolicyComparison(

@@ -114,7 +114,7 @@ def trade_policy(market: EvaluationMarket, policy: ClassicalPolicy | Hindsight) 
     return rollout(policy, env)
 
 
-def index_backtest(path: str | Path, asset: str | None, tape: Tape) -> Backtest:
+def index_backtest(path: str | Path | Panel, asset: str | None, tape: Tape) -> Backtest:
     """Returns the path of a published index over the days of `tape`; a day it lacks has its last close.
 
     Raises:

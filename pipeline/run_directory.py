@@ -1,6 +1,5 @@
 """One run, one folder, one process that writes it: layout of a workdir, locks, fresh starts and continuations."""
 
-import fcntl
 import glob
 import os
 import secrets
@@ -14,6 +13,7 @@ from typing import Any
 
 from configs import files
 from market.artifacts import CONFIG
+from market.storage.system import try_lock
 
 
 def data_folder(workdir: str | Path, name: str) -> Path:
@@ -107,14 +107,11 @@ def _taken(file: int) -> bool:
     """Takes the lock of a file, if need be after waiting for it as long as `waiting_for_locks` says."""
     end = time.monotonic() + _patience.get()
     while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= end:
-                return False
-            time.sleep(POLL)
-        else:
+        if try_lock(file):
             return True
+        if time.monotonic() >= end:
+            return False
+        time.sleep(POLL)
 
 
 def _remove_leftovers(folder: Path) -> None:

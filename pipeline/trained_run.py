@@ -16,7 +16,7 @@ from configs.schema.trade import Trade
 from envs import BatchMarket, Costs, LongShort, Step
 from envs.actions.portfolio import Action
 from evaluation.backtest import Backtest
-from evaluation.forecast import ForecastEvaluation
+from evaluation.reports.forecast import ForecastEvaluation
 from evaluation.rollout import rollout
 from evaluation.terms import terms
 from market.arrays import AnyArray

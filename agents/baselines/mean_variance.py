@@ -9,15 +9,18 @@ Wolf, 2004, A well-conditioned estimator for large-dimensional covariance matric
 """
 
 from dataclasses import dataclass
+from typing import Any
 
+import cvxpy
 import numpy as np
-from skfolio.moments import EmpiricalCovariance, LedoitWolf
+import pandas as pd
+from skfolio.moments import BaseMu, EmpiricalCovariance, LedoitWolf
 from skfolio.optimization import BaseOptimization, EqualWeighted, MeanRisk, ObjectiveFunction, RiskBudgeting
 from skfolio.prior import BasePrior, EmpiricalPrior
 
 from agents.baselines.base import LongOnlyRule, due, equal_weights, leave_all
 from agents.history import Past
-from market.arrays import FloatArray
+from market.arrays import FloatArray, IntArray
 
 SOLVER_TOLERANCE = 1e-5
 """A smaller weight is what the solver left over, not a position."""
@@ -106,3 +109,101 @@ class MeanVariance(_Optimised):
             prior_estimator=prior,
             fallback=EqualWeighted(),
         )
+
+
+@dataclass(frozen=True)
+class ForecastPortfolio(LongOnlyRule):
+    """The long-only portfolio of greatest ``forecast - risk_aversion * variance`` within caps.
+
+    The variance is that of past returns, the forecast the encoder's of the day. Assets without a forecast or without a
+    whole look-back are not bought, and sold where they are held. What no cap leaves room for stays in cash. Where the
+    solver finds nothing within the caps, everything is kept.
+
+    Attributes:
+        cap: Largest weight of an asset.
+        turnover: Largest sum of the sizes of the changes of weights at a fit; None for no such cap. The first purchase
+            is free of it.
+        sectors: Sector of each asset, in the order of the tape; empty where there are none.
+        sector_cap: Largest weight of the assets of a sector together.
+        risk_aversion: Price of a unit of variance.
+        lookback: Days of returns that the variance is taken from.
+        every: Days between fits, counted from the tape's first.
+    """
+
+    cap: float = 0.1
+    turnover: float | None = None
+    sectors: tuple[str, ...] = ()
+    sector_cap: float = 1.0
+    risk_aversion: float = 5.0
+    lookback: int = 252
+    every: int = 5
+    name: str = "forecast_portfolio"
+
+    def __post_init__(self) -> None:
+        for label, value in (("cap", self.cap), ("sector_cap", self.sector_cap)):
+            if not 0 < value <= 1:
+                raise ValueError(f"ForecastPortfolio: {label} is {value}, expected a weight above 0 and at most 1")
+        if self.turnover is not None and not self.turnover > 0:
+            raise ValueError(f"ForecastPortfolio: turnover is {self.turnover}, expected above 0, or None")
+        if self.lookback < 2 or self.every < 1:
+            raise ValueError(f"ForecastPortfolio: lookback is {self.lookback}, every {self.every} days, too few")
+
+    def decide(self, known: Past, account: FloatArray) -> FloatArray:
+        """Returns fitted weights on the days of a fit."""
+        if not due(known, account, self.every):
+            return leave_all(len(known.tradable))
+        if self.sectors and len(self.sectors) != len(known.tradable):
+            raise ValueError(
+                f"ForecastPortfolio: {len(self.sectors)} sectors for {len(known.tradable)} assets; give one an asset"
+            )
+        window = known.returns[-self.lookback :]
+        able = known.tradable & np.isfinite(window).all(axis=0) & (np.ptp(window, axis=0) > 0)
+        able &= np.isfinite(known.forecast_mean)
+        if len(window) < self.lookback or able.sum() < 2:  # nothing is estimated yet
+            return leave_all(len(known.tradable))
+        found = self._fitted(window[:, able], known.forecast_mean[able], account[1:][able], np.flatnonzero(able))
+        if found is None:
+            return leave_all(len(known.tradable))
+        weights = np.zeros(1 + len(able))
+        weights[1:][able] = np.where(found < SOLVER_TOLERANCE, 0.0, found)
+        weights[0] = max(1.0 - weights[1:].sum(), 0.0)
+        return weights
+
+    def _fitted(
+        self, returns: FloatArray, forecast: FloatArray, held: FloatArray, columns: IntArray
+    ) -> FloatArray | None:
+        """Returns weights ``[n]`` within the caps, None where there are none."""
+        names = [f"asset{k}" for k in columns]
+        bound = self.turnover if held.sum() > SOLVER_TOLERANCE else None
+        groups = {name: [self.sectors[k]] for name, k in zip(names, columns, strict=True)} if self.sectors else None
+        covariance = EmpiricalCovariance() if len(columns) < len(returns) else LedoitWolf()
+        fit = MeanRisk(
+            objective_function=ObjectiveFunction.MAXIMIZE_UTILITY,
+            risk_aversion=self.risk_aversion,
+            prior_estimator=EmpiricalPrior(mu_estimator=ForecastMean(forecast), covariance_estimator=covariance),
+            budget=None,
+            min_budget=0.0,
+            max_budget=1.0,
+            max_weights=self.cap,
+            add_constraints=None if bound is None else lambda weights: [cvxpy.norm1(weights - held) <= bound],
+            groups=groups,
+            linear_constraints=[f"{one} <= {self.sector_cap}" for one in self._held_sectors(columns)] or None,
+            raise_on_failure=False,
+        ).fit(pd.DataFrame(returns, columns=names))
+        weights: FloatArray | None = fit.weights_
+        return weights
+
+    def _held_sectors(self, columns: IntArray) -> list[str]:
+        return sorted({self.sectors[k] for k in columns}) if self.sectors else []
+
+
+class ForecastMean(BaseMu):
+    """An encoder's forecast in the place of an estimate of expected returns."""
+
+    def __init__(self, forecast: FloatArray) -> None:
+        self.forecast = forecast
+
+    def fit(self, X: Any, y: None = None) -> "ForecastMean":
+        """Takes the forecast ``[n]`` and looks at no return."""
+        self.mu_, self.n_features_in_ = np.asarray(self.forecast, dtype=np.float64), np.shape(X)[1]
+        return self

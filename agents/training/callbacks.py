@@ -9,7 +9,8 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.checkpoint import save_agent
-from agents.training.resume import reward_scale, save_state
+from agents.training.resume import save_state
+from agents.training.reward_scaling import reward_scale
 from agents.training.tensorboard import AgentLogger
 from agents.training.validation import Validator
 from market.artifacts import AGENT_STATE, HISTORY

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.vec_env import VecNormalize
 
 from agents.algorithms.base import AgentConfig
 from agents.checkpoint import RECORD, completed, describe, last_day
@@ -16,9 +15,9 @@ from agents.networks.extractors import StateTable
 from agents.training.callbacks import STATE, ShouldStop, TrainingConfig, ValidationCallback, ValidationHistory
 from agents.training.cloning import Demonstration, clone
 from agents.training.resume import load_state
+from agents.training.reward_scaling import with_scaled_rewards
 from agents.training.tensorboard import AgentLogger
 from agents.training.validation import Validator
-from agents.vec_env import MarketVecEnv
 from envs import BatchMarket, Costs, Episodes, Tape
 from envs.actions.portfolio import Action
 from envs.actions.relative import RelativeAction
@@ -28,7 +27,6 @@ from market.curves import NO_CURVES, CurveLog
 from market.storage.array_file import read_json, write_json
 
 InSample = Literal["refuse", "allow"]
-LARGEST_REWARD = 10.0  # of scaled rewards, in standard deviations of the discounted return
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,11 +203,6 @@ def _of_today(
 ) -> dict[str, Any]:
     settings = upgraded(recipe["settings"]) if recipe["settings"] else {}
     return {**recipe, "settings": settings, "action": completed(recipe["action"], action)}
-
-
-def with_scaled_rewards(market: BatchMarket, gamma: float) -> VecNormalize:
-    """Returns episodes whose rewards are divided by the running standard deviation of their discounted sum."""
-    return VecNormalize(MarketVecEnv(market), norm_obs=False, clip_reward=LARGEST_REWARD, gamma=gamma, epsilon=1e-12)
 
 
 def finished_record(folder: Path) -> dict[str, Any] | None:

@@ -15,11 +15,10 @@ import torch
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import DictReplayBuffer
-from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
 from agents.networks.extractors import with_moments
-from agents.vec_env import MarketVecEnv
+from agents.training.reward_scaling import reward_scale, scaled
 from market.arrays import AnyArray
 from market.storage.array_file import read_arrays, write_arrays
 from market.storage.json_diff import first_difference
@@ -95,14 +94,6 @@ def load_state(
     _restore_randomness(model, arrays, facts["random"])
     progress: dict[str, Any] = header["progress"]
     return progress
-
-
-def scaled(model: BaseAlgorithm) -> tuple[VecNormalize, MarketVecEnv]:
-    """Returns the two layers of the model's environment."""
-    outer = model.env
-    assert isinstance(outer, VecNormalize)
-    assert isinstance(outer.venv, MarketVecEnv)
-    return outer, outer.venv
 
 
 def _networks(model: BaseAlgorithm) -> Arrays:
@@ -199,12 +190,6 @@ def _restore_environment(model: BaseAlgorithm, arrays: Arrays, facts: Mapping[st
     scale.returns = mine["discounted"]
     for name, value in facts["reward_scale"].items():
         setattr(scale.ret_rms, name, np.float64(value))
-
-
-def reward_scale(model: BaseAlgorithm) -> dict[str, float]:
-    """Returns the running moments of discounted returns that rewards are scaled with: ``mean``, ``var``, ``count``."""
-    moments = scaled(model)[0].ret_rms
-    return {name: float(getattr(moments, name)) for name in ("mean", "var", "count")}
 
 
 def _randomness(model: BaseAlgorithm) -> tuple[Arrays, dict[str, Any]]:

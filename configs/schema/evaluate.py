@@ -13,9 +13,11 @@ class Evaluate:
     cost_points: tuple[float, ...] = (0.0, 1.0, 5.0, 10.0, 20.0)
     """Proportional costs in basis points at which agents and references are traded again; empty leaves it out."""
     index: str | None = field(default=None, metadata={IN_WORKDIR: "data/{}/panel.safetensors"})
-    """Panel file with a published index, in the workdir, or the name of a prepared panel; None for none."""
+    """Published index: a table of its prices (CSV, Parquet), a panel file in the workdir, or the name of a prepared
+    panel; None for none."""
     index_asset: str | None = None
-    """Name of the index in that panel; may be left out where it holds only one."""
+    """Ticker of the index there, which may be left out where there is only one; without an index, a ticker of the panel
+    that is traded."""
     index_return: Literal["price", "total"] = "price"
     """Whether that index leaves out dividends, like ^DJI and ^GSPC, or reinvests them, like ^SP500TR."""
     hindsight: bool = True

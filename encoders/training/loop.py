@@ -24,12 +24,14 @@ from encoders.baselines.closed_form import ClosedForm
 from encoders.checkpoint import Checkpoint, describe
 from encoders.data import TrainingData
 from encoders.training.best_epochs import BestEpochs
+from encoders.training.early_stopping import TrainingProgress
 from encoders.training.feature_dropout import FeatureDropout
 from encoders.training.hooks import FitStartHook, FrozenCacheHook
 from encoders.training.launch import make_accelerator, precision_of
-from encoders.training.optim import Optim, epoch_batches, seed_step
+from encoders.training.optim import Optim, epoch_batches
 from encoders.training.results import Backtest, TrainingResult
-from encoders.training.resume import Learner, TrainingProgress, load_state, save_state
+from encoders.training.resume import Learner, load_state, save_state
+from encoders.training.seeding import seed_step
 from encoders.training.tensorboard import PretrainLogger
 from encoders.training.validation import Evaluator, Losses, codebook_health
 from evaluation.prediction import MIN_ASSETS

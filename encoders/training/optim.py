@@ -5,12 +5,10 @@ had happened, without any generator having been saved.
 """
 
 import math
-import random
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 
 from market.arrays import IntArray
 
@@ -100,10 +98,3 @@ def epoch_batches(days: IntArray, batch_size: int, seed: int, epoch: int) -> Int
         raise ValueError(f"optim: batch_size is {batch_size}, but train has only {len(days)} usable days; lower it")
     order = np.random.default_rng((seed, epoch)).permutation(days)
     return order[: n_batches * batch_size].reshape(n_batches, batch_size)
-
-
-def seed_step(seed: int, step: int, rank: int) -> None:
-    """Seeds the generators of this process for one optimiser step; ranks and steps draw different numbers."""
-    number = int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0])
-    torch.manual_seed(number)
-    random.seed(number)

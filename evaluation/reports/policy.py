@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation.forecast import ForecastEvaluation, codes_figure, ic_figure, quantiles_figure
 from evaluation.formats import display_name, number, percent
 from evaluation.policy_comparison import PolicyComparison
 from evaluation.prediction import MIN_ASSETS
@@ -18,6 +17,7 @@ from evaluation.reports.figures import (
     wealth_figure,
     weights_figure,
 )
+from evaluation.reports.forecast import ForecastEvaluation, codes_figure, ic_figure, quantiles_figure
 from evaluation.reports.html import Page
 from evaluation.verdict import in_sample_warning, limits, reach_verdict
 from market.audit import sentence

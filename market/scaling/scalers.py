@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from market.arrays import AnyArray, AnyFloatArray, BoolArray, FeatureArray, FloatArray
-from market.cross_section import cross_sectional_rank, cross_sectional_zscore
+from market.cross_section import cross_sectional_rank, cross_sectional_zscore, write_zscores
 from market.panel import Panel
 from market.scaling.trailing import trailing_zscore
 from market.storage import scratch
@@ -233,6 +233,9 @@ class DailyScaler(Scaler):
 
     def _write(self, values: AnyFloatArray, listed: BoolArray, scaled: FeatureArray) -> None:
         for rows in _blocks(values, scaled):
+            if self.function is cross_sectional_zscore:
+                write_zscores(np.asarray(values[rows]), listed[rows], _limit(self.clip), np.asarray(scaled[rows]))
+                continue
             known = _known(values[rows], listed[rows])
             _settle(self.function(np.where(known, values[rows], np.nan), 1), known, self.clip, scaled[rows])
 

@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 
 from market.arrays import AnyArray, DateArray
 from market.calendar import parse_day
+from market.storage.system import exchange, flush_file
 
 METADATA_KEY = "factorgym"
 PLACEHOLDER = "0" * 64
@@ -64,9 +65,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     aside = final.with_name(f".{final.name}.{secrets.token_hex(4)}.part")
     try:
         yield aside
-        with open(aside, "rb") as handle:
-            os.fsync(handle.fileno())
-        os.replace(aside, final)
+        flush_file(aside)
+        exchange(aside, final)
     except OSError as error:  # a full disk does not say which file it had no room for
         error.filename = error.filename or str(final)
         raise
@@ -137,6 +137,7 @@ def arrays_in_place(
             offset += spec.nbytes
         yield mapped  # the pages need no flush of their own: they belong to the file that is synchronised at the end
         _write_frame(aside, specs, header, fingerprint(header, mapped))
+        mapped.clear()  # a mapped file cannot be renamed on Windows
 
 
 def fingerprint(header: Mapping[str, Any], arrays: Mapping[str, AnyArray]) -> str:

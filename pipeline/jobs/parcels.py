@@ -4,7 +4,6 @@ Relative paths keep their names in the folder that a job gets on its node, so a 
 runs. Absolute paths are the same there; they are made where they are missing.
 """
 
-import fcntl
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from market.arrays import AnyArray
 from market.artifacts import AGENT_STATE, ENCODER_STATE
 from market.storage.array_file import atomic_write
+from market.storage.system import lock_file
 
 Parcel: TypeAlias = dict[str, AnyArray]
 """Content of files by their paths, as bytes."""
@@ -81,7 +81,7 @@ def append_lines(path: str, before: AnyArray | None, now: AnyArray) -> None:
     if added:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with open(path, "ab") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            lock_file(handle.fileno())
             handle.write(added)
 
 

@@ -15,7 +15,8 @@ from agents.checkpoint import load_agent
 from agents.networks.extractors import StateTable
 from agents.training.callbacks import TrainingConfig
 from agents.training.cloning import clone, demonstrate
-from agents.training.loop import Task, train_agent, with_scaled_rewards
+from agents.training.loop import Task, train_agent
+from agents.training.reward_scaling import with_scaled_rewards
 from agents.training.validation import trace_episode
 from agents.vec_env import MarketVecEnv
 from envs import BatchMarket, Costs, Episodes, Excess, LongOnly, LongShort, Position, Step, Tape, Templates, Tilt

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import envs
 from agents.baselines.base import ClassicalPolicy, best_of
 from agents.baselines.hindsight import Hindsight
-from agents.baselines.mean_variance import MeanVariance, MinimumVariance, RiskParity
+from agents.baselines.mean_variance import ForecastPortfolio, MeanVariance, MinimumVariance, RiskParity
 from agents.baselines.simple import BuyAndHold, Cash, EqualWeight, LongShortQuantiles, Momentum, TopKDropN
 from agents.history import History
 from envs import Costs, LongOnly, Tape
@@ -30,6 +30,7 @@ RULES = [
     MinimumVariance(lookback=15, every=4),
     RiskParity(lookback=15, every=4),
     MeanVariance(lookback=15, every=4),
+    ForecastPortfolio(cap=0.5, turnover=0.4, lookback=15, every=4),
 ]
 
 
@@ -215,6 +216,32 @@ def test_optimisers_agree_with_closed_forms():
     mean = moves[-150:].mean(axis=0)
     utility = mean @ grid - 5 * np.einsum("ik,ij,jk->k", grid, covariance, grid)
     np.testing.assert_allclose(optimised(MeanVariance(lookback=150), moves)[1], share[utility.argmax()], atol=1e-3)
+
+
+def test_a_forecast_portfolio_stays_within_its_caps():
+    panel = plain_panel(120, 8, seed=2)
+    states = replace(forecasts(panel, 3), mask=panel.listed.copy())
+    states = replace(states, forecast_mean=0.01 * states.forecast_mean)
+    tape, sectors = Tape.from_panel(panel, fill="close", start="2020-02-20"), ("a", "a", "a", "b", "b", "c", "c", "c")
+    rule = ForecastPortfolio(cap=0.3, turnover=0.2, sectors=sectors, sector_cap=0.5, risk_aversion=1, lookback=20)
+    path = played(rule, tape, panel, states)
+    traded = np.abs(path.trades).sum(axis=1) > 1e-9
+    assert 5 < traded.sum() <= len(path) / rule.every + 1
+    weights = path.weights[traded, 1:]
+    assert weights.max() <= 0.3 + 1e-6
+    by_sector = weights @ (np.array(sectors)[:, None] == np.array(["a", "b", "c"])).astype(float)
+    assert by_sector.max() <= 0.5 + 1e-6
+    changes = np.abs(path.trades).sum(axis=1)[traded] / path.wealth[:-1][traded]
+    assert changes[0] > 0.2, "the first purchase is free of the cap"
+    assert changes[1:].max() <= 0.2 + 1e-5  # decided at the close and filled there
+    assert changes[1:].max() > 0.1
+    free = played(ForecastPortfolio(cap=1.0, risk_aversion=1e-6, lookback=20, every=1), tape, panel, states)
+    best = np.nanargmax(states.forecast_mean[np.searchsorted(panel.dates, free.dates) - 1], axis=1)
+    assert (free.weights[np.arange(len(free)), 1 + best] > 0.99).mean() > 0.9
+    with pytest.raises(ValueError, match="cap is 0, expected a weight above 0"):
+        ForecastPortfolio(cap=0)
+    with pytest.raises(ValueError, match="2 sectors for 8 assets"):
+        played(ForecastPortfolio(sectors=("a", "b"), lookback=20), tape, panel, states)
 
 
 def test_optimisers_fall_back_to_equal_weights():

@@ -18,6 +18,7 @@ from accelerate.state import AcceleratorState, PartialState
 import encoders.training.loop as training
 from encoders.baselines.gru import GRU
 from encoders.checkpoint import Checkpoint
+from encoders.training.early_stopping import TrainingProgress
 from encoders.training.launch import (
     chosen_precision,
     lost_threads,
@@ -28,7 +29,6 @@ from encoders.training.launch import (
 )
 from encoders.training.loop import Experiment, averaged, pretrain
 from encoders.training.optim import Optim, epoch_batches
-from encoders.training.resume import TrainingProgress
 from evaluation.prediction import prediction_metrics
 from market.storage.array_file import read_arrays
 from tests.encoders.tiny import Tiny, TinyEncoder, tiny_data

@@ -3,8 +3,8 @@
 import numpy as np
 
 from evaluation.backtest import Backtest
-from evaluation.forecast import ForecastEvaluation
 from evaluation.policy_comparison import PolicyComparison
+from evaluation.reports.forecast import ForecastEvaluation
 
 DATES = np.arange(np.datetime64("2018-01-01"), np.datetime64("2019-12-31"))
 DATES = DATES[np.is_busday(DATES)]

@@ -5,7 +5,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from market.cross_section import average_ranks, cross_sectional_rank, cross_sectional_zscore, quantile_classes
+from market.cross_section import (
+    average_ranks,
+    cross_sectional_rank,
+    cross_sectional_zscore,
+    quantile_classes,
+    write_zscores,
+)
 
 cells = st.one_of(
     st.integers(-5, 5).map(float), st.floats(-1e6, 1e6), st.just(np.nan), st.sampled_from([np.inf, -np.inf])
@@ -89,3 +95,24 @@ def test_quantile_classes_by_hand():
     np.testing.assert_array_equal(quantile_classes(np.array([[1.0, 1.0, 1.0, 9.0]]), 2), [[0, 0, 0, 1]])
     with pytest.raises(ValueError, match="n_classes is 1, expected at least 2"):
         quantile_classes(values, 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("limit", [3.0, 0.7])
+def test_zscores_that_are_written_are_those_that_are_returned_to_the_bit(dtype: type, limit: float) -> None:
+    rng = np.random.default_rng(0)
+    values = (rng.normal(1, 1, (60, 41, 23)) * 10.0 ** rng.integers(-6, 7, 23)).astype(dtype)
+    values[rng.random(values.shape) < 0.1] = np.nan
+    values[rng.random(values.shape) < 0.02] = np.inf
+    values[:, :, 3], values[:, :, 4], values[7], values[8, 1:] = 5.1, -0.0, np.nan, np.nan
+    listed = rng.random((60, 41)) < 0.8
+    known = np.isfinite(values) & listed[:, :, None]
+    expected = cross_sectional_zscore(np.where(known, values, np.nan), 1)
+    expected = np.clip(np.nan_to_num(expected), -limit, limit).astype(np.float32)
+    out = np.empty(values.shape, np.float32)
+    write_zscores(values, listed, limit, out)
+    np.testing.assert_array_equal(out, expected)
+    assert (np.abs(out) == np.float32(limit)).any()
+    if dtype is np.float32:
+        write_zscores(values, listed, limit, values)  # over the values themselves
+        np.testing.assert_array_equal(values, expected)

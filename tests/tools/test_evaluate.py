@@ -207,6 +207,13 @@ def test_an_index_is_followed_over_the_same_days(copied) -> None:
     close = panel["close"][np.searchsorted(panel.dates, market.tape.dates), 0]
     assert index.wealth[-1] == pytest.approx(close[-1] / close[0])
     assert index.returns[np.searchsorted(index.dates, np.datetime64("2018-12-25"))] == 0
+    table = copied / "index.csv"
+    panel.to_frame().drop(columns=["listed", "tradable"]).to_csv(table, index=False)
+    by_table = index_backtest(table, None, market.tape)
+    assert by_table.wealth[-1] == pytest.approx(index.wealth[-1])
+    own = index_backtest(market.panel, "S2", market.tape)  # by its ticker in the traded panel
+    assert own.name == "index S2"
+    assert own.wealth[-1] == pytest.approx(index.wealth[-1])
     panel.between(None, "2019-01-31").save(path)
     with pytest.raises(ValueError, match="prepare an index that covers them"):
         index_backtest(path, None, market.tape)
