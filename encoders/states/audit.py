@@ -130,6 +130,7 @@ def audit(
     training: TrainingFacts,
     settings: Audit,
     continuation: Continuation | None = None,
+    store: WindowStore | None = None,
 ) -> AuditResult:
     """Returns the verdict on states that were extracted from `panel`.
 
@@ -141,8 +142,9 @@ def audit(
         settings: How hard to look.
         continuation: What is new where the rest was audited before. Inputs and states up to the new days must then not
             move when the new days become noise; scaler and assets are left to the audit before.
+        store: What the encoder is fed with of `panel`; it is computed where not given.
     """
-    auditor = _Auditor(frozen, panel, written, training, settings, continuation)
+    auditor = _Auditor(frozen, panel, written, training, settings, continuation, store)
     checks: dict[str, str] = {}
     faults: list[str] = []
     for name in ("inputs", "window", "future", "batch", "labels", "scaler", "assets"):
@@ -227,11 +229,12 @@ class _Auditor:
         training: TrainingFacts,
         settings: Audit,
         continuation: Continuation | None = None,
+        store: WindowStore | None = None,
     ) -> None:
         self.frozen, self.panel, self.written = frozen, panel, written
         self.training, self.settings, self.continuation = training, settings, continuation
         self.generator = np.random.default_rng(settings.seed)
-        self.store = frozen.store(panel)
+        self.store = frozen.store(panel) if store is None else store
         self.lead = frozen.pipeline.lookback - 1
         self.first = self.lead if continuation is None else continuation.first
         self.skipped: dict[str, str] = {}
