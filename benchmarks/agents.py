@@ -43,7 +43,7 @@ from market.panel import BARS, Panel
 
 SHIPPED = PPO()
 SB3_BATCH = replace(SHIPPED, learning_rate=3e-4, n_steps=2048, batch_size=64, n_epochs=10)
-"""What stable-baselines3 does by default, over our networks."""
+"""Defaults of stable-baselines3, over our networks."""
 
 GRADIENT = APG()
 N_ENVS, SB3_ENVS, APG_ENVS = 256, 8, 32
@@ -53,7 +53,7 @@ Row = tuple[str, str, float | None]
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure."""
+    """Sizes and options of the measurement."""
 
     panel: Path | None = None
     """Panel file or Parquet of long bars; by default random bars of the Dow Jones 30's size."""

@@ -53,7 +53,7 @@ CASES: dict[str, tuple[EncoderConfig, str, str]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to measure."""
+    """Sizes and options of the measurement."""
 
     assets: int = 300
     """Assets of a day."""

@@ -39,7 +39,7 @@ Row = tuple[str, str, float | None]
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure."""
+    """Sizes and options of the measurement."""
 
     panel: Path | None = None
     """Panel file or Parquet of long bars; by default random bars of the Dow Jones 30's size."""

@@ -38,7 +38,7 @@ TINY = 1e-12
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to measure."""
+    """Sizes and options of the measurement."""
 
     tickers: int = 500
     """Number of assets."""

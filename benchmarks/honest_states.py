@@ -1,4 +1,4 @@
-"""What an agent's states are worth on the days it learnt on, chose on, and never saw: runs side by side.
+"""The worth of an agent's states on the days it learnt on, chose on, and never saw: runs side by side.
 
     python -m benchmarks honest_states --runs workdir/trade/in_sample workdir/trade/walk_forward
 
@@ -34,7 +34,7 @@ COLUMNS = ("run", "days", "who", "beyond equal weight", "95 % interval", "IR", "
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to trade again."""
+    """Runs to trade again."""
 
     runs: tuple[Path, ...]
     """Finished trading runs of portfolios whose states hold a forecast."""

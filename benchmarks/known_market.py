@@ -1,4 +1,4 @@
-"""What agents make of a market whose best policy is known, beside oracles that know tomorrow's expected returns.
+"""Agents on a market whose best policy is known, beside oracles that know tomorrow's expected returns.
 
     python -m benchmarks known_market [--costs 0 0.0005 0.002] [--seeds 0 1 2 3 4] [--ppo] [--shuffled 20] [--out FILE]
 
@@ -52,7 +52,7 @@ HALF_LIVES = (5.0, 20.0, 80.0)
 """Days in which what a drifting exposure was says half as much of what it is."""
 
 PREMIA = np.array([0.001, 0.001, 0.001])
-"""What a unit of exposure pays a day: the correlation of the best forecast with what comes is about .08."""
+"""Pay of a unit of exposure a day: the correlation of the best forecast with what comes is about .08."""
 
 FACTOR_VOLATILITY, OWN_VOLATILITY = 0.004, 0.02
 RISK_AVERSION = 10.0
@@ -193,7 +193,7 @@ N_ENVS = {"APG": 128, "PPO": 128}
 
 
 class Outcome(NamedTuple):
-    """What an agent came to on the test days.
+    """Result of an agent on the test days.
 
     Attributes:
         worth: What it was worth a year, see `KnownMarket.worth`, less what its trades cost.
@@ -247,7 +247,7 @@ def shuffled(seed: int, costs: Costs) -> tuple[str, float]:
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure."""
+    """Sizes and options of the measurement."""
 
     costs: tuple[float, ...] = (0.0, 5e-4, 2e-3)
     """Proportional costs of a trade."""

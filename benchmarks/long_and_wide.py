@@ -48,7 +48,7 @@ PARTS = (("train", 0.0, 0.65), ("valid", 0.66, 0.80), ("test", 0.81, 1.0))
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure."""
+    """Sizes and options of the measurement."""
 
     names: tuple[int, ...] = (500,)
     """Stocks; several numbers are measured one after the other."""
@@ -65,7 +65,7 @@ class Options:
 
 
 class Cost(NamedTuple):
-    """What a stage took."""
+    """Seconds and memory of a stage."""
 
     seconds: float
     cpu_seconds: float

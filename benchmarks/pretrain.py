@@ -48,7 +48,7 @@ CASES = {
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to measure."""
+    """Sizes and options of the measurement."""
 
     cases: tuple[Literal["dj30", "dj30_joint", "sp500"], ...] = ("dj30", "dj30_joint", "sp500")
     """Sizes."""
@@ -64,7 +64,7 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """What one process found."""
+    """Figures of one process."""
 
     step: float
     """Seconds of a training step."""

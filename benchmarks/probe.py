@@ -17,7 +17,7 @@ from configs.paths import located
 from configs.schema.pretrain import Pretrain
 from encoders.checkpoint import Checkpoint
 from encoders.data import prepare
-from encoders.probe import Finding, Probe
+from encoders.probe import Probe, ProbeResult
 from market.panel import Panel
 
 
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     Console().print(table)
 
 
-def measured(options: Options) -> dict[str, Finding]:
+def measured(options: Options) -> dict[str, ProbeResult]:
     """Returns what is found at each place of the run's encoder."""
     experiment = located(load_json(Path(options.run) / "config.json", Pretrain), options.workdir)
     checkpoint = Checkpoint.load(Path(options.run) / "model.safetensors")

@@ -24,7 +24,7 @@ GOAL = "9 ms"
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to measure."""
+    """Sizes and options of the measurement."""
 
     tokens: int = 4096
     """Tokens quantised together."""

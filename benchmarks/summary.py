@@ -1,4 +1,4 @@
-"""What `make bench` prints: one table of ours beside others', and where each figure of the others is from.
+"""Table that `make bench` prints: ours beside others', and where each figure of the others is from.
 
     python -m benchmarks summary [--only features envs] [--threads 2]
 
@@ -27,7 +27,7 @@ ELSEWHERE = "public implementation, two cores of another machine"
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure."""
+    """Sizes and options of the measurement."""
 
     only: tuple[Part, ...] = ("features", "envs", "agents", "quantizers", "pretrain", "encoders")
     """Parts."""

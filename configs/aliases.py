@@ -16,6 +16,7 @@ CLASSES: Mapping[str, str] = {
     "market.Named": "market.PrefixScaling",
     "market.Unscaled": "market.NoScaling",
     "market.ByName": "market.ScalingByName",
+    "market.Joined": "market.FeatureUnion",
     "agents.Schedule": "agents.TrainingConfig",
     "configs.schema.discover.FactorModel": "configs.DiscoverModel",
 }

@@ -57,7 +57,7 @@ class BarHistory:
             odd = next(((a, b) for a, b in zip(last, wanted, strict=False) if a != b), ("nothing", wanted[0]))
             raise ValueError(
                 f"encoder.bars: the features have {odd[0]} where {odd[1]} should be; end them with Alpha360 "
-                "(market.features.joined), and say in encoder.bars.vwap whether the panel has average prices"
+                "(market.features.union), and say in encoder.bars.vwap whether the panel has average prices"
             )
 
     def build(self, width: int) -> "BarNetwork":

@@ -112,7 +112,7 @@ class TrainingData:
 
     @cached_property
     def learnable(self) -> "TrainingData":
-        """What fitting and training are given: nothing after `fit_end`, and no label that reaches beyond it, in copies.
+        """The data of fitting and training: nothing after `fit_end`, and no label that reaches beyond it, in copies.
 
         A model that remembers every label it is shown, or looks prices up, then knows no more than it may. The test
         days are empty; rows of train and valid are where they were.

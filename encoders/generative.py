@@ -18,5 +18,5 @@ class GenerativeFactorModel(Protocol):
     def draw(
         self, features: Float[Tensor, "B L N 1"], mask: Bool[Tensor, "B N"], generator: torch.Generator
     ) -> Float[Tensor, "B N"]:
-        """Returns an invented day for each of these; of the days themselves only what is given to the model is used."""
+        """Returns a simulated day for each of these; of the days themselves only what is given to the model is used."""
         ...

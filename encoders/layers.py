@@ -177,7 +177,7 @@ class FeedForward(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """One pre-norm transformer layer: attention, then a perceptron of four times the width, both residual."""
+    """One pre-norm transformer layer: attention, then a feed-forward network of four times the width, both residual."""
 
     def __init__(self, dim: int, heads: int, dropout: float) -> None:
         super().__init__()

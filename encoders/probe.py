@@ -30,7 +30,7 @@ ALPHA = 0.01
 """Penalty beside the mean squared error, of representations of deviation one: it decides little."""
 
 
-class Finding(NamedTuple):
+class ProbeResult(NamedTuple):
     """Signal at one place.
 
     Attributes:
@@ -56,7 +56,7 @@ class Probe:
     batch: int = 16
     parts: tuple[str, ...] = ("valid",)
 
-    def measure(self, encoder: Encoder, data: TrainingData) -> dict[str, Finding]:
+    def measure(self, encoder: Encoder, data: TrainingData) -> dict[str, ProbeResult]:
         """Returns what is found at each place, in the order of the encoder; the forecast as it is stands last."""
         train = data.train_days[:: self.every]
         scale = {name: _scale(rows) for name, rows in self._first(encoder, data, train).items()}
@@ -69,7 +69,7 @@ class Probe:
         solved = {name: each.solve(ALPHA)[0].float() / scale[name] for name, each in moments.items()}
         found = {part: self._judge(encoder, data, part, solved) for part in self.parts}
         widths = {name: len(coefficient) for name, coefficient in solved.items()} | {"forecast": 1}
-        return {name: Finding(width, {p: found[p][name] for p in self.parts}) for name, width in widths.items()}
+        return {name: ProbeResult(width, {p: found[p][name] for p in self.parts}) for name, width in widths.items()}
 
     def _first(self, encoder: Encoder, data: TrainingData, days: IntArray) -> dict[str, Float[Tensor, "S R"]]:
         middle = days[len(days) // 2 :][: self.batch]

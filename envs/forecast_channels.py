@@ -1,4 +1,4 @@
-"""What an encoder forecasts, as channels that a policy sees beside the states."""
+"""Forecasts of an encoder as channels that a policy sees beside the states."""
 
 from dataclasses import dataclass
 

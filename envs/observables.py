@@ -1,4 +1,4 @@
-"""Sight: what a policy may see of the market, from frozen states, from features, or from the bars themselves."""
+"""Observables: arrays of the market that a policy may see, from frozen states, from features, or from the bars."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -11,7 +11,7 @@ from market.panel import PRICES, Panel
 from market.states import MarketStates
 
 Observed = Literal["states", "forecast", "states+forecast"]
-"""What of a states file is seen."""
+"""Parts of a states file that a policy may see."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,7 +30,7 @@ class StatingPolicy(Protocol):
 
     @property
     def action(self) -> Action:
-        """What the environment must have."""
+        """Settings that the environment must have."""
         ...
 
     def predict(
@@ -42,7 +42,7 @@ class StatingPolicy(Protocol):
 
 @dataclass(frozen=True)
 class PaperDay:
-    """What one day brought.
+    """Result of one day.
 
     Attributes:
         date: Close that ends it.
@@ -89,7 +89,7 @@ class PaperAccount:
 
     @property
     def money(self) -> float:
-        """What the account is worth."""
+        """Value of the account, in money."""
         return self.capital * self.wealth
 
     def save(self, path: str | Path) -> None:

@@ -41,7 +41,7 @@ class Specified:
 
     @property
     def spec(self) -> EnvSpec | None:
-        """What the environment was made with; None where its class was called."""
+        """Arguments that the environment was made with; None where its class was called."""
         return self._spec
 
     @spec.setter

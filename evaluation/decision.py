@@ -1,4 +1,4 @@
-"""What to do tomorrow: from an account and target weights to trades in shares and money, with what is behind them."""
+"""Trades for tomorrow: from an account and target weights to trades in shares and money, with what is behind them."""
 
 import csv
 import math
@@ -22,7 +22,7 @@ from market.tomorrow import with_tomorrow
 
 @dataclass(frozen=True)
 class Holdings:
-    """What an account holds.
+    """Positions and cash of an account.
 
     Attributes:
         shares: Number of shares by ticker, negative where sold short.
@@ -143,7 +143,7 @@ def decide(
     target, cost = info["weights"][0], float(info["cost"][0]) * money
     table = _orders(tape.assets, account, target, info["trades"][0] * money, cost)
     close = marked_prices(panel, "close")[-1, columns]
-    table.insert(table.columns.get_loc("change") + 1, "shares", table["money"] / close)
+    table.insert(list(table.columns).index("change") + 1, "shares", table["money"] / close)
     table = table.assign(close=close, blocked=blocked(panel, price_limit)[columns])
     if states is not None:
         table = table.join(_reasons(tape.assets, states))

@@ -49,7 +49,7 @@ class ModelResult:
         factors: ``[T, K]`` of every day; NaN before the first whole look-back.
         loadings: ``[N, K]`` mean over the test days.
         rebuilt: ``[T, N]`` returns as the factors explain them; NaN where unknown.
-        drawn: ``[S, N]`` invented returns.
+        drawn: ``[S, N]`` simulated returns.
         history: One entry an epoch: ``epoch``, ``train`` (losses), ``valid`` (measures).
         rank_ic: Of its forecast on test days, and its interval.
         given: What it is given besides the returns, in words; empty where nothing.
@@ -131,7 +131,7 @@ def measured(study: FactorStudy) -> dict[str, Any]:
     * ``models``: by name, ``matching`` (`_matching`; None without known factors), ``explained`` (shares of the
       variance of test returns by each factor alone and by all, regressions fitted on train), ``reconstruction`` (share
       of variance rebuilt, by part; ``over_first`` is the test share less that of the first model), ``scenarios``
-      (`_invented`), ``rank_ic`` and ``rank_ic_ci`` of its forecast on test days.
+      (`_simulated`), ``rank_ic`` and ``rank_ic_ci`` of its forecast on test days.
     * ``history``: the same statistics of the true returns of train and test, and how far the correlations of the two
       are from each other.
     """
@@ -168,7 +168,7 @@ def _model(study: FactorStudy, model: ModelResult, truth: Mapping[str, FloatArra
             "explained": {"each": explained.each, "together": explained.together},
             "reconstruction": {part: one.share for part, one in found.items()},
             "reconstruction_error": {part: one.error for part, one in found.items()},
-            "scenarios": _invented(model, truth),
+            "scenarios": _simulated(model, truth),
             "rank_ic": rank_ic,
             "rank_ic_ci": interval,
         }
@@ -199,7 +199,7 @@ def _matching(study: FactorStudy, model: ModelResult, known: ReferenceFactors) -
     }
 
 
-def _invented(model: ModelResult, truth: Mapping[str, FloatArray]) -> dict[str, Any]:
+def _simulated(model: ModelResult, truth: Mapping[str, FloatArray]) -> dict[str, Any]:
     own = correlation_matrix(model.drawn)
     distances = {part: correlation_distance(own, matrix) for part, matrix in truth.items()}
     return {**_tails(model.drawn), "correlation_distance": distances, "n_days": len(model.drawn)}

@@ -1,4 +1,4 @@
-"""What is too good to be believed, by bounds that no honest result of daily trading comes near."""
+"""Results too good to be believed, by bounds that no honest result of daily trading comes near."""
 
 import math
 from collections.abc import Mapping

@@ -56,7 +56,7 @@ class PolicyComparison:
 
     @property
     def references(self) -> dict[str, Backtest]:
-        """What agents are measured against: buy and hold, equal weight where it differs, the index, and the rule."""
+        """References of the agents: buy and hold, equal weight where it differs, the index, and the rule."""
         found = {one.name: one for one in self.policies if one.name in REFERENCES}
         found |= {self.index.name: self.index} if self.index is not None else {}
         return found | {one.name: one for one in self.policies if one.name == self.rule}

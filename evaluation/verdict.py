@@ -1,4 +1,4 @@
-"""What the evidence supports and what it does not, in plain words that follow from the numbers by stated rules.
+"""Statements that the evidence supports or refuses, in plain words that follow from the numbers by stated rules.
 
 The rules
 ---------
@@ -35,7 +35,7 @@ __all__ = ["Statement", "Verdict", "limits", "outcome", "reach_verdict"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What can be said of one agent.
+    """Statements about one agent.
 
     Attributes:
         word: ``suspect``, ``supported``, ``suggestive``, ``not established`` or ``contradicted``.

@@ -1,4 +1,4 @@
-"""What refitting was worth: the forecasts of a walk by fold, stitched, by the age of the fit, and against one fit."""
+"""The worth of refitting: forecasts of a walk by fold, stitched, by the age of the fit, and against one fit."""
 
 import html
 from collections.abc import Mapping, Sequence

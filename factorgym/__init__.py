@@ -5,8 +5,8 @@
     panel = fg.Panel.from_frame(fg.Bundled().read())
     env = fg.make("FactorGym/Portfolio-v0", tape=fg.Tape.from_panel(panel))
 
-Every name lives in one of the packages `market`, `encoders`, `envs`, `agents`, `evaluation` and `pipeline`, which can
-be imported directly as well; nothing is loaded before it is asked for.
+Every name lives in one of the packages `market`, `encoders`, `envs`, `agents`, `evaluation`, `pipeline` and
+`configs.schema`, which can be imported directly as well; nothing is loaded before it is asked for.
 """
 
 from importlib import import_module
@@ -38,6 +38,10 @@ _HOMES = {
     "evaluation.performance": ("performance",),
     "evaluation.rollout": ("rollout",),
     "pipeline": ("ablate", "compare", "discover", "evaluate", "extract", "prepare", "pretrain", "sweep", "train"),
+    "configs.schema.prepare": ("Prepare",),
+    "configs.schema.pretrain": ("Pretrain",),
+    "configs.schema.trade": ("Trade",),
+    "configs.schema.evaluate": ("Evaluate",),
     "gymnasium": ("make", "make_vec"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -41,6 +41,18 @@ from agents import (
 from agents import (
     load_agent as load_agent,
 )
+from configs.schema.evaluate import (
+    Evaluate as Evaluate,
+)
+from configs.schema.prepare import (
+    Prepare as Prepare,
+)
+from configs.schema.pretrain import (
+    Pretrain as Pretrain,
+)
+from configs.schema.trade import (
+    Trade as Trade,
+)
 from encoders import (
     GRU as GRU,
 )

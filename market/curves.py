@@ -1,4 +1,4 @@
-"""What a training tells of its course, step by step, to whoever keeps curves beside TensorBoard."""
+"""Curves of a training, step by step, for whoever keeps them beside TensorBoard."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

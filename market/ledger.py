@@ -54,7 +54,7 @@ class Look:
 
     @property
     def trial(self) -> tuple[str, str, int]:
-        """What makes two looks looks of the same training: run, configuration and seed."""
+        """Run, configuration and seed: two looks with the same key are looks of the same training."""
         return self.run, self.config, self.seed
 
 

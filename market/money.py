@@ -7,7 +7,7 @@ from market.panel import Panel
 
 AMOUNT = "amount"
 PRICES, VOLUMES = ("raw_close", "close"), ("raw_volume", "volume")
-"""What was quoted, before what was adjusted."""
+"""Fields of the price, as quoted before as adjusted."""
 
 
 def traded_money(panel: Panel) -> FloatArray:

@@ -1,4 +1,4 @@
-"""What states add: the same agent with the same seeds on learned, PCA, shuffled and no states, and on raw features."""
+"""The worth of states: one agent with the same seeds on learned, PCA, shuffled and no states, and on raw features."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -34,7 +34,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "shuffled states": {"observe": "shuffled"},
     "no states": {"observe": "none"},
 }
-"""What agents of an ablation see; all else is equal, the seeds too."""
+"""Observations of the agents of an ablation; all else is equal, the seeds too."""
 CONTROL = "no states"
 RETURNS = Formulas((Feature("RET1", "close / delay(close, 1) - 1"),))
 

@@ -22,7 +22,7 @@ from pipeline.trial_count import Question
 
 Part = Literal["train", "valid", "test"]
 SHOWN: dict[str, Observed] = {"states": "states", "forecast": "forecast"}
-"""What of the states a run sees where that is not all of them."""
+"""Parts of the states that a run sees where those are not all of them."""
 SHUFFLED = {"train": 1, "valid": 2, "test": 3}  # seeds of the negative control
 
 

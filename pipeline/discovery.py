@@ -199,7 +199,7 @@ def _explained(
 def _simulated(
     frozen: FrozenEncoder, encoder: GenerativeFactorModel, panel: Panel, train: Sequence[int], study: Discover
 ) -> FloatArray:
-    """Invented days ``[S, N]``; what a model is given comes from train days that are drawn anew."""
+    """Simulated days ``[S, N]``; what a model is given comes from train days that are drawn anew."""
     store = frozen.store(panel)
     days = np.arange(max(train[0], frozen.pipeline.lookback - 1), train[1])
     chosen: IntArray = np.random.default_rng(study.seed).choice(days, study.draws)
@@ -207,7 +207,7 @@ def _simulated(
     parts = []
     for start in range(0, len(chosen), BLOCK):
         window = store.gather(torch.from_numpy(chosen[start : start + BLOCK]))
-        everyone = torch.ones_like(window.mask)  # an invented day has every asset
+        everyone = torch.ones_like(window.mask)  # a simulated day has every asset
         parts.append(encoder.draw(window.features, everyone, generator).double().cpu().numpy())
     return np.concatenate(parts)
 

@@ -34,7 +34,7 @@ from pipeline.results import SILENT, EncoderComparison, Observer
 from pipeline.run_directory import evaluate_folder, pretrain_folder
 
 SHARED = ("panel", "split", "label", "portfolio", "costs", "price_limit", "delisting_return")
-"""What runs must have in common for their forecasts to answer the same question."""
+"""Settings that runs must share for their forecasts to answer the same question."""
 Published = tuple[str | Path, str | None]
 """Panel file of a published index and its name there; None where the file holds only one."""
 _SEED = re.compile(r"_seed_(\d+)$")

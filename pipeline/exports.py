@@ -19,7 +19,7 @@ from pipeline.results import AblationResult, ComparisonResult
 from pipeline.trained_run import open_run
 
 Format = Literal["csv", "xlsx", "latex"]
-"""What a table is written as."""
+"""Formats of a written table."""
 SHEET_ROWS, SHEET_COLUMNS, SHEET_NAME = 1_048_576, 16_384, 31
 """Limits of a sheet of Excel: rows with the header, columns, and letters of its name."""
 MATHS = {"−": "$-$", "–": "--", "…": r"\dots{}"}

@@ -38,7 +38,7 @@ from pipeline.trials import known_panel as known_panel
 BEST = "best"
 STATE_NAMES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped early", TrialState.FAIL: "failed"}
 GROWTH = "growth"
-"""What trials of agents are ranked by: log growth of wealth on the valid days, or the objective of the reward."""
+"""Measure that ranks trials of agents: log growth of wealth on the valid days, or the objective of the reward."""
 
 logger = logging.getLogger(__name__)
 

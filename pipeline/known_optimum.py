@@ -33,7 +33,7 @@ NAMES = (1, 2, 4, 8, 16)
 
 
 class OraclePaths(NamedTuple):
-    """What F times B oracles did over T - 1 days.
+    """Weights, growth and costs of F times B oracles over T - 1 days.
 
     Attributes:
         weights: ``[T - 1, F, B, 1 + N]`` right after each trade, cash first.

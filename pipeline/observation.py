@@ -1,4 +1,4 @@
-"""What the agent of a run sees, and what is proven about it: the ``audit.json`` of every trading run."""
+"""Observations of the agent of a run, and the proof about them: the ``audit.json`` of every trading run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ SEEN = {
     "states+forecast": "states and the forecast of {}",
     "shuffled": "states and the forecast of {}, each day those of another one",
 }
-"""What of a states file an agent sees, in words, by `configs.schema.trade.Trade.observe`; {} is the encoder."""
+"""Parts of a states file that an agent sees, in words, by `configs.schema.trade.Trade.observe`; {} is the encoder."""
 DIGEST = 64  # characters of a fingerprint; states that were made by hand name no panel
 
 
@@ -140,12 +140,12 @@ def _observed(experiment: Trade, sources: TradeSources) -> tuple[Any, Panel]:
 
     def compute(panel: Panel) -> Sequence[Columns]:
         features = scaler.transform(experiment.features.compute(panel))
-        sight = observables_of(panel, None, features)
-        mask: BoolArray = sight.seen[..., None]
+        observables = observables_of(panel, None, features)
+        mask: BoolArray = observables.seen[..., None]
         market = tuple(f"mean of {name}" for name in features.fields)
         return [
-            Columns(sight.asset, features.fields),
-            Columns(sight.market[:, None].astype(np.float32), market),
+            Columns(observables.asset, features.fields),
+            Columns(observables.market[:, None].astype(np.float32), market),
             Columns(mask.astype(np.float32), ("seen",)),
         ]
 

@@ -227,7 +227,7 @@ class EvaluateResult:
 
 @dataclass(frozen=True, eq=False)
 class DecideResult:
-    """What to hold tomorrow.
+    """Weights and trades for tomorrow.
 
     Attributes:
         folder: Holds ``decision.csv`` and ``decision.json``.
@@ -294,7 +294,7 @@ class ComparisonResult:
 
 @dataclass(frozen=True, eq=False)
 class AblationResult:
-    """What the same agent makes of learned, PCA, shuffled and no states, and of raw features.
+    """Results of the same agent on learned, PCA, shuffled and no states, and on raw features.
 
     Attributes:
         folder: Holds ``report.html``, ``comparison.json`` and the rest of an evaluation.

@@ -1,8 +1,9 @@
-"""The direction of imports, read from the code itself."""
+"""The direction of imports and the habits of the house, read from the code itself."""
 
 import ast
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,66 @@ def test_nothing_is_unpickled() -> None:
         assert not {
             name for name in names if name.split(".")[0] in ("pickle", "joblib", "dill", "cloudpickle", "shelve")
         }, file
+
+
+HOUSE = (*LIBRARY, "pipeline", "factorgym", "configs", "tools")
+
+
+def defined_classes(source: str) -> list[str]:
+    """Returns the public classes that a file defines at its top."""
+    found = (node for node in ast.parse(source).body if isinstance(node, ast.ClassDef))
+    return [node.name for node in found if not node.name.startswith("_")]
+
+
+def test_a_class_name_means_one_thing() -> None:
+    homes: dict[str, list[str]] = {}
+    for package in HOUSE:
+        for file in sorted((ROOT / package).rglob("*.py")):
+            for name in defined_classes(file.read_text()):
+                homes.setdefault(name, []).append(str(file.relative_to(ROOT)))
+    assert len(homes) > 300
+    one_each = {"Options"}  # of each command, read by nobody else
+    assert not {name: files for name, files in homes.items() if len(files) > 1 and name not in one_each}
+
+
+def test_a_class_is_seen_where_it_is_defined() -> None:
+    assert defined_classes("class A:\n    pass\n\nclass _B:\n    pass\n\nx = 1") == ["A"]
+
+
+EXPERIMENTS = ("pretrain", "trade", "prepare", "download", "discover", "sweep", "walk", "evaluate")
+
+
+def depth(config: str, texts: Mapping[str, str]) -> int:
+    """Returns how many files one has to read to know a config, those of other experiments that it imports included."""
+    names = imported(texts[config])
+    parents = {name for name in texts if name != config and (name in names or f"{name}.experiment" in names)}
+    return 1 + max((depth(parent, texts) for parent in parents), default=0)
+
+
+def test_no_config_is_more_than_two_files_deep() -> None:
+    files = [file for folder in EXPERIMENTS for file in sorted((ROOT / "configs" / folder).glob("*.py"))]
+    texts = {f"configs.{file.parent.name}.{file.stem}": file.read_text() for file in files}
+    assert len(texts) > 40
+    assert not {name for name in texts if depth(name, texts) > 2}
+
+
+def test_a_deep_config_is_seen() -> None:
+    texts = {
+        "configs.trade.a": "experiment = 1",
+        "configs.trade.b": "from configs.trade.a import experiment",
+        "configs.trade.c": "from configs.trade.b import experiment as base",
+    }
+    assert [depth(name, texts) for name in texts] == [1, 2, 3]
+
+
+def questions(source: str) -> list[str]:
+    """Returns the docstrings of a file that begin with "What", where the noun for it is missing."""
+    texts = (node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Expr))
+    return [text.value for text in texts if isinstance(text, ast.Constant) and str(text.value).startswith("What ")]
+
+
+def test_docstrings_say_what_a_thing_is_with_a_noun() -> None:
+    for package in (*HOUSE, "benchmarks"):
+        for file in sorted((ROOT / package).rglob("*.py")):
+            assert not questions(file.read_text()), file
+    assert questions('"""What it does."""\nx = 1\n"""What x is."""') == ["What it does.", "What x is."]

@@ -29,7 +29,7 @@ CASH_SHARE = 0.1
 
 
 class Segment(NamedTuple):
-    """What a segment of L days came to for B accounts, ``[L, B]``."""
+    """Result of a segment of L days for B accounts, ``[L, B]``."""
 
     excess: Float[Tensor, "L B"]
     turnover: Float[Tensor, "L B"]

@@ -22,11 +22,11 @@ FIRST_FRACTION = -3.0
 """Logit of a fresh policy's fraction: one twentieth of the way a day."""
 
 FRACTION_OF_CASH = 8.0
-"""What an account all in cash adds to that logit, so that a fresh account is invested at once."""
+"""Addition to that logit for an account all in cash, so that a fresh account is invested at once."""
 
 
 class DayScores(NamedTuple):
-    """What a policy makes of U days before it looks at an account.
+    """Outputs of a policy for U days before it looks at an account.
 
     Attributes:
         assets: Scores of the assets.

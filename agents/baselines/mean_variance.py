@@ -27,7 +27,7 @@ SOLVER_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True)
-class _Optimised(LongOnlyRule):
+class _OptimisedPolicy(LongOnlyRule):
     """An optimiser behind `Rule`.
 
     Attributes:
@@ -68,7 +68,7 @@ def moments(n_days: int, n_assets: int) -> BasePrior:
 
 
 @dataclass(frozen=True)
-class MinimumVariance(_Optimised):
+class MinimumVariance(_OptimisedPolicy):
     """The long-only portfolio of least sample variance. Reference: Markowitz (1952), Portfolio Selection."""
 
     name: str = "minimum_variance"
@@ -79,7 +79,7 @@ class MinimumVariance(_Optimised):
 
 
 @dataclass(frozen=True)
-class RiskParity(_Optimised):
+class RiskParity(_OptimisedPolicy):
     """Every asset contributes equally to the variance. Reference: Maillard, Roncalli and Teiletche (2010)."""
 
     name: str = "risk_parity"
@@ -90,7 +90,7 @@ class RiskParity(_Optimised):
 
 
 @dataclass(frozen=True)
-class MeanVariance(_Optimised):
+class MeanVariance(_OptimisedPolicy):
     """The long-only portfolio of greatest ``mean - risk_aversion * variance`` of past daily returns.
 
     Attributes:

@@ -23,7 +23,7 @@ from envs.execution import AVAILABLE, LEAVES_AFTER, LEAVES_BEFORE
 from market.arrays import BoolArray, IntArray
 
 
-class Held(NamedTuple):
+class HeldWeights(NamedTuple):
     """Accounts at the fill, before the trade.
 
     Attributes:
@@ -35,8 +35,8 @@ class Held(NamedTuple):
     growth: Float[Tensor, " B"]
 
 
-class Traded(NamedTuple):
-    """What a day came to.
+class TradedDay(NamedTuple):
+    """Result of a day.
 
     Attributes:
         account: ``[B, 1 + N]`` weights at the next close, cash first.
@@ -56,7 +56,7 @@ class Traded(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """What `solve_trades` found: the scale of the targets, how cash is set, and which assets take part."""
+    """Result of `solve_trades`: the scale of the targets, how cash is set, and which assets take part."""
 
     scale: Float[Tensor, " B"]
     rest: Bool[Tensor, " B"]
@@ -85,7 +85,7 @@ class DifferentiableMarket:
         scale = market.legs.impact_scale
         self.impact_scale = torch.tensor(scale) if market.terms.impact > 0 else None
 
-    def drift(self, rows: IntArray, account: Float[Tensor, "B 1+N"]) -> Held:
+    def drift(self, rows: IntArray, account: Float[Tensor, "B 1+N"]) -> HeldWeights:
         """Returns the accounts at the fill of the decisions of `rows` ``[B]``."""
         terms, day = self.terms, torch.from_numpy(rows)
         cash, assets = account[:, 0] * (1 + terms.cash_before), account[:, 1:]
@@ -98,16 +98,16 @@ class DifferentiableMarket:
         alive = total.detach() > RUIN_WEALTH
         safe = torch.where(alive, total, 1.0)
         weights = torch.cat([cash[:, None], values], dim=1) / safe[:, None]
-        return Held(torch.where(alive[:, None], weights, _all_cash(weights)), torch.where(alive, total, 0.0))
+        return HeldWeights(torch.where(alive[:, None], weights, _all_cash(weights)), torch.where(alive, total, 0.0))
 
     def trade(
         self,
         rows: IntArray,
-        held: Held,
+        held: HeldWeights,
         targets: Float[Tensor, "B 1+N"],
         wealth: Float[Tensor, " B"] | None = None,
         hold: BoolArray | None = None,
-    ) -> Traded:
+    ) -> TradedDay:
         """Trades at the fill and returns what the accounts are at the next close.
 
         Args:
@@ -134,7 +134,9 @@ class DifferentiableMarket:
         cash = torch.where(untouched, held.weights[:, 0], cash)
         return self._close(rows, held, cash, after, left, kept + own)
 
-    def _close(self, rows: IntArray, held: Held, cash: Tensor, after: Tensor, left: Tensor, before: Tensor) -> Traded:
+    def _close(
+        self, rows: IntArray, held: HeldWeights, cash: Tensor, after: Tensor, left: Tensor, before: Tensor
+    ) -> TradedDay:
         terms, day = self.terms, torch.from_numpy(rows)
         solvent = left.detach() > RUIN_WEALTH
         safe = torch.where(solvent, left, 1.0)
@@ -154,7 +156,7 @@ class DifferentiableMarket:
         broke = ~alive | (closing.detach() <= terms.margin * gross)
         account = torch.cat([closing_cash[:, None], values], dim=1) / torch.where(alive, closing, 1.0)[:, None]
         rows_alive, nothing = alive[:, None], torch.zeros_like(growth)
-        return Traded(
+        return TradedDay(
             account=torch.where(rows_alive, account, _all_cash(account)),
             growth=torch.where(alive, growth, RUIN_WEALTH),
             weights=torch.where(rows_alive, weights, _all_cash(weights)),
@@ -173,7 +175,9 @@ class DifferentiableMarket:
             return None
         return self.terms.impact * self.impact_scale[torch.from_numpy(rows)] * wealth.clamp(min=0).sqrt()[:, None]
 
-    def _solve(self, rows: IntArray, held: Held, targets: Tensor, wealth: Tensor, hold: BoolArray | None) -> Solution:
+    def _solve(
+        self, rows: IntArray, held: HeldWeights, targets: Tensor, wealth: Tensor, hold: BoolArray | None
+    ) -> Solution:
         n_envs, width = targets.shape
         scale, flags = np.empty(n_envs), np.zeros((2, n_envs), np.bool_)
         kept, weighed = np.zeros((2, n_envs, width - 1), np.bool_)

@@ -55,7 +55,7 @@ UNSCALED = {name: 1.0 if name.endswith("scale") else 0.0 for name in MOMENTS} | 
 
 
 class StateTable:
-    """What a tape shows as tensors, one row a day; look-back days stand side by side as in full observations."""
+    """Channels of a tape as tensors, one row a day; look-back days stand side by side as in full observations."""
 
     def __init__(self, tape: Tape) -> None:
         everything = slice(None)

@@ -13,7 +13,7 @@ from agents.networks.extractors import PolicyInput
 from agents.networks.kernels import ScoredAssets
 
 SILENT = -1e9
-"""What an unlisted asset has before the rectifier, which makes it zero: no mask over ``[B, N, H]`` is needed."""
+"""Value of an unlisted asset before the rectifier, which makes it zero: no mask over ``[B, N, H]`` is needed."""
 
 
 class AssetNetwork(nn.Module):

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from agents.baselines.base import ClassicalPolicy, Rule
 from agents.differentiable.actions import has_gradient, rests, target_weights
-from agents.differentiable.market import DifferentiableMarket, Traded
+from agents.differentiable.market import DifferentiableMarket, TradedDay
 from agents.history import History
 from envs import BatchMarket, Costs, Episodes, Step, Tape
 from envs.execution import AVAILABLE
@@ -41,7 +41,7 @@ DAYS = 10
 
 @dataclass(frozen=True, eq=False)
 class Demonstration:
-    """What a rule did on every day of a tape, from all cash.
+    """Actions of a rule on every day of a tape, from all cash.
 
     Attributes:
         name: Of the rule.
@@ -129,7 +129,7 @@ def _distance(
 
 def _traded(
     model: BaseAlgorithm, money: DifferentiableMarket, rows: IntArray, account: Tensor
-) -> tuple[Traded, Float[Tensor, ""]]:
+) -> tuple[TradedDay, Float[Tensor, ""]]:
     """Returns a day of accounts that do what the policy says, and how far fractions are below `SMALLEST`."""
     market = money.market
     observation = {"day": torch.from_numpy(rows[:, None]), "account": account.float()}

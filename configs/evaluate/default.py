@@ -1,4 +1,4 @@
-"""What tools.evaluate does unless another config is named."""
+"""Settings of tools.evaluate unless another config is named."""
 
 from configs.schema.evaluate import Evaluate
 

@@ -4,7 +4,7 @@ from configs.datasets import CSI300_RANKS
 from configs.recipes import RANKS_OPTIM
 from encoders.bars import BarHistory
 from encoders.baselines.gru import GRU
-from market.features.joined import Joined
+from market.features.union import FeatureUnion
 
 encoder = GRU(lookback=8, layers=1, bars=BarHistory())
-experiment = CSI300_RANKS.pretrain("csi300_ranks_gru_bars", encoder, RANKS_OPTIM, features=Joined())
+experiment = CSI300_RANKS.pretrain("csi300_ranks_gru_bars", encoder, RANKS_OPTIM, features=FeatureUnion())

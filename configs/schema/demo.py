@@ -1,4 +1,4 @@
-"""What decides the demonstration: one value for each stage of the main job."""
+"""Configuration of the demonstration: one value for each stage of the main job."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What decides a study of discovered factors."""
+"""Configuration of a study of discovered factors."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""What decides an evaluation."""
+"""Configuration of an evaluation."""
 
 from dataclasses import dataclass, field
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What decides a prepared panel."""
+"""Configuration of a prepared panel."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,7 +18,7 @@ class Prepare:
     source: Source
     """Where the bars come from."""
     rules: Rules = Rules()
-    """What counts as dirt, and what is done about each kind."""
+    """Thresholds of each check, and the treatment of what it finds."""
     adjust: bool = True
     """Apply dividends, through adj_close or a column dividend; splits are undone either way. Keeps raw_close."""
     splits: str | None = None

@@ -1,4 +1,4 @@
-"""What decides a pretraining run."""
+"""Configuration of a pretraining run."""
 
 from dataclasses import dataclass, field
 
@@ -28,7 +28,7 @@ class Pretrain:
     split: Split
     """Days to fit on, to choose on and to judge on."""
     features: FeatureSet = Alpha158()
-    """What is computed from the prices."""
+    """Features computed from the prices."""
     scaling: Scaling = RobustZScore()
     """How features are scaled; fitted on the train days."""
     label: Label = Label()
@@ -36,7 +36,7 @@ class Pretrain:
     portfolio: TopKDropN = TopKDropN(k=5, n_drop=1)
     """How the forecast is traded for the portfolio measures of valid and test; nothing is chosen by them."""
     costs: Costs = Costs(fee_rate=1e-3)
-    """What that trading costs."""
+    """Costs of that trading, as fractions."""
     price_limit: float | None = None
     """Daily limit on moves that trading respects, 0.1 for 10 %: no buying at limit-up, no selling at limit-down.
     None takes that of the panel, 0 is none."""

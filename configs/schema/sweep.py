@@ -1,4 +1,4 @@
-"""What decides a sweep over hyper-parameters."""
+"""Configuration of a sweep over hyper-parameters."""
 
 import math
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Choice:
     field: str
     """Dotted field of the base, such as encoder.quantizer.codebook_size."""
     values: tuple[Plain, ...]
-    """What it may be."""
+    """Values that it may take."""
 
     def __post_init__(self) -> None:
         if len(set(self.values)) < 2:

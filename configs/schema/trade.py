@@ -1,4 +1,4 @@
-"""What decides a trading run."""
+"""Configuration of a trading run."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -35,16 +35,16 @@ class Trade:
     agent: AgentConfig
     """The agent; --agent.learning-rate, --agent.gamma, ... override its hyperparameters."""
     action: Action
-    """What its actions mean."""
+    """Meaning of its actions: target weights, positions, or changes of them."""
     states: str | None = field(default=None, metadata={IN_WORKDIR: "states/{}/states.safetensors"})
     """States file of a frozen encoder, in the workdir, or the name of its run; None where nothing of it is seen."""
     asset: str | None = None
     """Ticker of the single-stock environment; None trades all assets as a portfolio."""
     observe: Observed = "states+forecast"
-    """What is seen of the market: the encoder's states, its forecast, both, scaled features, nothing, or states and
+    """Observation of the market: the encoder's states, its forecast, both, scaled features, nothing, or states and
     forecast of other days (negative control)."""
     features: FeatureSet = Alpha158()
-    """What is computed from the prices where features are observed."""
+    """Features computed from the prices, where features are observed."""
     scaling: Scaling = RobustZScore()
     """How these features are scaled; fitted on the train days."""
     split: Split | None = None
@@ -52,9 +52,9 @@ class Trade:
     fill: Fill | None = None
     """When decisions are carried out; None takes the fill of the states, else the panel's default."""
     reward: Reward = LogGrowth()
-    """What a step is worth to the agent."""
+    """Reward of a step."""
     costs: Costs = Costs(fee_rate=1e-3)
-    """What trading and holding cost, as fractions: 1e-3 is ten basis points."""
+    """Costs of trading and holding, as fractions: 1e-3 is ten basis points."""
     price_limit: float | None = None
     """Daily limit on moves, 0.1 for 10 %: no buying at limit-up, no selling at limit-down. None takes that of the
     states, else of the panel; 0 is none."""

@@ -1,4 +1,4 @@
-"""What decides a walk: an encoder that is refitted on a calendar, and how its states are put together."""
+"""Configuration of a walk: an encoder that is refitted on a calendar, and how its states are put together."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -124,7 +124,7 @@ class PCAEncoder(RidgeEncoder):
     def draw(
         self, features: Float[Tensor, "B L N 1"], mask: Bool[Tensor, "B N"], generator: torch.Generator
     ) -> Float[Tensor, "B N"]:
-        """Returns an invented day for each of these, in the feature's own units; NaN where masked.
+        """Returns a simulated day for each of these, in the feature's own units; NaN where masked.
 
         Factors are standard normal, and so is what each asset adds of its own, at the size of what they leave over.
         Nothing of the days themselves is used.

@@ -75,7 +75,7 @@ class MarketAttention(nn.Module):
 
 
 class GPTLayer(nn.Module):
-    """One pre-norm layer: self-attention, in some layers attention to the market, a perceptron; all residual."""
+    """One pre-norm layer: self-attention, in some layers attention to the market, a feed-forward net; all residual."""
 
     def __init__(self, width: int, heads: int, dropout: float, market: bool) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class CodeGPT(nn.Module):
 def next_token_targets(
     codes: Int[Tensor, "S n"], span: int
 ) -> tuple[list[int], Int[Tensor, "S q"], Bool[Tensor, "S q"]]:
-    """Returns what positions foretell in training: positions, the codes that were to come, and whether these are known.
+    """Returns what positions predict in training: positions, the codes that were to come, and whether these are known.
 
     Position ``p`` has read the rows before ``p`` and foretells the label of the last of their days, which becomes known
     `span` rows later: item ``p - 1 + span``. The last position foretells the last item, the label of today; those of

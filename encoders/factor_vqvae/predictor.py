@@ -12,7 +12,7 @@ Knowledge-Based Systems.
 
 Differs from the reference, because:
 
-* its tokens use labels that are not known yet, and so does what is foretold
+* its tokens use labels that are not known yet, and so do the codes that are predicted
   (`encoders.factor_vqvae.gpt.next_token_targets`);
 * all of its decoder learns on, here only the maps from an asset to its own return and exposures: the network from codes
   to factors, too, says the same every epoch, and on the synthetic market forecasts are no worse for it;
@@ -97,9 +97,7 @@ class FactorVQVAEPredictor:
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is no multiple of the heads, {self.heads}; change either")
         if not self.tokens.quantizer.codebook_size:
-            raise ValueError(
-                "encoder.tokens has no codes to foretell; the twin without codes ends with the first stage"
-            )
+            raise ValueError("encoder.tokens has no codes to predict; the twin without codes ends with the first stage")
         if not 1 <= self.market_layers <= self.depth:
             raise ValueError(
                 f"market_layers is {self.market_layers} of depth {self.depth}; expected at least 1 and at most all"
@@ -196,7 +194,7 @@ class FactorVQVAEPredictorEncoder(Encoder):
         mean, std = unpack(today.returns.mean, mask), unpack(today.returns.std, mask).where(mask, 1.0)
         with torch.autocast(label.device.type, enabled=False):
             terms = {
-                "code": config.code * self.surprise(today, reading.codes),
+                "code": config.code * self.cross_entropy(today, reading.codes),
                 "error": config.error * masked_mean((mean - standard).square(), known),
                 "likelihood": config.likelihood * gaussian_nll(mean.detach(), std, standard, known),
                 "pairs": config.pairs * pairwise_rank_loss(mean, standard, known),
@@ -252,13 +250,13 @@ class FactorVQVAEPredictorEncoder(Encoder):
             expected = chance @ vectors
         return NextTokenPrediction(memory, hidden, last, expected, self._decode(reading, chance, expected))
 
-    def surprise(self, today: NextTokenPrediction, codes: Int[Tensor, "S n"]) -> Float[Tensor, ""]:
-        """Returns the mean cross-entropy of the codes that were foretold, in units of a uniform guess's."""
+    def cross_entropy(self, today: NextTokenPrediction, codes: Int[Tensor, "S n"]) -> Float[Tensor, ""]:
+        """Returns the mean cross-entropy of the codes that came, in units of a uniform guess's."""
         positions, target, known = next_token_targets(codes, self.config.tokens.span)
         asked = torch.cat([today.hidden[:, : len(positions) - 1].float(), today.last[:, None]], 1)
         logits: Tensor = rearrange(self.gpt.next(asked), "s q c -> (s q) c")
-        surprise = F.cross_entropy(logits, target.flatten(), ignore_index=-1, reduction="sum")
-        return surprise / known.sum().clamp(min=1) / math.log(logits.shape[1])
+        total = F.cross_entropy(logits, target.flatten(), ignore_index=-1, reduction="sum")
+        return total / known.sum().clamp(min=1) / math.log(logits.shape[1])
 
     def vectors(self) -> Float[Tensor, "C d"]:
         """Returns the vector of every code; they do not learn."""

@@ -74,7 +74,7 @@ def _following(
     memory: Float[Tensor, "B p w"],
     mask: Bool[Tensor, "B N"],
 ) -> Float[Tensor, "S C"]:
-    # The label that follows n rows belongs to the day of row n - span, and is foretold by what had read that row.
+    # The label that follows n rows belongs to the day of row n - span, and is predicted from what had read that row.
     length, gpt = encoder.config.lookback, encoder.gpt
     place = reading.codes.shape[1] + 1 - encoder.config.tokens.span
     gone = max(0, place - length)  # rows that the window has moved on; the market of new days is that of today

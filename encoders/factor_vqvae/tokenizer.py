@@ -1,7 +1,7 @@
 """FactorVQVAE, first stage: a vocabulary of returns, and the return factor of each token.
 
 The label that belongs to day ``d`` becomes a token; a codebook of them is what the second stage
-(`encoders.factor_vqvae.predictor`) learns to foretell.
+(`encoders.factor_vqvae.predictor`) learns to predict.
 
 When a token is known
 ---------------------
@@ -22,7 +22,7 @@ Differs from the reference, because:
 * the first stage forecasts too, with a learnt word in place of today's token, so that the embedding of an asset learns
   what its features say of the next return, and so that this stage is worth something by itself;
 * the label rebuilt from its token teaches tokens and decoder, but not the extractor: at ten times the weight of the
-  forecast, and with the answer at hand, it would keep it from learning what features foretell;
+  forecast, and with the answer at hand, it would keep it from learning what features predict;
 * keys, queries and values come from the scalar's hidden layer in one product: a second map before them adds nothing;
 * attention knows distances in days instead of positions, so that a token does not change as its window moves on;
 * tokens are standardised by their running spread in front of the quantiser (`encoders.layers.RunningNorm`).
@@ -49,7 +49,7 @@ from encoders.factor_vqvae.networks import (
 )
 from encoders.layers import RunningNorm, masked_mean, unpack
 from encoders.losses import LabelScale, gaussian_nll, rank_loss
-from encoders.quantizers import EMA, FSQ, Affine, Continuous, Learnable, Quantized, Residual, SimVQ, VQTorch
+from encoders.quantizers import Affine, QuantizedTokens, QuantizerConfig
 from encoders.training.hooks import refuse_misaligned
 from encoders.windows import InputShape, Window
 
@@ -83,7 +83,7 @@ class FactorVQVAE:
     dim: int = 128
     factors: int = 64
     heads: int = 4
-    quantizer: Affine | Learnable | EMA | FSQ | Residual | SimVQ | Continuous | VQTorch = Affine()
+    quantizer: QuantizerConfig = Affine()
     error: float = 10.0
     likelihood: float = 0.2
     rank: float = 1.0
@@ -219,7 +219,7 @@ class FactorVQVAEEncoder(Encoder):
         tokens, exist = rearrange(self.tokens(labels), "s n d -> (s n) d"), None
         if there is not None and not there.all():  # without a mask nothing is copied
             exist = torch.cat([torch.ones_like(labels[:, 1:], dtype=torch.bool), there[:, None]], 1).flatten()
-        found: Quantized = self.quantizer(self.norm(tokens, exist), exist)
+        found: QuantizedTokens = self.quantizer(self.norm(tokens, exist), exist)
         n = labels.shape[1]
         quantised = rearrange(found.quantised, "(s n) d -> s n d", n=n)
         return TokenSequence(quantised, rearrange(found.codes, "(s n) -> s n", n=n), found.loss_terms)
@@ -234,7 +234,7 @@ class FactorVQVAEEncoder(Encoder):
     def factors_before(self, known: Float[Tensor, "S k"]) -> Float[Tensor, "S k"]:
         """Returns the factors of a day whose label is unknown, after those of the labels that are known.
 
-        The decoder reads factors as the label of their own token: read before that token, they would foretell today's
+        The decoder reads factors as the label of their own token: read before that token, they would give away today's
         label to be that of the last day that is known.
         """
         if not len(known):

@@ -13,7 +13,7 @@ batch size.
 """
 
 from encoders.quantizers.affine import Affine, AffineQuantizer
-from encoders.quantizers.base import Quantized, Quantizer, QuantizerConfig, straight_through
+from encoders.quantizers.base import QuantizedTokens, Quantizer, QuantizerConfig, straight_through
 from encoders.quantizers.codebook import kmeans, nearest
 from encoders.quantizers.continuous import Continuous, ContinuousQuantizer
 from encoders.quantizers.ema import EMA, EMAQuantizer
@@ -35,7 +35,7 @@ __all__ = [
     "FSQQuantizer",
     "Learnable",
     "LearnableQuantizer",
-    "Quantized",
+    "QuantizedTokens",
     "Quantizer",
     "QuantizerConfig",
     "Residual",

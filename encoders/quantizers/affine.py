@@ -22,7 +22,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from encoders.distributed import summed_over_ranks
-from encoders.quantizers.base import Quantized, Quantizer, assign
+from encoders.quantizers.base import QuantizedTokens, Quantizer, assign
 from encoders.quantizers.codebook import CodebookQuantizer, nearest
 
 SMALLEST = 1e-3
@@ -83,7 +83,7 @@ class AffineQuantizer(CodebookQuantizer):
         rate = self.config.affine_lr
         return torch.addcmul(rate * self.shift, self.codebook, 1.0 + rate * self.scale)
 
-    def quantize(self, tokens: Float[Tensor, "n d"]) -> Quantized:
+    def quantize(self, tokens: Float[Tensor, "n d"]) -> QuantizedTokens:
         """Quantises tokens that all exist."""
         if self.training:
             self.maintain(tokens)
@@ -97,7 +97,7 @@ class AffineQuantizer(CodebookQuantizer):
             "commitment": (1.0 - config.beta) * found.commitment_loss,
             "codebook": config.beta * found.codebook_loss,
         }
-        return Quantized(found.quantised, codes, terms, counts)
+        return QuantizedTokens(found.quantised, codes, terms, counts)
 
     @torch.no_grad()
     def maintain(self, tokens: Float[Tensor, "n d"]) -> None:

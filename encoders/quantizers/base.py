@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 
-class Quantized(NamedTuple):
+class QuantizedTokens(NamedTuple):
     """Output of a quantiser for a set of tokens.
 
     Attributes:
@@ -51,7 +51,7 @@ class Quantizer(nn.Module, ABC):
         super().__init__()
         self.codebook_size = codebook_size
 
-    def forward(self, tokens: Float[Tensor, "n d"], mask: Bool[Tensor, " n"] | None = None) -> Quantized:
+    def forward(self, tokens: Float[Tensor, "n d"], mask: Bool[Tensor, " n"] | None = None) -> QuantizedTokens:
         """Quantises tokens; `mask` is true where a token exists, None where all do. Masked ones quantise to zero."""
         with torch.autocast(tokens.device.type, enabled=False):
             if mask is None:
@@ -62,7 +62,7 @@ class Quantizer(nn.Module, ABC):
             return found._replace(quantised=quantised, codes=codes)
 
     @abstractmethod
-    def quantize(self, tokens: Float[Tensor, "n d"]) -> Quantized:
+    def quantize(self, tokens: Float[Tensor, "n d"]) -> QuantizedTokens:
         """Quantises tokens that all exist."""
 
     @abstractmethod

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from encoders.quantizers.base import Quantized, Quantizer
+from encoders.quantizers.base import QuantizedTokens, Quantizer
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Continuous:
 class ContinuousQuantizer(Quantizer):
     """Every token is its own quantised value; it has no code, and adds nothing to the loss."""
 
-    def quantize(self, tokens: Float[Tensor, "n d"]) -> Quantized:
+    def quantize(self, tokens: Float[Tensor, "n d"]) -> QuantizedTokens:
         """Returns the tokens; every code is -1."""
         codes = torch.full((len(tokens),), -1, device=tokens.device)
-        return Quantized(tokens, codes, {}, codes.new_zeros(0))
+        return QuantizedTokens(tokens, codes, {}, codes.new_zeros(0))
 
     def lookup(self, codes: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch d"]:
         """Refuses: there are no codes to look up."""

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from encoders.distributed import summed_over_ranks
-from encoders.quantizers.base import Quantized, Quantizer, mean_square, straight_through
+from encoders.quantizers.base import QuantizedTokens, Quantizer, mean_square, straight_through
 from encoders.quantizers.codebook import EmaUsage, nearest
 
 
@@ -46,7 +46,7 @@ class EMAQuantizer(EmaUsage):
 
     total: Tensor
 
-    def quantize(self, tokens: Float[Tensor, "n d"]) -> Quantized:
+    def quantize(self, tokens: Float[Tensor, "n d"]) -> QuantizedTokens:
         """Quantises tokens that all exist; in training the codebook then follows them."""
         if self.training:
             self.maintain(tokens)
@@ -56,7 +56,7 @@ class EMAQuantizer(EmaUsage):
         if self.training:
             self.follow(tokens, codes, counts)
         terms = {"commitment": self.commitment * mean_square(tokens - found)}
-        return Quantized(straight_through(tokens, found), codes, terms, counts)
+        return QuantizedTokens(straight_through(tokens, found), codes, terms, counts)
 
     @torch.no_grad()
     def follow(self, tokens: Float[Tensor, "n d"], codes: Int[Tensor, " n"], counts: Int[Tensor, " C"]) -> None:

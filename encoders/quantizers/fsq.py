@@ -12,7 +12,7 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from encoders.quantizers.base import Quantized, Quantizer
+from encoders.quantizers.base import QuantizedTokens, Quantizer
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class FSQQuantizer(Quantizer):
         super().__init__(config.codebook_size)
         self.grid = vector_quantize_pytorch.FSQ(levels=list(config.levels), dim=dim)
 
-    def quantize(self, tokens: Float[Tensor, "n d"]) -> Quantized:
+    def quantize(self, tokens: Float[Tensor, "n d"]) -> QuantizedTokens:
         """Quantises tokens that all exist."""
         quantised, codes = self.grid(rearrange(tokens, "n d -> 1 n d"))
         codes = codes[0].long()
-        return Quantized(quantised[0], codes, {}, torch.bincount(codes, minlength=self.codebook_size))
+        return QuantizedTokens(quantised[0], codes, {}, torch.bincount(codes, minlength=self.codebook_size))
 
     def lookup(self, codes: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch d"]:
         """Returns the vectors of codes, projected to the width of tokens."""

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from encoders.quantizers.base import Quantized, Quantizer, assign
+from encoders.quantizers.base import QuantizedTokens, Quantizer, assign
 from encoders.quantizers.codebook import EmaUsage
 
 
@@ -53,7 +53,7 @@ class LearnableQuantizer(EmaUsage):
         self.config = config
         self.codebook = nn.Parameter(torch.randn(config.codebook_size, dim))
 
-    def quantize(self, tokens: Float[Tensor, "n d"]) -> Quantized:
+    def quantize(self, tokens: Float[Tensor, "n d"]) -> QuantizedTokens:
         """Quantises tokens that all exist."""
         if self.training:
             self.maintain(tokens)
@@ -69,7 +69,7 @@ class LearnableQuantizer(EmaUsage):
             "orthogonality": config.orthogonality * orthogonality(self.codebook),
             "diversity": config.diversity * diversity(distance, config.temperature),
         }
-        return Quantized(found.quantised, codes, terms, counts)
+        return QuantizedTokens(found.quantised, codes, terms, counts)
 
 
 def orthogonality(codebook: Float[Tensor, "C d"]) -> Float[Tensor, ""]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from vector_quantize_pytorch.vector_quantize_pytorch import rotate_to
 
 from encoders.quantizers.affine import Affine
-from encoders.quantizers.base import Quantized, Quantizer, straight_through
+from encoders.quantizers.base import QuantizedTokens, Quantizer, straight_through
 from encoders.quantizers.ema import EMA
 from encoders.quantizers.learnable import Learnable
 
@@ -63,13 +63,13 @@ class ResidualQuantizer(Quantizer):
         self.config, self.base = config, config.quantizer.codebook_size
         self.levels = nn.ModuleList(config.quantizer.build(dim) for _ in range(config.levels))
 
-    def quantize(self, tokens: Float[Tensor, "n d"]) -> Quantized:
+    def quantize(self, tokens: Float[Tensor, "n d"]) -> QuantizedTokens:
         """Quantises tokens that all exist; loss terms are means over the levels."""
         left, total = tokens, torch.zeros_like(tokens)
         codes = torch.zeros(len(tokens), dtype=torch.long, device=tokens.device)
         terms: dict[str, Tensor] = {}
         for level in self.levels:
-            found: Quantized = level(left)
+            found: QuantizedTokens = level(left)
             total = total + found.quantised.detach()
             left = tokens - total
             codes = codes * self.base + found.codes
@@ -77,7 +77,7 @@ class ResidualQuantizer(Quantizer):
                 terms[name] = terms.get(name, 0.0) + term / len(self.levels)
         turned = self.config.rotation and len(tokens) > 0
         quantised = rotate_to(tokens, total) if turned else straight_through(tokens, total)
-        return Quantized(quantised, codes, terms, torch.bincount(codes, minlength=self.codebook_size))
+        return QuantizedTokens(quantised, codes, terms, torch.bincount(codes, minlength=self.codebook_size))
 
     def lookup(self, codes: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch d"]:
         """Returns the vectors of codes; of a token's code it equals its quantised value."""

@@ -15,7 +15,7 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from encoders.quantizers.base import Quantized, Quantizer
+from encoders.quantizers.base import QuantizedTokens, Quantizer
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,15 @@ class SimVQQuantizer(Quantizer):
         size, rotation = config.codebook_size, config.rotation
         self.codes = vector_quantize_pytorch.SimVQ(dim=dim, codebook_size=size, rotation_trick=rotation)
 
-    def quantize(self, tokens: Float[Tensor, "n d"]) -> Quantized:
+    def quantize(self, tokens: Float[Tensor, "n d"]) -> QuantizedTokens:
         """Quantises tokens that all exist."""
         if not len(tokens):  # the library has no mean of nothing
             codes = torch.zeros(0, dtype=torch.long, device=tokens.device)
-            return Quantized(tokens, codes, {}, torch.bincount(codes, minlength=self.codebook_size))
+            return QuantizedTokens(tokens, codes, {}, torch.bincount(codes, minlength=self.codebook_size))
         quantised, found, apart = self.codes(rearrange(tokens, "n d -> 1 n d"))
         codes = found[0].long()
         counts = torch.bincount(codes, minlength=self.codebook_size)
-        return Quantized(quantised[0], codes, {"commitment": self.weight * apart}, counts)
+        return QuantizedTokens(quantised[0], codes, {"commitment": self.weight * apart}, counts)
 
     def lookup(self, codes: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch d"]:
         """Returns the vectors of codes, under the map."""

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from encoders.distributed import is_shared
-from encoders.quantizers.base import Quantized, Quantizer
+from encoders.quantizers.base import QuantizedTokens, Quantizer
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,15 @@ class VQTorchQuantizer(Quantizer):
             dim=-1,
         )
 
-    def quantize(self, tokens: Float[Tensor, "n d"]) -> Quantized:
+    def quantize(self, tokens: Float[Tensor, "n d"]) -> QuantizedTokens:
         """Quantises tokens that all exist."""
         if not len(tokens):  # vqtorch has no mean of nothing
             codes = torch.zeros(0, dtype=torch.long, device=tokens.device)
-            return Quantized(tokens, codes, {}, torch.bincount(codes, minlength=self.codebook_size))
+            return QuantizedTokens(tokens, codes, {}, torch.bincount(codes, minlength=self.codebook_size))
         quantised, found = self.inner(rearrange(tokens, "n d -> 1 n d"))
         codes = found["q"].flatten().long()
         counts = torch.bincount(codes, minlength=self.codebook_size)
-        return Quantized(quantised[0], codes, {"codebook": found["loss"]}, counts)
+        return QuantizedTokens(quantised[0], codes, {"codebook": found["loss"]}, counts)
 
     def lookup(self, codes: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch d"]:
         """Returns the vectors of codes, under the affine map."""

@@ -31,7 +31,7 @@ AGAIN = 32
 """Known days that are computed again before new ones are added, which must come out the same to the bit."""
 
 UNKNOWN = {"forecast_mean": np.nan, "forecast_std": np.nan, "codes": -1}
-"""What days without a whole look-back hold; states are zero there and the mask is false."""
+"""Values on days without a whole look-back; states are zero there and the mask is false."""
 
 
 @dataclass(frozen=True, eq=False)

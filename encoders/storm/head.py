@@ -1,4 +1,4 @@
-"""What an asset's own window adds to its state, past the tokens: a recurrent network behind a bounded gate.
+"""An asset's own window as an addition to its state, past the tokens: a recurrent network behind a bounded gate.
 
 Codes keep what rebuilds prices, which is not what foretells them: a ridge finds in STORM's quantised tokens a third of
 the signal that it finds in the inputs. The network here reads the same window for the label alone. Its part of a state

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from encoders.layers import RunningNorm, TimePool, Transformer, pack
-from encoders.quantizers import Quantized, QuantizerConfig
+from encoders.quantizers import QuantizedTokens, QuantizerConfig
 from encoders.storm.branches import CrossSectionBranch, StormSizes, TimeSeriesBranch, attend, mean_of_assets
 from encoders.windows import InputShape
 
@@ -37,7 +37,7 @@ class TrunkOutput(NamedTuple):
     """
 
     tokens: Mapping[str, Tokens]
-    found: Mapping[str, Quantized]
+    found: Mapping[str, QuantizedTokens]
     views: Mapping[str, Float[Tensor, "B wide"]]
     own: Float[Tensor, "S own"]
 
@@ -113,7 +113,7 @@ class Trunk(nn.Module):
 
     def _quantize(
         self, encoded: Mapping[str, Tensor], mask: Bool[Tensor, "B N"]
-    ) -> tuple[dict[str, Tokens], dict[str, Quantized]]:
+    ) -> tuple[dict[str, Tokens], dict[str, QuantizedTokens]]:
         groups = {"mix": tuple(encoded)} if self.mix else {kind: (kind,) for kind in encoded}
         tokens, found = {}, {}
         for name, kinds in groups.items():

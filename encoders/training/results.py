@@ -15,7 +15,7 @@ from market.forecasts import ForecastRecord, Forecasts
 from market.storage.array_file import write_json
 
 Backtest = Callable[[FloatArray, slice], Mapping[str, float | None]]
-"""What trading on a forecast ``[T, N]`` over some rows would have earned, by name."""
+"""Measures, by name, of trading on a forecast ``[T, N]`` over some rows."""
 
 
 @dataclass(frozen=True, eq=False)

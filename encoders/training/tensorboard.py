@@ -39,7 +39,7 @@ PARTS = {
 """Groups of the measures of the valid days besides those of the forecast."""
 
 RESULTS = ("ic", "icir", "rank_ic", "rank_icir", "usage", "perplexity", "sharpe", "annual_return", "max_drawdown")
-"""What a run is compared by in the end."""
+"""Measures by which finished runs are compared."""
 
 N_PICTURED = 3  # assets in the reconstruction figure
 

@@ -186,7 +186,7 @@ class VAEEncoder(Encoder):
     def draw(
         self, features: Float[Tensor, "B L N 1"], mask: Bool[Tensor, "B N"], generator: torch.Generator
     ) -> Float[Tensor, "B N"]:
-        """Returns an invented day for each of these, in the feature's own units; NaN where masked.
+        """Returns a simulated day for each of these, in the feature's own units; NaN where masked.
 
         Factors come from the prior and every asset adds noise of its own. Of the day itself only what is given is used.
         """

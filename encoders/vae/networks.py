@@ -128,7 +128,7 @@ class DenseLayer(nn.Module):
 
 
 class CrossInference(nn.Module):
-    """Perceptron on the last day; see `CrossSection`."""
+    """Feed-forward network on the last day; see `CrossSection`."""
 
     def __init__(self, n_inputs: int, hidden: tuple[int, ...], factors: int) -> None:
         super().__init__()

@@ -39,7 +39,7 @@ class FractionBox(spaces.Box):
 
 
 class _FromCash:
-    """What a relative action means to an account that is all in cash."""
+    """Target weights of a relative action for an account that is all in cash."""
 
     def to_weights(
         self: RelativeAction, actions: AnyArray, status: StatusArray, day: IntArray, targets: FloatArray,

@@ -211,7 +211,7 @@ def reconstruction_figure(study: FactorStudy) -> go.Figure:
 
 
 def tails_figure(study: FactorStudy) -> go.Figure:
-    """Returns quantiles of the equally weighted portfolio on invented days against those of the test days."""
+    """Returns quantiles of the equally weighted portfolio on simulated days against those of the test days."""
     colours = shades(study)
     truth = _quantiles(study.returns[study.parts["test"]])
     series = [("train days", _quantiles(study.returns[study.parts["train"]]), TRUTH)]
@@ -237,18 +237,18 @@ def tails_figure(study: FactorStudy) -> go.Figure:
         )
     styled(figure, 420)
     figure.update_xaxes(title="quantile of test days", tickformat=".1%")
-    figure.update_yaxes(title="quantile of invented days", tickformat=".1%")
+    figure.update_yaxes(title="quantile of simulated days", tickformat=".1%")
     return figure
 
 
 def correlations_figure(study: FactorStudy) -> go.Figure:
-    """Returns the correlations of single assets on test days, and on days that reference and leading model invented."""
+    """Returns the correlations of single assets on test days, and on days of the reference and of the leading model."""
     chosen = list(dict.fromkeys([study.models[0], lead(study)]))
     count = len(study.assets)
     shown = np.unique(np.linspace(0, count - 1, min(count, ASSETS_DRAWN)).round().astype(np.int64))
     names = [study.assets[n] for n in shown]
     panels = [("test days", study.returns[study.parts["test"]])]
-    panels += [(f"invented by {model.name}", model.drawn) for model in chosen]
+    panels += [(f"simulated by {model.name}", model.drawn) for model in chosen]
     titles = [name for name, _ in panels]
     figure = make_subplots(rows=1, cols=len(panels), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.02)
     for k, (name, returns) in enumerate(panels):

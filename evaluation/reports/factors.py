@@ -1,4 +1,4 @@
-"""The page of a study of factors: what was found, what it explains, and how like true days invented ones are."""
+"""The page of a study of factors: what was found, what it explains, and how like true days simulated ones are."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from evaluation.reports import factor_figures as figures
 from evaluation.reports.html import Page, table
 
 THIN = 0.5
-"""Share of history's excess kurtosis below which invented tails are called thin."""
+"""Share of history's excess kurtosis below which simulated tails are called thin."""
 GIVEN = (
     " What a model is given counts as rebuilt by it, and its factors explain the rest alone: it is not of the width of "
     "the others, and a sector of one asset gives that asset away."
@@ -74,14 +74,14 @@ def sentences(metrics: Mapping[str, Any]) -> list[str]:
         f"{name} {number(one['scenarios']['correlation_distance']['test'], 3)}" for name, one in models.items()
     ]
     said.append(
-        f"Correlations of invented days differ from those of test days by {', '.join(distances)} (root mean square "
+        f"Correlations of simulated days differ from those of test days by {', '.join(distances)} (root mean square "
         f"over pairs); train days differ from test days by {number(metrics['history']['correlation_distance'], 3)}."
     )
     return said
 
 
 def _said_of_matching(name: str, one: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
-    """What was found, and of each factor that was not whether another basis has it; no mean hides a lost one."""
+    """Factors that were found, and of each other one whether another basis has it; no mean hides a lost one."""
     words = (
         f"{name} finds {one['found']} of {len(metrics['known'])} known factors with an absolute correlation of at "
         f"least {number(metrics['threshold'])} (mean {number(one['mean'])})"
@@ -107,10 +107,10 @@ def _said_of_matching(name: str, one: Mapping[str, Any], metrics: Mapping[str, A
 def _said_of_tails(metrics: Mapping[str, Any]) -> str:
     history = {part: metrics["history"][part]["portfolio"]["kurtosis"] for part in ("train", "test")}
     own = {name: one["scenarios"]["portfolio"]["kurtosis"] for name, one in metrics["models"].items()}
-    invented = ", ".join(f"{name} {number(value, 1)}" for name, value in own.items())
+    simulated = ", ".join(f"{name} {number(value, 1)}" for name, value in own.items())
     words = (
         f"Excess kurtosis of the equally weighted portfolio: {number(history['train'], 1)} on train and "
-        f"{number(history['test'], 1)} on test days; of invented days {invented}"
+        f"{number(history['test'], 1)} on test days; of simulated days {simulated}"
     )
     fat = history["train"] is not None and history["train"] > FAT
     thin = [name for name, value in own.items() if fat and (value is None or value < THIN * history["train"])]
@@ -142,9 +142,9 @@ def _verdict(page: Page, study: FactorStudy, metrics: Mapping[str, Any]) -> None
         cells.insert(0, _tile(f"{lead}, mean |correlation|", number(own["mean"]), f"{first} {number(their['mean'])}"))
         weakest = [min((abs(c) for c in each["direct"] if c is not None), default=None) for each in (own, their)]
         cells.insert(1, _tile(f"{lead}, weakest factor", number(weakest[0]), f"{first} {number(weakest[1])}"))
-    invented, told = one["scenarios"], metrics["history"]["test"]["portfolio"]
-    var = "99 % value at risk, invented"
-    cells.append(_tile(f"{lead}, {var}", percent(invented["portfolio"]["var_99"]), f"test {percent(told['var_99'])}"))
+    simulated, told = one["scenarios"], metrics["history"]["test"]["portfolio"]
+    var = "99 % value at risk, simulated"
+    cells.append(_tile(f"{lead}, {var}", percent(simulated["portfolio"]["var_99"]), f"test {percent(told['var_99'])}"))
     page.markup(f'<div class="tiles">{"".join(cells)}</div>')
 
 
@@ -251,7 +251,7 @@ def _explained(page: Page, study: FactorStudy, metrics: Mapping[str, Any]) -> No
 
 
 def _scenarios(page: Page, study: FactorStudy, metrics: Mapping[str, Any]) -> None:
-    page.heading("Invented days")
+    page.heading("Simulated days")
     count = next(iter(metrics["models"].values()))["scenarios"]["n_days"]
     page.text(
         f"Each model draws {count:,} days: factors from a standard normal, and noise for every asset. Beside them "

@@ -122,7 +122,7 @@ def _evidence(page: Page, chapter: Section) -> None:
 
 
 def _seen(metrics: Mapping[str, Any]) -> str:
-    """What the agent saw and what was proven about it, in red where nothing was."""
+    """The data that the agent saw and the proof about them, in red where there is none."""
     known = metrics.get("observation") or {"sentence": sentence({}), "proven": False}
     return f'<p class="{"good" if known["proven"] else "bad"}">{html.escape(known["sentence"])}</p>'
 

@@ -1,4 +1,4 @@
-"""What a feature panel says of its own audit, bound to its content: a panel whose values were changed says nothing."""
+"""The record of its audit in a feature panel, bound to its content: a panel whose values were changed has none."""
 
 from dataclasses import replace
 from typing import Any

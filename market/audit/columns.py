@@ -1,4 +1,4 @@
-"""What a function makes of a panel, as named columns, and how two of them are compared."""
+"""Outputs of a function of a panel as named columns, and the comparison of two of them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What was seen and what was proven about it, in one line for people."""
+"""The audit in one line for people: the data that were seen, and how much was proven about them."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -34,7 +34,7 @@ class Scrutiny:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """What an audit found: one line a fault, which checks were made, and what they covered.
+    """Result of an audit: one line a fault, which checks were made, and what they covered.
 
     Attributes:
         faults: One line each, with the column and the day.

@@ -36,7 +36,7 @@ _INFIX: dict[type[ast.operator] | type[ast.cmpop], str] = {
 }
 
 _ELSEWHERE = {"max": "highest", "min": "lowest", "sum": "total", "ref": "delay", "shift": "delay", "idxmax": "argmax"}
-"""What other libraries call some of our operators."""
+"""Names of other libraries for some of our operators."""
 
 
 class Expression:

@@ -18,7 +18,7 @@ SAME = 1e-3  # standard deviation of scaled values that all assets share
 
 @dataclass(frozen=True)
 class Health:
-    """What is wrong with one feature, as shares.
+    """Faults of one feature, as shares.
 
     Attributes:
         name: Of the feature.

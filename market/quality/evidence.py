@@ -55,7 +55,7 @@ class Series:
 
 @dataclass(frozen=True)
 class SplitEvidence:
-    """What speaks for a split of `ratio` new shares for one; each part is a share of its limit, at most 1 if it agrees.
+    """Evidence for a split of `ratio` new shares for one; each part is a share of its limit, at most 1 if it agrees.
 
     Attributes:
         ratio: New shares for one old share.

@@ -20,7 +20,7 @@ EXCHANGES = {
     **{".JK": "IDR", ".KL": "MYR", ".NZ": "NZD", ".JO": "ZAR", ".IS": "TRY", ".WA": "PLN", ".ME": "RUB"},
     **dict.fromkeys(_EURO, "EUR"),
 }
-"""What the exchanges quote in whose suffix Yahoo puts behind a ticker; London quotes in pence."""
+"""Currency of the exchanges whose suffix Yahoo puts behind a ticker; London quotes in pence."""
 LONE_SUFFIX = 10
 """In a panel of more assets, one suffix alone is a share class (MKC.V) and no exchange."""
 STRANGE_DAYS, DAYS_A_YEAR = 3, 365.25

@@ -1,4 +1,4 @@
-"""What differs between operating systems: locks of files, flushing to disk, and exchanging files.
+"""Differences between operating systems: locks of files, flushing to disk, and exchanging files.
 
 POSIX systems lock with ``flock``, Windows with ``msvcrt``; everything else in the library asks this module.
 """

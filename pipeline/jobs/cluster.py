@@ -43,7 +43,7 @@ class RemoteTask(NamedTuple):
 
 @dataclass(frozen=True)
 class Delivery:
-    """What a node returns of a job that has ended.
+    """Answer and files of a job that has ended on a node.
 
     Attributes:
         answer: As `attempt` returns it.

@@ -13,8 +13,8 @@ from configs.schema.pretrain import Pretrain
 from configs.schema.walk import Walk
 from market.features import Formulas
 from market.features.external import WithColumns
-from market.features.joined import Joined
 from market.features.table import Feature
+from market.features.union import FeatureUnion
 from market.panel import Panel
 from market.sources.tables import Tables
 from tools.cli import configured
@@ -98,4 +98,4 @@ def test_one_option_puts_them_into_an_experiment_and_into_a_walk(tmp_path: Path)
 
 def test_columns_of_a_table_are_not_lost_between_formulas() -> None:
     with pytest.raises(ValueError, match="put it outside"):
-        Joined((BASE, WithColumns("own.parquet", lag=1)))
+        FeatureUnion((BASE, WithColumns("own.parquet", lag=1)))

@@ -18,7 +18,7 @@ from encoders.states.extraction import AuditError, Extraction, extract
 from market.features import FeatureSet
 from market.features.alpha158 import Alpha158
 from market.features.external import WithColumns
-from market.features.joined import Joined
+from market.features.union import FeatureUnion
 from market.labels import Label
 from market.panel import Panel
 from market.scaling.scalers import CrossSectionalZScore
@@ -62,7 +62,7 @@ def verdict(features: FeatureSet, encoder: EncoderConfig, folder: Path) -> str:
 
 def test_average_prices_and_bars_pass(tmp_path: Path) -> None:
     assert (
-        verdict(Joined(), GRU(lookback=4, hidden=8, layers=1, bars=BarHistory(hidden=8, patch=20)), tmp_path)
+        verdict(FeatureUnion(), GRU(lookback=4, hidden=8, layers=1, bars=BarHistory(hidden=8, patch=20)), tmp_path)
         == "passed"
     )
 

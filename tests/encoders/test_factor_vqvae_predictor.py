@@ -107,13 +107,13 @@ def test_the_first_layers_look_at_the_market() -> None:
         assert [layer.market is not None for layer in layers] == [place < market_layers for place in range(3)]
 
 
-def test_surprise_is_a_mean_over_the_codes_that_become_known(encoder: FactorVQVAEPredictorEncoder) -> None:
+def test_cross_entropy_is_a_mean_over_the_codes_that_become_known(encoder: FactorVQVAEPredictorEncoder) -> None:
     window = make_window(CONFIG, SHAPE)
     encoder.eval()
     with torch.no_grad():
         reading = encoder._read_all(window)
         today = encoder.predict_next(reading._replace(codes=reading.codes[:, :-1]), window.mask)
-        found = encoder.surprise(today, reading.codes)
+        found = encoder.cross_entropy(today, reading.codes)
         positions, target, known = next_token_targets(reading.codes, SMALL.span)
         assert not known.all()
         hidden = today.hidden.clone()
@@ -122,7 +122,7 @@ def test_surprise_is_a_mean_over_the_codes_that_become_known(encoder: FactorVQVA
         expected = -chance[torch.arange(len(chance)), target[known]].log().mean() / np.log(
             SMALL.quantizer.codebook_size
         )
-        assert encoder.surprise(today, torch.full_like(reading.codes, -1)) == 0
+        assert encoder.cross_entropy(today, torch.full_like(reading.codes, -1)) == 0
     torch.testing.assert_close(found, expected)
 
 

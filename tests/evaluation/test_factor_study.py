@@ -55,11 +55,11 @@ def test_invented_and_true_days_are_measured_alike() -> None:
     one = study()
     found = measured(one)
     assert found["history"]["test"]["portfolio"] == moments(portfolio(one.returns[one.parts["test"]]))
-    invented = found["models"]["VAE"]["scenarios"]
-    assert invented["portfolio"] == moments(portfolio(one.models[1].drawn))
-    assert invented["n_days"] == 4000
+    simulated = found["models"]["VAE"]["scenarios"]
+    assert simulated["portfolio"] == moments(portfolio(one.models[1].drawn))
+    assert simulated["n_days"] == 4000
     own, truth = (correlation_matrix(part) for part in (one.models[1].drawn, one.returns[one.parts["train"]]))
-    assert invented["correlation_distance"]["train"] == correlation_distance(own, truth)
+    assert simulated["correlation_distance"]["train"] == correlation_distance(own, truth)
 
 
 def test_a_portfolio_holds_who_is_known() -> None:
@@ -115,7 +115,7 @@ def test_the_page_loads_nothing_and_escapes_what_came_from_outside(page: str) ->
     assert page.count("plotly.js v") == 1
     assert "A &lt;study&gt;" in markup
     assert "'<script>'" not in markup
-    for words in ("Loadings", "Invented days", "What factors explain", "Learning", "Data and configuration"):
+    for words in ("Loadings", "Simulated days", "What factors explain", "Learning", "Data and configuration"):
         assert words in markup
     assert "a sector of one asset gives that asset away" in markup
     assert "What sector VAE is given is not drawn but taken from train days" in markup

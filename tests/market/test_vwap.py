@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from market.features.alpha158 import Alpha158
 from market.features.alpha360 import Alpha360
-from market.features.joined import Joined
+from market.features.union import FeatureUnion
 from market.panel import Panel
 from market.vwap import with_vwap
 
@@ -108,7 +108,7 @@ def test_feature_sets_that_read_it_take_it_from_amount_and_volume() -> None:
 
 def test_joined_sets_end_in_the_whole_of_the_last_one() -> None:
     panel, _ = market(8)
-    both, last = Joined().compute(panel), Alpha360().compute(panel)
+    both, last = FeatureUnion().compute(panel), Alpha360().compute(panel)
     assert both.fields[-360:] == last.fields
     assert len(both.fields) == 158 + 360 - 4
     np.testing.assert_array_equal(both.values[..., -360:], last.values)

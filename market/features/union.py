@@ -1,4 +1,4 @@
-"""Several feature sets side by side, for encoders that read one of them as a whole."""
+"""Union of feature sets: their features side by side, for encoders that read one of them as a whole."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ from market.panel import Panel
 
 
 @dataclass(frozen=True)
-class Joined:
+class FeatureUnion:
     """The features of several sets, in the order of the sets.
 
     A feature that several of them have, by name and formula, stands where the last of them has it, so that the last set
-    is complete: ``Joined((Alpha158(), Alpha360()))`` ends in the 60 days of bars that `encoders.bars` reads as a
+    is complete: ``FeatureUnion((Alpha158(), Alpha360()))`` ends in the 60 days of bars that `encoders.bars` reads as a
     sequence.
 
     Attributes:
@@ -26,12 +26,12 @@ class Joined:
 
     def __post_init__(self) -> None:
         if not self.sets:
-            raise ValueError("Joined: there is no feature set in it; name at least one")
+            raise ValueError("FeatureUnion: there is no feature set in it; name at least one")
         for one in self.sets:
             if hasattr(type(one), "external"):
                 raise ValueError(
-                    f"Joined: {type(one).__name__} has columns of a table, which are no formulas; put it outside, as "
-                    "WithColumns(path, lag, base=Joined(...))"
+                    f"FeatureUnion: {type(one).__name__} has columns of a table, which are no formulas; put it "
+                    "outside, as WithColumns(path, lag, base=FeatureUnion(...))"
                 )
 
     def table(self) -> tuple[Feature, ...]:

@@ -1,0 +1,39 @@
+"""The documentation: every public name is described on the reference page of its package."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+PACKAGES = ("market", "encoders", "envs", "agents", "evaluation", "pipeline")
+
+
+def shown(page: str) -> set[str]:
+    """Returns the modules that a page of the reference describes."""
+    return set(re.findall(r"^::: ([\w.]+)$", page, re.MULTILINE))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_module_of_every_public_name_is_on_the_page_of_its_package(package: str) -> None:
+    described = shown((REFERENCE / f"{package}.md").read_text(encoding="utf-8"))
+    module = import_module(package)
+    homes = {getattr(getattr(module, name), "__module__", package) for name in module.__all__}
+    ours = {home for home in homes if home.startswith(package)}
+    assert len(ours) > 5
+    assert not ours - described
+
+
+def test_every_module_on_a_page_exists() -> None:
+    for page in REFERENCE.glob("*.md"):
+        for name in shown(page.read_text(encoding="utf-8")):
+            path = ROOT / name.replace(".", "/")
+            assert path.with_suffix(".py").exists() or (path / "__init__.py").exists(), f"{page.name}: {name}"
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    contents = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert str(page.relative_to(ROOT / "docs")) in contents, page
