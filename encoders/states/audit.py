@@ -269,9 +269,10 @@ class _Auditor:
             yield f"column {column} moved on {self.panel.dates[rows][day]} when the new days became noise"
 
     def rewritten(self, cut: int) -> WindowStore:
-        """Returns the store of a panel that is noise after a row."""
+        """Returns the store of a panel that is noise for some days after a row, and ends then."""
         if self.noise is None or self.noise[0] != cut:
-            self.noise = cut, self.frozen.store(noise_after(self.panel, cut, self.generator))
+            near = self.panel[: cut + 1 + LATER]  # a day that is gone is as much another one as one that is noise
+            self.noise = cut, self.frozen.store(noise_after(near, cut, self.generator))
         return self.noise[1]
 
     def window(self) -> Iterator[str]:
