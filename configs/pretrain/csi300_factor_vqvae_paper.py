@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
-from configs.pretrain.csi300_factor_vqvae_tokens_paper import experiment as tokens
+from configs.pretrain.csi300_factor_vqvae_tokens import experiment as small
 from encoders.factor_vqvae.predictor import FactorVQVAEPredictor
+from encoders.factor_vqvae.tokenizer import FactorVQVAE
 
 experiment = replace(
-    tokens,
+    small,
     name="csi300_factor_vqvae_paper",
-    encoder=FactorVQVAEPredictor(run="pretrain/csi300_factor_vqvae_tokens_paper", tokens=tokens.encoder),
+    encoder=FactorVQVAEPredictor(run="pretrain/csi300_factor_vqvae_tokens_paper", tokens=FactorVQVAE()),
 )
