@@ -10,6 +10,7 @@ experiment = Trade(
     name="simulated_portfolio_apg",
     panel=ridge.panel,
     states="states/simulated_ridge_walk/states.safetensors",
+    observe="forecast",  # the states of one refit say little in the coordinates of another
     agent=APG(learning_rate=1e-2, state_dropout=0.0, averaging=0.95),
     action=Step(LongOnly(cash=False, bound=1, scale=8)),
     reward=Excess("equal_weight"),
