@@ -23,7 +23,8 @@ def main(argv: list[str]) -> None:
     """Runs each named benchmark with the options that follow its name."""
     if not argv or argv[0] not in NAMES:
         sys.exit(f"usage: python -m benchmarks {{{','.join(NAMES)}}} [options] ...")
-    starts = [k for k, word in enumerate(argv) if word in NAMES]
+    whole = argv[0] == "summary"  # whose options name the others
+    starts = [0] if whole else [k for k, word in enumerate(argv) if word in NAMES]
     for start, stop in zip(starts, [*starts[1:], len(argv)], strict=True):
         importlib.import_module(f"benchmarks.{argv[start]}").main(argv[start + 1 : stop])
 

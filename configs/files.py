@@ -42,10 +42,13 @@ _FAULTS = (
 def load_python(path: str | Path, *schemas: type[S]) -> S:
     """Runs the config file at `path` and returns its `experiment`; a ``config.json`` is read, and nothing runs.
 
+    ``configs/...`` also names a file that ships with this package, so that commands work from any folder.
+
     Raises:
         ValueError: The file is missing, fails, or its experiment is none of `schemas`; one line, with what was meant.
     """
     wanted = " or ".join(schema.__name__ for schema in schemas)
+    path = _found(path)
     if not Path(path).is_file():
         raise ValueError(f"{path}: no such config file{_nearby(Path(path))}")
     if Path(path).suffix == ".json":
@@ -59,6 +62,15 @@ def load_python(path: str | Path, *schemas: type[S]) -> S:
     value = _known_as(names[EXPERIMENT], path, schemas)
     _refuse_wrong_types(value, path)
     return value
+
+
+def _found(path: str | Path) -> str | Path:
+    """Returns the path itself, or that of the shipped file which it names where it leads to none from here."""
+    given, home = Path(path), Path(__file__).parent
+    if given.is_file() or given.parts[:1] != (home.name,) or ".." in given.parts:
+        return path
+    shipped = home.parent / given
+    return shipped if shipped.is_file() else path
 
 
 def _known_as(value: Any, path: str | Path, schemas: tuple[type[S], ...]) -> S:

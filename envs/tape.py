@@ -9,7 +9,7 @@ import numpy as np
 
 from envs.execution import FREE, StatusArray, compute_fill_returns, impact_scale
 from envs.execution import FillReturns as PanelLegs
-from envs.forecast_channels import forecast_channels
+from envs.forecast_channels import ForecastChannels, forecast_channels
 from envs.observables import Observables, Observed, observables_of
 from market.arrays import BoolArray, DateArray, FeatureArray, FloatArray, IntArray
 from market.audit import audit_of
@@ -303,7 +303,7 @@ def _execution_arrays(panel: Panel, legs: PanelLegs, rows: slice) -> dict[str, A
     }
 
 
-def _seen_arrays(seen: Observables, forecast: Observables, rows: slice, lookback: int) -> dict[str, Any]:
+def _seen_arrays(seen: Observables, forecast: ForecastChannels, rows: slice, lookback: int) -> dict[str, Any]:
     """Returns the fields of a tape that a policy sees, and the names of their channels."""
     frames, market_frames = seen.window(rows, lookback)
     forecast_frames, age_frames = forecast.window(rows, lookback)

@@ -3,7 +3,6 @@ from .deflation import deflated_sharpe, probabilistic_sharpe
 from .encoder_comparison import Forecaster, SeedForecast
 from .factor_study import FactorStudy, ModelResult, ReferenceFactors
 from .factors import match_factors
-from .forecast import ForecastEvaluation
 from .performance import (
     annual_return,
     annual_volatility,
@@ -24,6 +23,7 @@ from .prediction import (
     quantile_spread,
     rank_ic_decay,
 )
+from .reports.forecast import ForecastEvaluation
 from .rollout import Policy, benchmark_backtest
 from .significance import Comparison, compare, intervals
 from .verdict import Verdict

@@ -143,7 +143,7 @@ def decide(
     target, cost = info["weights"][0], float(info["cost"][0]) * money
     table = _orders(tape.assets, account, target, info["trades"][0] * money, cost)
     close = marked_prices(panel, "close")[-1, columns]
-    table.insert(table.columns.get_loc("change") + 1, "shares", table["money"] / close)
+    table.insert(list(table.columns).index("change") + 1, "shares", table["money"] / close)
     table = table.assign(close=close, blocked=blocked(panel, price_limit)[columns])
     if states is not None:
         table = table.join(_reasons(tape.assets, states))

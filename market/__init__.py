@@ -24,6 +24,8 @@ Axis letters, used in every shape of the project
 import lazy_loader
 
 from market.moved import find_moved_modules
+from market.numba_cache import choose_cache
 
+choose_cache()
 find_moved_modules()
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)  # the names are in __init__.pyi

@@ -294,8 +294,8 @@ def _metrics(
     panel: Panel,
     workdir: str | Path,
 ) -> dict[str, Any]:
-    label = experiment.experiment.label
-    returns = replace(label, transform=None).compute(panel)
+    label = experiment.experiment.label.judged  # plain returns, whatever was taught
+    returns = label.compute(panel)
     fits = []
     for fold, one in zip(folds, states, strict=True):
         mean, mask = np.full(returns.shape, np.nan), np.zeros(returns.shape, np.bool_)

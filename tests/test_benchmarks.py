@@ -5,6 +5,8 @@ from typing import get_args
 import pytest
 from rich.console import Console
 
+import benchmarks.summary as summary
+from benchmarks.__main__ import main
 from benchmarks.summary import PARTS, Comparison, Options, Part, table
 
 
@@ -32,3 +34,10 @@ def test_all_rows_stand_in_one_table() -> None:
     lines = [line for line in shown.get().splitlines() if "peer" in line]
     assert ["this call" in line for line in lines] == [True, False]
     assert "4 s" in lines[1]
+
+
+def test_the_summary_is_told_which_parts_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[list[str]] = []
+    monkeypatch.setattr(summary, "main", told.append)
+    main(["summary", "--only", "quantizers", "envs"])
+    assert told == [["--only", "quantizers", "envs"]]

@@ -6,20 +6,18 @@ Nothing heavy is imported before a command has to do something.
 import logging
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from types import ModuleType
 from typing import Any, TypeVar
 
+from market.heartbeat import A_MINUTE, Heartbeat
 from pipeline.results import Observer
 
 S = TypeVar("S")
 R = TypeVar("R")
 
 HELP = ("-h", "--help")
-A_MINUTE = 60.0
-"""Seconds between two lines about a long stage where standard error is not a terminal."""
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
@@ -107,14 +105,10 @@ def progress(entries: Iterable[S], total: int, title: str) -> Iterator[S]:
 
 def told(entries: Iterable[S], total: int, title: str, every: float = A_MINUTE) -> Iterator[S]:
     """Yields `entries` and logs how far they are, at most once in `every` seconds."""
-    began = last = time.monotonic()
+    heartbeat = Heartbeat(title, total, every=every)
     for count, entry in enumerate(entries, start=1):
         yield entry
-        now = time.monotonic()
-        if now - last >= every and count < total:
-            left = (now - began) / count * (total - count)
-            logging.getLogger(__name__).info("%s: %d of %d, about %.0f minutes left", title, count, total, left / 60)
-            last = now
+        heartbeat.beat(count)
 
 
 def _show(result: Any) -> None:

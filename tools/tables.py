@@ -35,6 +35,10 @@ NOTHING = 1e-9
 MEASURES = ("ic", "icir", "rank_ic", "rank_icir", "rank_ic_t", "n_days", "n_assets")
 PORTFOLIO_MEASURES = ("annual_return", "sharpe", "max_drawdown", "turnover")
 PARTS = ("valid", "test")
+MEANINGS = """ic: correlation of forecast and outcome over the assets of a day, mean over days; rank_ic: of their ranks;
+icir: that mean over its deviation over days; rank_ic_t: its t-statistic, overlapping days taken into account.
+An honest rank_ic is .00 to .06."""
+"""Meanings of the measures of an encoder."""
 
 
 def show_result(result: Any) -> None:
@@ -82,6 +86,7 @@ def show_encoder(result: results.PretrainResult) -> None:
     for name, cells in _encoder_rows(metrics):
         table.add_row(name, *cells)
     show_table(table)
+    print(MEANINGS)
 
 
 def _encoder_rows(metrics: Mapping[str, Any]) -> list[tuple[str, list[str]]]:

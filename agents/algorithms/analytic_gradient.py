@@ -56,6 +56,7 @@ class AnalyticPolicyGradient(BaseAlgorithm):
         env: GymEnv | None,
         learning_rate: float = 3e-3,
         segment_days: int = 20,
+        warmup_days: int = 10,
         accounts_per_path: int = 4,
         risk_aversion: float = 10.0,
         trade_penalty: float = 0.0,
@@ -70,6 +71,7 @@ class AnalyticPolicyGradient(BaseAlgorithm):
             policy, env, learning_rate, support_multi_env=True, supported_action_spaces=(spaces.Box,), **kwargs
         )
         self.segment_days, self.accounts_per_path = segment_days, accounts_per_path
+        self.warmup_days = warmup_days
         self.risk_aversion, self.trade_penalty = risk_aversion, trade_penalty
         self.terminal_value, self.gamma, self.max_grad_norm = terminal_value, gamma, max_grad_norm
         self.averaging, self._n_updates = averaging, 0
@@ -158,24 +160,50 @@ class AnalyticPolicyGradient(BaseAlgorithm):
 
     def booked(self) -> tuple[Segment, Tensor]:
         """Returns what segments from random days and positions come to, and the loss of the terminal value."""
-        starts = self._starts()  # [P]
-        rows = starts[:, None] + np.arange(self.segment_days + 1)  # [P, L + 1]
+        paths = self._starts()  # [P]
+        rows = paths[:, None] + np.arange(self.segment_days + 1)  # [P, L + 1]
         days, place = np.unique(rows, return_inverse=True)
         scores = self._scores(days)
-        of_account = torch.from_numpy(np.resize(np.arange(len(starts)), self.n_envs))  # each path's accounts
-        place = torch.from_numpy(place.reshape(rows.shape))[of_account]  # [B, L + 1]
-        account = self._positions(starts[of_account], scores, place[:, 0])
+        of_account = np.resize(np.arange(len(paths)), self.n_envs)  # each path's accounts
+        place = torch.from_numpy(place.reshape(rows.shape)[of_account])  # [B, L + 1]
+        starts = paths[of_account]
+        account = self._warmed_up(starts)
         first, excess, turnover = account, [], []
         wealth = torch.ones(self.n_envs, dtype=torch.float64)
         for day in range(self.segment_days):
-            account, growth, traded = self._day(starts[of_account] + day, scores, place[:, day], account, wealth)
+            account, growth, traded = self._day(starts + day, scores, place[:, day], account, wealth)
             wealth = wealth * growth.detach()
-            excess.append(growth.log() - self._benchmark(starts[of_account] + day))
+            excess.append(growth.log() - self._benchmark(starts + day))
             turnover.append(traded)
         segment = Segment(torch.stack(excess), torch.stack(turnover))
         if not self.terminal_value:
             return segment, torch.zeros(())
         return self._with_terminal_value(segment, scores, place, first, account)
+
+    @torch.no_grad()
+    def _warmed_up(self, starts: IntArray) -> Tensor:
+        """Returns the accounts with which segments begin: where the policy itself led them, or all in cash.
+
+        Accounts that begin at a position that the policy would not be in teach it to leave positions fast, and so to
+        trade more than pays.
+        """
+        before = np.minimum(self.warmup_days, starts)  # few days at the beginning of the tape
+        longest = int(before.max())
+        rows = (starts - before)[:, None] + np.arange(longest + 1)  # [B, W + 1]; an account waits at its start
+        rows = np.minimum(rows, starts[:, None])
+        days, place = np.unique(rows, return_inverse=True)
+        scores, places = self._scores(days), torch.from_numpy(place.reshape(rows.shape))
+        account = self._positions(rows[:, 0], scores, places[:, 0])
+        wealth = torch.ones(self.n_envs, dtype=torch.float64)
+        for day in range(longest):
+            moved, growth, _ = self._day(rows[:, day], scores, places[:, day], account, wealth)
+            moves = torch.from_numpy(day < before)
+            account = torch.where(moves[:, None], moved, account)
+            wealth = torch.where(moves, wealth * growth, wealth)
+        in_cash = torch.rand(self.n_envs) < CASH_SHARE
+        account[in_cash] = 0.0
+        account[in_cash, 0] = 1.0
+        return account
 
     def _with_terminal_value(
         self, segment: Segment, scores: DayScores, place: Tensor, first: Tensor, last: Tensor
@@ -221,7 +249,7 @@ class AnalyticPolicyGradient(BaseAlgorithm):
 
     @torch.no_grad()
     def _positions(self, rows: IntArray, scores: DayScores, place: Tensor) -> Tensor:
-        """Returns positions between equal weight and the policy's own of that day; some accounts are all in cash."""
+        """Returns positions between equal weight and the policy's own of that day."""
         assert self.money is not None
         market = self.money.market
         listed = torch.from_numpy(market.tape.listed[rows].astype(np.float64))
@@ -232,9 +260,8 @@ class AnalyticPolicyGradient(BaseAlgorithm):
             own = target_weights(market.action, raw, own, available)
             own = torch.cat([own[:, :1], own[:, 1:] * listed], dim=1)
             own[:, 0] += 1.0 - own.sum(1)
-        share, cash = torch.rand(2, len(rows), 1, dtype=torch.float64)
+        share = torch.rand(len(rows), 1, dtype=torch.float64)
         account: Tensor = equal + share * (own - equal)
-        account[cash[:, 0] < CASH_SHARE] = 0.0
         account[:, 0] = 1.0 - account[:, 1:].sum(1)
         return account
 

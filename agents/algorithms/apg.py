@@ -29,6 +29,8 @@ class APG(ContinuousAgent):
     Attributes:
         learning_rate: Learning rate of AdamW.
         segment_days: Days of a segment; a longer one sees more of what a position earns later.
+        warmup_days: Days before a segment on which its accounts already trade, without being learnt from: segments
+            then begin at positions that the policy comes to.
         accounts_per_path: Accounts that start a segment on the same day, from different positions.
         risk_aversion: Price of a unit of the variance of daily excess log growth, in training and in validation.
         trade_penalty: Price of a unit of turnover in training, on top of what trades cost: less trading than pays on
@@ -45,6 +47,7 @@ class APG(ContinuousAgent):
 
     learning_rate: float = 3e-3
     segment_days: int = 20
+    warmup_days: int = 10
     accounts_per_path: int = 4
     risk_aversion: float = 10.0
     trade_penalty: float = 0.0
@@ -59,10 +62,10 @@ class APG(ContinuousAgent):
     algorithm, plain, equivariant = AnalyticPolicyGradient, GradientPolicy, GradientPolicy
 
     def __post_init__(self) -> None:
-        if self.segment_days < 1 or self.accounts_per_path < 1:
+        if self.segment_days < 1 or self.accounts_per_path < 1 or self.warmup_days < 0:
             raise ValueError(
-                f"APG: segment_days is {self.segment_days} and accounts_per_path {self.accounts_per_path}, expected at "
-                "least 1"
+                f"APG: segment_days is {self.segment_days}, accounts_per_path {self.accounts_per_path} and warmup_days "
+                f"{self.warmup_days}, expected at least 1, 1 and 0"
             )
         if not 0 <= self.averaging < 1:
             raise ValueError(f"APG: averaging is {self.averaging}, expected at least 0 and below 1")

@@ -21,6 +21,7 @@ from torch.utils.tensorboard import SummaryWriter
 from agents.training.validation import EpisodeTrace
 from market.arrays import DateArray, FloatArray
 from market.curves import NO_CURVES, CurveLog
+from market.heartbeat import Heartbeat
 from market.storage.flatten import choices
 
 WEALTH, TRADING, RESULT = "agent 1 wealth (valid)", "agent 2 trading (valid)", "agent 8 result (valid)"
@@ -70,6 +71,7 @@ class AgentLogger:
         self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
         self._title = title
         self._task = self._bar.add_task(title, total=n_steps, completed=step)
+        self._heartbeat = Heartbeat(f"training, {title}", n_steps, step, active=not console.is_terminal)
         self._writer = SummaryWriter(str(directory), purge_step=step + 1 if step else 0)
         self._curves, self._step = curves, step
         self._scalars = TensorBoardWriter(self._writer, curves)
@@ -105,6 +107,7 @@ class AgentLogger:
     def step(self, step: int) -> None:
         """Moves the bar."""
         self._bar.update(self._task, completed=step)
+        self._heartbeat.beat(step)
 
     def measured(self, step: int, measures: Mapping[str, float]) -> None:
         """Records the measures of a validation."""

@@ -49,7 +49,7 @@ from encoders.factor_vqvae.networks import (
     ReturnTokenizer,
     pack_windows,
 )
-from encoders.quantizers import EMA, FSQ, Affine, Continuous, Learnable, QuantizedTokens, Residual, SimVQ, VQTorch
+from encoders.quantizers import Affine, QuantizedTokens, QuantizerConfig
 from encoders.training.hooks import refuse_misaligned
 from encoders.windows import InputShape, Window
 
@@ -83,7 +83,7 @@ class FactorVQVAE:
     dim: int = 128
     factors: int = 64
     heads: int = 4
-    quantizer: Affine | Learnable | EMA | FSQ | Residual | SimVQ | Continuous | VQTorch = Affine()
+    quantizer: QuantizerConfig = Affine()
     error: float = 10.0
     likelihood: float = 0.2
     rank: float = 1.0

@@ -35,7 +35,7 @@ from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluat
 from encoders.common.layers import masked_mean, pack, unpack
 from encoders.common.losses import LabelScale, gaussian_kl, gaussian_nll, info_nce, price_inconsistency, rank_loss
 from encoders.data import TrainingData
-from encoders.quantizers import EMA, FSQ, Affine, Continuous, Learnable, Residual, SimVQ, VQTorch
+from encoders.quantizers import Learnable, QuantizerConfig
 from encoders.storm.branches import StormSizes
 from encoders.storm.factors import StormFactorModel, StormFactorOutput, StormFactors
 from encoders.storm.head import GatedHead, GatedResidual
@@ -80,7 +80,7 @@ class Storm:
             transformer and one codebook.
         attention: ``"per_asset"``, linear in the number of assets, or ``"joint"`` over all tokens of a day.
         quantizer: `EMA`, `Learnable`, `Affine`, `FSQ`, `Residual`, `SimVQ` or `VQTorch`, each with the size of a
-            codebook; `Continuous` for the twin without codes.
+            codebook; `Continuous` for the twin without codes; or one of your own, see `encoders.quantizers.Quantizer`.
         sizes: Widths and depths.
         factors: The factor model.
         weights: Weights of the loss.
@@ -91,7 +91,7 @@ class Storm:
     lookback: int = 64
     branches: tuple[str, ...] = ("time_series", "cross_section")
     attention: str = "per_asset"
-    quantizer: EMA | Learnable | Affine | FSQ | Residual | SimVQ | VQTorch | Continuous = Learnable()
+    quantizer: QuantizerConfig = Learnable()
     sizes: StormSizes = StormSizes()
     factors: StormFactors = StormFactors()
     weights: LossWeights = LossWeights()

@@ -22,6 +22,7 @@ from encoders.quantizers import Quantizer
 from encoders.training.validation import Losses
 from encoders.windows import Window
 from market.curves import NO_CURVES, CurveLog
+from market.heartbeat import Heartbeat
 from market.panel import Panel
 from market.storage.flatten import choices, numbers
 
@@ -66,6 +67,7 @@ class PretrainLogger:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Progress(*columns, console=console, disable=not (active and console.is_terminal))
         self._task = self._bar.add_task("pretraining", total=n_steps, completed=step)
+        self._heartbeat = Heartbeat("pretraining", n_steps, step, active=active and not console.is_terminal)
         self._writer = SummaryWriter(str(directory), purge_step=step + 1 if step else 0) if active else None
         self._curves, self._step = curves, step
 
@@ -83,6 +85,7 @@ class PretrainLogger:
     def step(self, step: int, terms: Mapping[str, float], rate: float, norm: float) -> None:
         """Records the loss and its terms after optimiser step `step`, the learning rate and the gradient's norm."""
         self._bar.update(self._task, completed=step, description=f"loss {terms['total']:.4g}")
+        self._heartbeat.beat(step)
         losses = {f"{TRAIN_LOSS}/{name}": value for name, value in terms.items()}
         self._scalars({**losses, f"{OPTIMISER}/learning_rate": rate, f"{OPTIMISER}/gradient_norm": norm}, step)
 

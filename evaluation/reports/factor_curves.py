@@ -127,5 +127,7 @@ def _spread(study: FactorStudy) -> list[int]:
     known = np.isfinite(error)
     size = np.where(known, np.square(error), 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     ranked = [k for k in np.argsort(size, kind="stable").tolist() if known[:, k].any()]
-    picked = np.unique(np.linspace(0, len(ranked) - 1, min(OVERLAID, len(ranked))).astype(int)) if ranked else []
+    if not ranked:
+        return []
+    picked = np.unique(np.linspace(0, len(ranked) - 1, min(OVERLAID, len(ranked))).astype(int))
     return [ranked[k] for k in picked]

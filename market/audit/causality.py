@@ -116,10 +116,10 @@ class Causality:
         self.memory += MARGIN
         for row, names in sorted(furthest.items())[-CONFIRMATIONS:]:
             found = self.compute(spliced(base, noise, changed & (rows <= row)))
-            for one in self._compared(found, after, np.arange(row + 1), self.known):
-                if one.name in names:
-                    self.faults[one.name] = (
-                        f"{one.name} moved by {one.amount()} on {one.told(base)} when later days were rewritten"
+            for fault in self._compared(found, after, np.arange(row + 1), self.known):
+                if fault.name in names:
+                    self.faults[fault.name] = (
+                        f"{fault.name} moved by {fault.amount()} on {fault.told(base)} when later days were rewritten"
                     )
         self.long |= set().union(*furthest.values()) - set(self.faults)
 

@@ -112,6 +112,30 @@ def test_a_fresh_policy_that_steps_hardly_trades() -> None:
     assert max(turnover) < 0.02
 
 
+def test_segments_begin_where_the_policy_led_its_accounts() -> None:
+    """Ten days of the environment, from the same first positions, end at the positions that segments begin with."""
+    model, _ = built(APG(segment_days=8, state_dropout=0.0), tapes()[0], Step())
+    starts = np.array([10, 40, 41, 100] * 4)
+    torch.manual_seed(5)
+    found = model._warmed_up(starts)
+    torch.manual_seed(5)
+    days, place = np.unique(starts - 10, return_inverse=True)
+    first = model._positions(starts - 10, model._scores(days), torch.from_numpy(place)).numpy()
+    one = BatchMarket(tapes()[0], 1, COSTS, Step(), Excess(), "compact", Episodes(), autoreset=False)
+    cash = 0
+    for k in range(8):
+        observation, _ = one.reset(options={"day": int(starts[k]) - 10, "days": 12, "weights": first[k]})
+        for _ in range(10):
+            observation = one.step(model.predict(observation, deterministic=True)[0])[0]
+        if found[k, 0] == 1:
+            cash += 1  # as evaluations begin
+        else:
+            np.testing.assert_allclose(found[k].numpy(), one.account[0], atol=1e-6)
+    assert cash < 4
+    short = model._warmed_up(np.zeros(16, np.int64))  # no day before the first
+    assert short.sum(1).numpy() == pytest.approx(1)
+
+
 def test_stable_baselines_evaluates_saves_and_loads_it(tmp_path: Path) -> None:
     model, market = built(APG(segment_days=8), noise_tape(), Step())
     model.learn(16 * 8 * 2)

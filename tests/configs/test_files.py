@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs import files
+from configs.schema.prepare import Prepare
 from configs.values import from_data, to_data
 from market.labels import Label
 from market.splits import Split
 
+ROOT = Path(__file__).parents[2]
 SPLIT = Split(train=("2008-04-01", "2019-03-29"), valid=("2019-04-08", "2021-03-31"), test=("2021-04-08", "2024-03-28"))
 
 LABEL = "from market.labels import Label\n"
@@ -114,3 +116,14 @@ class Odd:
 def test_only_plain_values_are_written() -> None:
     with pytest.raises(ValueError, match="use plain values"):
         to_data(Odd())
+
+
+def test_a_shipped_config_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert files.load_python("configs/prepare/bundled.py", Prepare).name == "bundled"
+    with pytest.raises(ValueError, match=r"^configs/prepare/bundeld\.py: no such config file"):
+        files.load_python("configs/prepare/bundeld.py", Prepare)
+    (tmp_path / "configs" / "prepare").mkdir(parents=True)
+    own = tmp_path / "configs" / "prepare" / "bundled.py"
+    own.write_text((ROOT / "configs/prepare/bundled.py").read_text().replace('"bundled"', '"own"'))
+    assert files.load_python("configs/prepare/bundled.py", Prepare).name == "own"  # a file of that path comes first

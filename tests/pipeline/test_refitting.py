@@ -134,6 +134,18 @@ def test_the_measures_are_those_of_the_stitched_forecasts(whole: pipeline.WalkRe
     assert "Refitting against the first fit alone" in whole.page.read_text()
 
 
+def test_encoders_taught_ranks_of_several_days_are_judged_on_plain_returns(bars: Panel, tmp_path: Path) -> None:
+    taught = Label(transform="rank", horizons=(1, 2, 3))
+    experiment = replace(WALK.experiment, label=taught, panel=placed(bars, tmp_path))
+    found = pipeline.walk(
+        replace(WALK, experiment=experiment, calendar=replace(WALK.calendar, every="quarter")), tmp_path
+    )
+    states = MarketStates.load(found.states)
+    returns = Label().compute(bars)[-len(states.dates) :]
+    daily = daily_rank_ic(states.forecast_mean.astype(float), returns, states.mask)
+    assert found.metrics["stitched"]["rank_ic"] == pytest.approx(np.nanmean(daily))
+
+
 def files_of(workdir: Path) -> dict[str, bytes]:
     """Returns everything a walk leaves that says something of the market, by path."""
     names = ("states.safetensors", "model.safetensors", "metrics.json", "walk.json", "audit.json", "report.html")

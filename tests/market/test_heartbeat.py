@@ -1,0 +1,27 @@
+"""A line a minute about long stages, with the time that is left."""
+
+import logging
+
+import pytest
+
+from market import heartbeat
+from market.heartbeat import Heartbeat
+
+
+def test_a_line_a_minute_says_how_far_and_how_long(caplog: pytest.LogCaptureFixture, monkeypatch) -> None:
+    clock = iter([0.0, 30.0, 61.0, 90.0, 130.0, 600.0])
+    monkeypatch.setattr(heartbeat.time, "monotonic", lambda: next(clock))
+    beats = Heartbeat("pretraining", total=100, done=10)
+    with caplog.at_level(logging.INFO):
+        for step in (20, 40, 50, 55, 100):
+            beats.beat(step)
+    assert [record.message for record in caplog.records] == [
+        "pretraining: 40 of 100, about 2 minutes left",
+        "pretraining: 55 of 100, about 2 minutes left",
+    ]
+
+
+def test_a_bar_or_another_process_keeps_it_silent(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        Heartbeat("pretraining", 100, every=0.0, active=False).beat(50)
+    assert not caplog.records
