@@ -44,7 +44,7 @@ from market.storage.scratch import copied, day_blocks
 INPUTS = ("features", "listed", "calendar")
 ROWS = ("asset", "market", "forecast_mean", "forecast_std", "mask", "codes")
 ALLOWED = 0.02  # share of days that roundings may move
-LATER = 64  # days after train that a scaler might look at
+LATER = 64  # days after a day, or after train, that are noise; what comes after them is left out
 BEFORE = "audited with the days before"
 STRETCH = 512  # days on which other assets are changed
 
@@ -130,6 +130,7 @@ def audit(
     training: TrainingFacts,
     settings: Audit,
     continuation: Continuation | None = None,
+    store: WindowStore | None = None,
 ) -> AuditResult:
     """Returns the verdict on states that were extracted from `panel`.
 
@@ -141,8 +142,9 @@ def audit(
         settings: How hard to look.
         continuation: What is new where the rest was audited before. Inputs and states up to the new days must then not
             move when the new days become noise; scaler and assets are left to the audit before.
+        store: What the encoder is fed with of `panel`; it is computed where not given.
     """
-    auditor = _Auditor(frozen, panel, written, training, settings, continuation)
+    auditor = _Auditor(frozen, panel, written, training, settings, continuation, store)
     checks: dict[str, str] = {}
     faults: list[str] = []
     for name in ("inputs", "window", "future", "batch", "labels", "scaler", "assets"):
@@ -227,11 +229,12 @@ class _Auditor:
         training: TrainingFacts,
         settings: Audit,
         continuation: Continuation | None = None,
+        store: WindowStore | None = None,
     ) -> None:
         self.frozen, self.panel, self.written = frozen, panel, written
         self.training, self.settings, self.continuation = training, settings, continuation
         self.generator = np.random.default_rng(settings.seed)
-        self.store = frozen.store(panel)
+        self.store = frozen.store(panel) if store is None else store
         self.lead = frozen.pipeline.lookback - 1
         self.first = self.lead if continuation is None else continuation.first
         self.skipped: dict[str, str] = {}
@@ -266,9 +269,10 @@ class _Auditor:
             yield f"column {column} moved on {self.panel.dates[rows][day]} when the new days became noise"
 
     def rewritten(self, cut: int) -> WindowStore:
-        """Returns the store of a panel that is noise after a row."""
+        """Returns the store of a panel that is noise for some days after a row, and ends then."""
         if self.noise is None or self.noise[0] != cut:
-            self.noise = cut, self.frozen.store(noise_after(self.panel, cut, self.generator))
+            near = self.panel[: cut + 1 + LATER]  # a day that is gone is as much another one as one that is noise
+            self.noise = cut, self.frozen.store(noise_after(near, cut, self.generator))
         return self.noise[1]
 
     def window(self) -> Iterator[str]:
@@ -342,21 +346,25 @@ class _Auditor:
         if train is None:
             self.skipped["scaler"] = "the panel is not the one trained on"
             return
-        kept = self.frozen.pipeline.scaler.arrays()
         near = self.panel[: train.stop + LATER]  # what comes after cannot be told from it
-        changed = [(near, "fitted again on the train days")]
-        if train.stop < len(near):
-            changed.append((noise_after(near, train.stop - 1, self.generator), "when later rows are noise"))
-        for panel, told in changed:
-            names, fitted = self.fitted(panel, train)
-            for name, array in kept.items():
-                wrong = np.flatnonzero(~_equal(array, fitted[name]))
-                if len(wrong):
-                    k = wrong[0]
-                    yield (
-                        f"{name} of {names[k]} is {array[k]:.6g}, but {fitted[name][k]:.6g} {told} "
-                        f"({len(wrong)} of {len(array)} features)"
-                    )
+        if train.stop < len(near):  # equal to the scaler on noise, it is equal to it on the panel too
+            noisy = noise_after(near, train.stop - 1, self.generator)
+            if not (lines := list(self.refitted(noisy, train, "when later rows are noise"))):
+                return
+            yield from lines
+        yield from self.refitted(near, train, "fitted again on the train days")
+
+    def refitted(self, panel: Panel, train: slice, told: str) -> Iterator[str]:
+        """Yields a line for each part of the scaler that is another one when it is fitted on `panel`."""
+        names, fitted = self.fitted(panel, train)
+        for name, array in self.frozen.pipeline.scaler.arrays().items():
+            wrong = np.flatnonzero(~_equal(array, fitted[name]))
+            if len(wrong):
+                k = wrong[0]
+                yield (
+                    f"{name} of {names[k]} is {array[k]:.6g}, but {fitted[name][k]:.6g} {told} "
+                    f"({len(wrong)} of {len(array)} features)"
+                )
 
     def fitted(self, panel: Panel, train: slice) -> tuple[tuple[str, ...], Mapping[str, AnyArray]]:
         """Returns the names of the features of `panel` and what a scaler learns from its train days."""

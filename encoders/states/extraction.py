@@ -95,8 +95,7 @@ def extract(
             for name, array in frozen.rows(store, days - tail.start, how.tokens).arrays().items():
                 written[name][days[wanted]] = array[wanted]
                 release_pages(written[name])
-        del store
-        verdict = _audited(frozen, panel, written, how, tail)
+        verdict = _audited(frozen, panel, store, written, how, tail)
         if not verdict.passed:
             raise AuditError(verdict, "no states were written")
     return verdict
@@ -159,13 +158,18 @@ def _tail_store(
 
 
 def _audited(
-    frozen: FrozenEncoder, panel: Panel, written: Mapping[str, AnyArray], how: Extraction, tail: Tail
+    frozen: FrozenEncoder,
+    panel: Panel,
+    store: WindowStore,
+    written: Mapping[str, AnyArray],
+    how: Extraction,
+    tail: Tail,
 ) -> AuditResult:
     if not tail.start:
-        return audit(frozen, panel, written, how.training, how.audit)
+        return audit(frozen, panel, written, how.training, how.audit, store=store)
     rows = {name: array[tail.start :] for name, array in written.items()}
     continuation = Continuation(tail.complete - tail.start, tail.new - tail.start)
-    return audit(frozen, panel[tail.start :], rows, how.training, how.audit, continuation)
+    return audit(frozen, panel[tail.start :], rows, how.training, how.audit, continuation, store)
 
 
 def blocks(start: int, stop: int, size: int, first: int) -> Iterator[Batch]:
