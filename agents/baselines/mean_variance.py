@@ -1,4 +1,5 @@
-"""Classical optimisers from skfolio, fitted on trailing returns alone and refitted every few days.
+"""Classical optimisers from cvxpy.atoms.norm1 import norm1
+from skfolio, fitted on trailing returns alone and refitted every few days.
 
 Fitted are the assets that trade today, were listed over the whole look-back and moved in it; the others get no weight.
 With fewer than two such assets, before a whole look-back has passed, or where the solver finds no solution (skfolio's
@@ -11,7 +12,6 @@ Wolf, 2004, A well-conditioned estimator for large-dimensional covariance matric
 from dataclasses import dataclass
 from typing import Any
 
-import cvxpy
 import numpy as np
 import pandas as pd
 from skfolio.moments import BaseMu, EmpiricalCovariance, LedoitWolf
@@ -185,7 +185,7 @@ class ForecastPortfolio(LongOnlyRule):
             min_budget=0.0,
             max_budget=1.0,
             max_weights=self.cap,
-            add_constraints=None if bound is None else lambda weights: [cvxpy.norm1(weights - held) <= bound],
+            add_constraints=None if bound is None else lambda weights: [norm1(weights - held) <= bound],
             groups=groups,
             linear_constraints=[f"{one} <= {self.sector_cap}" for one in self._held_sectors(columns)] or None,
             raise_on_failure=False,
@@ -197,7 +197,7 @@ class ForecastPortfolio(LongOnlyRule):
         return sorted({self.sectors[k] for k in columns}) if self.sectors else []
 
 
-class ForecastMean(BaseMu):
+class ForecastMean(BaseMu):  # type: ignore[misc]
     """An encoder's forecast in the place of an estimate of expected returns."""
 
     def __init__(self, forecast: FloatArray) -> None:

@@ -13,6 +13,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
     import msvcrt
 
+HAS_FLOCK: bool = fcntl is not None
+
 FAR = 1 << 40
 """Byte that stands for a file on Windows, where a lock is of bytes and those that are locked cannot be read."""
 POLL = 0.05  # seconds between two tries
@@ -24,7 +26,7 @@ def try_lock(file: int) -> bool:
     The system releases it when the file is closed or the process ends, however it ends.
     """
     try:
-        if fcntl is not None:
+        if HAS_FLOCK:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         else:
             _lock_byte(file)

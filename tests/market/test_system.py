@@ -32,7 +32,7 @@ def test_windows_locks_a_byte_behind_the_content(tmp_path: Path, monkeypatch: py
         if len(seen) > 1:
             raise PermissionError(13, "held")
 
-    monkeypatch.setattr(system, "fcntl", None)
+    monkeypatch.setattr(system, "HAS_FLOCK", False)
     monkeypatch.setattr(system, "msvcrt", types.SimpleNamespace(locking=locking, LK_NBLCK=2), raising=False)
     with open(tmp_path / "lock", "w+") as handle:
         handle.write("123")
