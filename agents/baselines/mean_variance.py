@@ -1,5 +1,4 @@
-"""Classical optimisers from cvxpy.atoms.norm1 import norm1
-from skfolio, fitted on trailing returns alone and refitted every few days.
+"""Classical optimisers from skfolio, fitted on trailing returns alone and refitted every few days.
 
 Fitted are the assets that trade today, were listed over the whole look-back and moved in it; the others get no weight.
 With fewer than two such assets, before a whole look-back has passed, or where the solver finds no solution (skfolio's
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from cvxpy.atoms.norm1 import norm1
 from skfolio.moments import BaseMu, EmpiricalCovariance, LedoitWolf
 from skfolio.optimization import BaseOptimization, EqualWeighted, MeanRisk, ObjectiveFunction, RiskBudgeting
 from skfolio.prior import BasePrior, EmpiricalPrior
