@@ -7,8 +7,8 @@ import numpy as np
 
 from envs import Tape
 from market.arrays import AnyFloatArray, BoolArray, FloatArray
-from market.fills import simple_returns
 from market.panel import Panel
+from market.prices.fills import simple_returns
 from market.states import MarketStates
 
 

@@ -8,7 +8,7 @@ from encoders.base import EncoderConfig
 from encoders.training.optim import Optim
 from market.features import Feature, FeatureSet, Formulas
 from market.features.alpha158 import Alpha158
-from market.labels import Label
+from market.prices.labels import Label
 from market.scaling.scalers import CrossSectionalZScore, RobustZScore, Scaling
 from market.splits import Split
 

@@ -14,8 +14,8 @@ from encoders.windows import WindowStore
 from market.arrays import AnyArray, BoolArray, CodeArray, FeatureArray, FloatArray, IntArray
 from market.features import FeatureSet
 from market.features.health import Health, HealthCheck
-from market.labels import Label
 from market.panel import Panel
+from market.prices.labels import Label
 from market.scaling.scalers import Scaler, Scaling
 from market.splits import PARTS, Split, SplitDays
 

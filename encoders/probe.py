@@ -24,7 +24,7 @@ from encoders.data import TrainingData
 from encoders.windows import Window
 from evaluation.prediction import daily_rank_ic
 from market.arrays import FloatArray, IntArray
-from market.cross_section import cross_sectional_rank
+from market.scaling.cross_section import cross_sectional_rank
 
 ALPHA = 0.01
 """Penalty beside the mean squared error, of representations of deviation one: it decides little."""

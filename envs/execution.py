@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from envs.delisting import leaves, pay_out
 from market.arrays import BoolArray, FloatArray
-from market.fills import Fill, fill_delay, fill_prices, marked_prices, simple_returns
-from market.money import traded_money
 from market.panel import Panel
-from market.price_limits import price_limits
+from market.prices.fills import Fill, fill_delay, fill_prices, marked_prices, simple_returns
+from market.prices.money import traded_money
+from market.prices.price_limits import price_limits
 
 BUY, SELL, AVAILABLE, LEAVES_BEFORE, LEAVES_AFTER = 1, 2, 4, 8, 16
 """Bits of `FillReturns.status`: may be bought, may be sold, may carry weight, is paid out before or after the fill."""

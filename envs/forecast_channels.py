@@ -6,8 +6,8 @@ import numpy as np
 
 from envs.observables import matched_columns, matched_days, padded
 from market.arrays import FeatureArray, FloatArray
-from market.cross_section import cross_sectional_rank, cross_sectional_zscore
 from market.panel import Panel
+from market.scaling.cross_section import cross_sectional_rank, cross_sectional_zscore
 from market.states import MarketStates
 
 CHANNELS = ("forecast", "forecast_rank", "forecast_level", "forecast_std")

@@ -6,8 +6,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from market.arrays import AnyArray, BoolArray, DateArray, FeatureArray, FloatArray
-from market.fills import fill_prices
 from market.panel import PRICES, Panel
+from market.prices.fills import fill_prices
 from market.states import MarketStates
 
 Observed = Literal["states", "forecast", "states+forecast"]

@@ -118,7 +118,7 @@ class PaperAccount:
 
         Args:
             tape: The days since the account's last close and, as its last row, one that is still to come
-                (`market.tomorrow`).
+                (`market.preparation.tomorrow`).
             policy: Decides.
             costs: What trading costs.
 

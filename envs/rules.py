@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from envs.costs import Costs
-from market.fills import Fill, check_fill
+from market.prices.fills import Fill, check_fill
 from market.states import RULES
 
 RECORDED = RULES

@@ -13,8 +13,8 @@ from envs.forecast_channels import ForecastChannels, forecast_channels
 from envs.observables import Observables, Observed, observables_of
 from market.arrays import BoolArray, DateArray, FeatureArray, FloatArray, IntArray
 from market.audit import audit_of
-from market.fills import Fill, check_fill, default_fill
 from market.panel import Panel
+from market.prices.fills import Fill, check_fill, default_fill
 from market.states import MarketStates
 
 

@@ -14,10 +14,10 @@ from envs.actions.portfolio import Action
 from envs.execution import BUY, SELL
 from envs.paper import CASH, put_back
 from market.arrays import AnyArray, BoolArray, FloatArray
-from market.fills import marked_prices
 from market.panel import Panel
+from market.preparation.tomorrow import with_tomorrow
+from market.prices.fills import marked_prices
 from market.states import MarketStates
-from market.tomorrow import with_tomorrow
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def decide(
     """Returns the trades that the kernel of every backtest expects, if nothing moves until the fill.
 
     Args:
-        tape: Ends with a day to come (`market.tomorrow.with_tomorrow`).
+        tape: Ends with a day to come (`market.preparation.tomorrow.with_tomorrow`).
         panel: Its bars without that day.
         action: What `stated` means.
         stated: The action ``[1 + N]``.

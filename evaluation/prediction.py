@@ -19,7 +19,7 @@ from scipy import stats
 
 from evaluation.bootstrap import bootstrap_interval, overlapping_block
 from market.arrays import AnyFloatArray, BoolArray, DateArray, FloatArray
-from market.cross_section import average_ranks, quantile_classes
+from market.scaling.cross_section import average_ranks, quantile_classes
 
 MIN_ASSETS = 3
 ROUNDING = 1e-12  # a spread of daily coefficients below this is rounding

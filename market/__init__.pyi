@@ -4,14 +4,13 @@ from .features.alpha360 import Alpha360
 from .features.expressions import Expression
 from .features.realised import WithRealisedReturns
 from .features.storm import StormFeatures
-from .fills import Fill, default_fill, fill_prices, marked_prices
 from .forecasts import ForecastRecord, Forecasts
-from .known_factors import FactorSource, FactorTable, KnownFactors
-from .labels import Label
 from .panel import Panel
 from .preparation import prepared, read_membership
+from .preparation.quality import QualityFinding, Report, Rules, clean
 from .preparation.resampling import resample
-from .quality import QualityFinding, Report, Rules, clean
+from .prices.fills import Fill, default_fill, fill_prices, marked_prices
+from .prices.labels import Label
 from .scaling import (
     CrossSectionalRank,
     CrossSectionalZScore,
@@ -26,6 +25,7 @@ from .scaling import (
 from .sources import Source
 from .sources.bundled import Bundled
 from .sources.factor_market import FactorMarket
+from .sources.known_factors import FactorSource, FactorTable, KnownFactors
 from .sources.qlib import QlibStore, write_qlib
 from .sources.synthetic import Synthetic, SyntheticMarket
 from .sources.tables import Tables

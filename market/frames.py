@@ -10,6 +10,7 @@ import pandas as pd
 from market.arrays import AnyArray, AnyFloatArray, BoolArray, DateArray, FloatArray, check_distinct
 
 PRICES = ("open", "high", "low", "close")
+RAW_CLOSE, RAW_VOLUME = "raw_close", "raw_volume"  # as they were quoted, before anything was adjusted
 BARS = (*PRICES, "volume")
 KEYS = ("date", "symbol", "listed", "tradable")
 """Columns that say where a row belongs, and do not become fields."""
@@ -96,7 +97,7 @@ def _refuse_duplicates(cell: AnyArray, dates: DateArray, assets: AnyArray) -> No
         day, asset = divmod(int(unique[counts > 1][0]), len(assets))
         raise ValueError(
             f"frame: {assets[asset]} has {int(counts[counts > 1][0])} rows on {dates[day]} "
-            f"({int((counts > 1).sum())} such cells); keep one (market.quality.clean does)"
+            f"({int((counts > 1).sum())} such cells); keep one (market.preparation.quality.clean does)"
         )
 
 

@@ -23,8 +23,8 @@ MODULES: Mapping[str, str] = {
     "agents.policies": "agents.networks.on_policy",
     "agents.replay": "agents.algorithms.off_policy",
     "encoders.audit": "encoders.states.audit",
-    "encoders.extraction": "encoders.states.extraction",
     "encoders.distributions": "encoders.common.distributions",
+    "encoders.extraction": "encoders.states.extraction",
     "encoders.factor_vqvae_predictor": "encoders.factor_vqvae.predictor",
     "encoders.factor_vqvae_scenarios": "encoders.factor_vqvae.sampling",
     "encoders.layers": "encoders.common.layers",
@@ -47,9 +47,27 @@ MODULES: Mapping[str, str] = {
     "evaluation.report": "evaluation.reports.policy",
     "market.adjustment": "market.preparation.adjustment",
     "market.column_scaling": "market.scaling.by_column",
+    "market.cross_section": "market.scaling.cross_section",
     "market.expressions": "market.features.expressions",
+    "market.fills": "market.prices.fills",
     "market.frequency": "market.preparation.resampling",
+    "market.known_factors": "market.sources.known_factors",
+    "market.labels": "market.prices.labels",
+    "market.ledger": "market.storage.ledger",
     "market.operators": "market.features.operators",
+    "market.quality": "market.preparation.quality",
+    "market.quality.actions": "market.preparation.quality.actions",
+    "market.quality.checks": "market.preparation.quality.checks",
+    "market.quality.cleaning": "market.preparation.quality.cleaning",
+    "market.quality.evidence": "market.preparation.quality.evidence",
+    "market.quality.levels": "market.preparation.quality.levels",
+    "market.quality.listings": "market.preparation.quality.listings",
+    "market.quality.mixtures": "market.preparation.quality.mixtures",
+    "market.quality.report": "market.preparation.quality.report",
+    "market.quality.rows": "market.preparation.quality.rows",
+    "market.quality.rules": "market.preparation.quality.rules",
+    "market.quality.sessions": "market.preparation.quality.sessions",
+    "market.quality.treatments": "market.preparation.quality.treatments",
     "market.sources.yfinance": "market.sources.yahoo.source",
     "market.trailing": "market.scaling.trailing",
     "market.universe": "market.preparation.membership",
@@ -64,7 +82,9 @@ class MovedModules(MetaPathFinder, Loader):
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Returns how to import an old address, None for any other name."""
-        return spec_from_loader(fullname, self) if fullname in MODULES else None
+        if fullname not in MODULES:
+            return None
+        return spec_from_loader(fullname, self, is_package=any(one.startswith(f"{fullname}.") for one in MODULES))
 
     def exec_module(self, module: ModuleType) -> None:
         """Gives the module at an old address the names of the one of today."""

@@ -10,10 +10,10 @@ import pandas as pd
 
 from market.arrays import AnyArray, AnyFloatArray, BoolArray, DateArray, check_dates, check_distinct
 from market.calendar import parse_day, periods_per_year
-from market.frames import BARS, PRICES, frame_parts
+from market.frames import BARS, PRICES, RAW_CLOSE, RAW_VOLUME, frame_parts
 from market.storage.array_file import fingerprint, header_dates, header_names, header_object, read_arrays, write_arrays
 
-__all__ = ["BARS", "PRICES", "VERSION", "Panel", "content_fingerprint", "panel_header"]
+__all__ = ["BARS", "PRICES", "RAW_CLOSE", "RAW_VOLUME", "VERSION", "Panel", "content_fingerprint", "panel_header"]
 
 VERSION = 1
 

@@ -13,8 +13,8 @@ from envs import Tape
 from envs.observables import Observed
 from envs.rules import MarketRules, recorded_rules
 from market.arrays import FloatArray
-from market.fills import Fill, carried_forward, default_fill
 from market.panel import Panel
+from market.prices.fills import Fill, carried_forward, default_fill
 from market.sources.tables.source import Tables
 from market.splits import Split
 from market.states import MarketStates

@@ -14,8 +14,8 @@ from evaluation.backtest import Backtest
 from evaluation.performance import performance
 from evaluation.rollout import rollout
 from market.arrays import FloatArray
-from market.fills import Fill
 from market.panel import Panel
+from market.prices.fills import Fill
 from market.states import MarketStates
 
 

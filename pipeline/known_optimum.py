@@ -18,8 +18,8 @@ from envs.stated import StatedWeights
 from evaluation.backtest import Backtest
 from evaluation.policy_comparison import PolicyComparison
 from market.arrays import FloatArray
-from market.labels import Label
 from market.panel import Panel
+from market.prices.labels import Label
 from market.sources.synthetic import Synthetic
 
 FRACTIONS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0)

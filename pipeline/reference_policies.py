@@ -16,8 +16,8 @@ from envs import Costs, Tape
 from evaluation.backtest import Backtest
 from evaluation.rollout import benchmark_backtest, rollout
 from market.arrays import FloatArray
-from market.dividends import dividend_returns
 from market.panel import Panel
+from market.prices.dividends import dividend_returns
 from market.states import MarketStates
 from pipeline.control_markets import index_returns
 

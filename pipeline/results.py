@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from market.artifacts import COMPARISON, CONFIG_SOURCE, MODEL, REPORT
+from market.storage.artifacts import COMPARISON, CONFIG_SOURCE, MODEL, REPORT
 
 if TYPE_CHECKING:
     from envs.paper import PaperAccount
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from evaluation.reports.panel import Summary
     from evaluation.reports.policy import PolicyReport
     from market.panel import Panel
-    from market.quality import Report
+    from market.preparation.quality import Report
     from market.splits import Split
 
 S = TypeVar("S")

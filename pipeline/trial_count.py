@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from configs.files import load_json
 from configs.values import to_data
-from market.artifacts import CONFIG, METRICS
-from market.ledger import Ledger, Look, Part, config_hash, month_hashes, new_command
 from market.panel import Panel
 from market.splits import Split
 from market.storage.array_file import read_json
+from market.storage.artifacts import CONFIG, METRICS
+from market.storage.ledger import Ledger, Look, Part, config_hash, month_hashes, new_command
 from pipeline.run_directory import evaluate_folder
 
 AGENTS = ("train", "evaluate")
@@ -66,7 +66,7 @@ class Question:
         A look at valid days counts once, however often a run is continued; every look at test days counts.
 
         Args:
-            stage: What looks, see `market.ledger.Look`.
+            stage: What looks, see `market.storage.ledger.Look`.
             part: The days.
             run: Name of the run's directory.
             config: Its configuration as JSON data.

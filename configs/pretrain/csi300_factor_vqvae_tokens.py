@@ -5,7 +5,7 @@ from dataclasses import replace
 from configs.datasets import CSI300
 from configs.recipes import CSI300_OPTIM, TOKENS, TOKENS_SCALING
 from market.features.realised import WithRealisedReturns
-from market.labels import Label
+from market.prices.labels import Label
 
 label = Label(fill="next_close", horizon=1, transform="zscore")
 experiment = CSI300.pretrain(

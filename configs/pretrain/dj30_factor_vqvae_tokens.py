@@ -5,7 +5,7 @@ from dataclasses import replace
 from configs.datasets import DJ30
 from configs.recipes import SMALL_OPTIM, TOKENS, TOKENS_SCALING
 from market.features.realised import WithRealisedReturns
-from market.labels import Label
+from market.prices.labels import Label
 
 label = Label(fill="next_open", horizon=1, transform="zscore")
 experiment = DJ30.pretrain(

@@ -8,9 +8,9 @@ from configs.schema.prepare import Prepare
 from encoders.base import EncoderConfig
 from encoders.training.optim import Optim
 from market.features import Feature, FeatureSet, Formulas
-from market.known_factors import FactorSource
-from market.labels import Label
+from market.prices.labels import Label
 from market.scaling.scalers import RobustZScore, Scaling
+from market.sources.known_factors import FactorSource
 from market.splits import Split
 
 

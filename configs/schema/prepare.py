@@ -5,7 +5,7 @@ from typing import Literal
 
 from configs.schema.names import check_folder_name
 from envs.rules import MarketRules
-from market.quality import Rules
+from market.preparation.quality import Rules
 from market.sources import Source
 
 

@@ -10,7 +10,7 @@ from encoders.training.optim import Optim
 from envs import Costs
 from market.features import FeatureSet
 from market.features.alpha158 import Alpha158
-from market.labels import Label
+from market.prices.labels import Label
 from market.scaling.scalers import RobustZScore, Scaling
 from market.splits import Split
 

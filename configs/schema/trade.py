@@ -17,7 +17,7 @@ from envs.rebalancing import Rebalance, trading_days
 from envs.rewards import LogGrowth, Reward
 from market.features import FeatureSet
 from market.features.alpha158 import Alpha158
-from market.fills import Fill
+from market.prices.fills import Fill
 from market.scaling.scalers import RobustZScore, Scaling
 from market.splits import Split
 

@@ -20,8 +20,8 @@ from encoders.common.losses import gaussian_nll
 from encoders.data import TrainingData
 from encoders.windows import Window
 from market.arrays import IntArray
-from market.cross_section import cross_sectional_rank, cross_sectional_zscore
-from market.labels import Transform
+from market.prices.labels import Transform
+from market.scaling.cross_section import cross_sectional_rank, cross_sectional_zscore
 
 BLOCK = 64  # days looked at together, which bounds memory and decides no result but its rounding
 
@@ -61,9 +61,9 @@ def cross_sections_of(data: TrainingData, days: IntArray) -> Iterator[CrossSecti
 class ScoreEncoder(Encoder):
     """Forecasts from one score an asset and day: what the label would be in standard units.
 
-    With a `target` the score forecasts the label's place in its day's cross-section (`market.labels.Label`), without
-    one the label itself in standard deviations from its mean. The forecast is the score in the label's own units, its
-    error the root mean square of what it left over on train, one number for all assets.
+    With a `target` the score forecasts the label's place in its day's cross-section (`market.prices.labels.Label`),
+    without one the label itself in standard deviations from its mean. The forecast is the score in the label's own
+    units, its error the root mean square of what it left over on train, one number for all assets.
 
     Unless a class says otherwise an asset's state is its score, and the market's the mean and the standard deviation of
     the scores of the day.

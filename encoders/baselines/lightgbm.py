@@ -23,7 +23,7 @@ from encoders.common.layers import unpack
 from encoders.data import TrainingData
 from encoders.windows import InputShape
 from market.arrays import AnyArray, IntArray
-from market.labels import Transform
+from market.prices.labels import Transform
 
 NODE = ("feature", "threshold", "left", "right", "value")
 

@@ -15,7 +15,7 @@ from encoders.baselines.closed_form import ScoreEncoder, cross_sections_of
 from encoders.data import TrainingData
 from encoders.windows import InputShape
 from evaluation.prediction import daily_rank_ic
-from market.labels import Transform
+from market.prices.labels import Transform
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ The label that belongs to day ``d`` becomes a token; a codebook of them is what 
 
 When a token is known
 ---------------------
-A label of day ``d`` is known ``span`` days later (`market.labels.Label`). The features hold it there and not before:
-column ``REALISED`` of row ``t`` is the label of day ``t - span`` (`market.features.realised`), so a window that ends on
-``t`` holds the labels of days up to ``t - span`` and nothing of the days after, which `infer` never learns. Those of
-``t - span + 1`` to ``t - 1`` stay unknown in training too, although they would be there: a token is made from its own
-label and from the rows that were known on its own day, never from the rows between. So the token of today, which
-training makes from `Window.forward_return` and forecasting has to guess, is made as every token of the past was.
+A label of day ``d`` is known ``span`` days later (`market.prices.labels.Label`). The features hold it there and not
+before: column ``REALISED`` of row ``t`` is the label of day ``t - span`` (`market.features.realised`), so a window that
+ends on ``t`` holds the labels of days up to ``t - span`` and nothing of the days after, which `infer` never learns.
+Those of ``t - span + 1`` to ``t - 1`` stay unknown in training too, although they would be there: a token is made from
+its own label and from the rows that were known on its own day, never from the rows between. So the token of today,
+which training makes from `Window.forward_return` and forecasting has to guess, is made as every token of the past was.
 `begin` compares column and labels of the training data and refuses any other shift.
 
 Reference: Kim et al. (2025), FactorVQVAE: discrete latent factor model via vector quantized variational autoencoder,

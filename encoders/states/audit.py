@@ -35,8 +35,8 @@ from encoders.windows import WindowStore
 from market.arrays import AnyArray, AnyFloatArray, IntArray
 from market.audit import AuditError, Columns, Scrutiny, audit_columns, externals_of
 from market.audit import AuditResult as AuditResult
-from market.labels import Label
 from market.panel import Panel
+from market.prices.labels import Label
 from market.scaling.scalers import Scaling
 from market.storage.array_file import fingerprint
 from market.storage.scratch import copied, day_blocks

@@ -21,10 +21,10 @@ from encoders.base import Encoder
 from encoders.quantizers import Quantizer
 from encoders.training.validation import Losses
 from encoders.windows import Window
-from market.curves import NO_CURVES, CurveLog
-from market.heartbeat import Heartbeat
 from market.panel import Panel
+from market.storage.curves import NO_CURVES, CurveLog
 from market.storage.flatten import choices, numbers
+from market.storage.heartbeat import Heartbeat
 
 FORECAST, RECONSTRUCTION, OPTIMISER = (
     "encoder 2 forecast (valid)",

@@ -26,8 +26,8 @@ class SectorLimit:
     halted keeps what it has. ``Step(SectorLimit(...))`` goes towards weights within the limits.
 
     Attributes:
-        sectors: Sector of each asset, in the order of the tape; `market.known_factors.read_sectors` reads a table.
-        sector_cap: Largest sum of the sizes of a sector's weights.
+        sectors: Sector of each asset, in the order of the tape; `market.sources.known_factors.read_sectors` reads a
+        table. sector_cap: Largest sum of the sizes of a sector's weights.
         asset_cap: Largest size of an asset's weight, or None.
         base: What the action means before it is cut: `LongOnly` or `LongShort`.
     """

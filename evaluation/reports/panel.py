@@ -7,9 +7,9 @@ import plotly.graph_objects as go
 
 from evaluation.reports.html import Page, styled
 from market.arrays import AnyArray, BoolArray, FloatArray
-from market.fills import simple_returns
 from market.panel import Panel
-from market.quality import Place, Report
+from market.preparation.quality import Place, Report
+from market.prices.fills import simple_returns
 
 DAYS_DRAWN = 400
 ASSETS_DRAWN = 500

@@ -20,9 +20,9 @@ from market.features.expressions import parse
 from market.features.program import AssetBlock, Program, Value
 from market.features.table import Feature, computable
 from market.panel import Panel, panel_header
+from market.prices.vwap import VWAP, with_vwap
 from market.storage import scratch
 from market.storage.array_file import ArraySpec, arrays_in_place, release_pages
-from market.vwap import VWAP, with_vwap
 
 BLOCK = 4
 """Assets evaluated together."""
@@ -46,7 +46,7 @@ def compute_features(name: str, table: Sequence[Feature], panel: Panel) -> Panel
         name: Name of the feature set, for messages and for the source.
         table: Features; those that need a field the panel lacks are dropped, with one log message.
         panel: Prices, or whatever fields the formulas read; ``vwap`` may come from ``amount`` and ``volume``
-            (`market.vwap`).
+            (`market.prices.vwap`).
 
     Returns:
         Panel of float32 values; its source adds ``features`` (`name`), ``formulas`` and ``dropped_features``.

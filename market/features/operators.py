@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from market import pointwise
 from market.arrays import FloatArray, IntArray
+from market.features.kernels import pointwise
 from market.features.kernels import rolling as kernels
 
 Parameters = tuple[float, ...]

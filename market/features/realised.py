@@ -3,8 +3,8 @@
 Realised labels
 ---------------
 An encoder that reads past returns must read those that a forecast of today is about, and only once they are known. The
-label of day ``d`` needs prices up to ``d + span`` (`market.labels.Label`), so column ``REALISED`` of row ``t`` holds
-the label of day ``t - span``: the latest that is known after the close of ``t``. For a horizon of one day that is
+label of day ``d`` needs prices up to ``d + span`` (`market.prices.labels.Label`), so column ``REALISED`` of row ``t``
+holds the label of day ``t - span``: the latest that is known after the close of ``t``. For a horizon of one day that is
 
 ==============  ========  =====================================
 fill            ``span``  ``REALISED[t]``
@@ -30,8 +30,8 @@ view                        value                                   activity
 ``MARKET_BREADTH``          rising less falling, as a share         standard deviation of returns
 ==========================  ======================================  ===================================
 
-Traded value is money (`market.money`): adjusted closes times volumes would shrink with every dividend to come, and so
-weigh the assets of a day by what is not known yet. Halted assets count for nothing.
+Traded value is money (`market.prices.money`): adjusted closes times volumes would shrink with every dividend to come,
+and so weigh the assets of a day by what is not known yet. Halted assets count for nothing.
 
 Reference: Kim et al. (2025), FactorVQVAE, Knowledge-Based Systems, whose market features are those of Li et al. (2024),
 MASTER, section 4.1. https://arxiv.org/abs/2312.15235
@@ -46,9 +46,9 @@ from market.arrays import FeatureArray, FloatArray
 from market.features import FeatureSet, operators
 from market.features.alpha158 import Alpha158
 from market.features.table import WINDOWS, Feature
-from market.labels import Label
-from market.money import traded_money
 from market.panel import Panel
+from market.prices.labels import Label
+from market.prices.money import traded_money
 
 REALISED = "REALISED"
 MARKET = "MARKET"

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from market.arrays import BoolArray
-from market.panel import Panel
-from market.quality.actions import RAW_CLOSE, SCALED
+from market.panel import RAW_CLOSE, Panel
+from market.preparation.quality.actions import SCALED
 
 
 def adjusted(panel: Panel) -> Panel:
@@ -14,7 +14,8 @@ def adjusted(panel: Panel) -> Panel:
 
     Each day's bar keeps its shape and the close becomes the adjusted close, so that the return from one day to another
     is what a holder who reinvests dividends earns. Volume and all other fields stay as they are given;
-    `market.quality.clean` has counted them in shares of today, and has kept the quoted close already where it did.
+    `market.preparation.quality.clean` has counted them in shares of today, and has kept the quoted close already where
+    it did.
 
     Vendors anchor the adjusted close at the last day, so the *level* of old prices knows of later splits and dividends,
     while every ratio of two prices does not. Use ratios, as all features and labels here do.
@@ -50,5 +51,5 @@ def _refuse(panel: Panel, wrong: BoolArray, name: str) -> None:
         shown = ", ".join(f"{panel.assets[n]} {panel.dates[t]} ({panel[name][t, n]:g})" for t, n in cells[:4])
         raise ValueError(
             f"panel: {name} must be positive where there is a close, but is not in {len(cells)} cells: {shown}"
-            f"{', ...' if len(cells) > 4 else ''}; repair or mask them first (market.quality)"
+            f"{', ...' if len(cells) > 4 else ''}; repair or mask them first (market.preparation.quality)"
         )

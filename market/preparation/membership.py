@@ -9,7 +9,7 @@ import pandas as pd
 
 from market.arrays import BoolArray, DateArray
 from market.panel import Panel
-from market.quality.listings import ticker_of
+from market.preparation.quality.listings import ticker_of
 
 FIRST_DAY, LAST_DAY = np.datetime64("0001-01-01", "D"), np.datetime64("9999-12-31", "D")
 

@@ -7,8 +7,8 @@ import pandas as pd
 from market.panel import Panel
 from market.preparation.adjustment import adjusted
 from market.preparation.membership import check_members, membership_coverage, with_membership
+from market.preparation.quality import Report, Rules, clean
 from market.preparation.resampling import Frequency, resample
-from market.quality import Report, Rules, clean
 
 
 def prepared(
@@ -28,7 +28,7 @@ def prepared(
     a bar; days outside `start` to `stop` (inclusive) are dropped; bars are resampled.
 
     Args:
-        frame: Long frame of bars, as `market.quality.clean` takes it.
+        frame: Long frame of bars, as `market.preparation.quality.clean` takes it.
         rules: What counts as dirt, and what is done about each kind.
         adjust: Apply dividends; splits are undone either way.
         membership: Intervals ``symbol, start, end``; None lists every asset with bars.

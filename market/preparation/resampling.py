@@ -7,8 +7,8 @@ import numpy as np
 
 from market.arrays import AnyFloatArray, DateArray, IntArray
 from market.calendar import next_day, week_start
-from market.money import traded_money
 from market.panel import Panel
+from market.prices.money import traded_money
 
 Frequency = Literal["d", "w", "m", "q"]
 SUMMED = ("volume", "raw_volume", "amount")

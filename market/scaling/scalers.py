@@ -16,8 +16,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from market.arrays import AnyArray, AnyFloatArray, BoolArray, FeatureArray, FloatArray
-from market.cross_section import cross_sectional_rank, cross_sectional_zscore, write_zscores
 from market.panel import Panel
+from market.scaling.cross_section import cross_sectional_rank, cross_sectional_zscore, write_zscores
 from market.scaling.trailing import trailing_zscore
 from market.storage import scratch
 from market.storage.array_file import release_pages

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from market.arrays import AnyFloatArray, BoolArray, FeatureArray, FloatArray
-from market.cross_section import CONSTANT
+from market.scaling.cross_section import CONSTANT
 
 
 @njit(cache=True)

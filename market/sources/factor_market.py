@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from market.arrays import DateArray, FloatArray
-from market.known_factors import KnownFactors
+from market.sources.known_factors import KnownFactors
 
 PRICE = 50.0
 

@@ -12,9 +12,9 @@ from configs.paths import located
 from configs.schema.evaluate import Evaluate
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
-from market.artifacts import AUDIT, CONFIG, METRICS, STATES
-from market.ledger import FILE
 from market.storage.array_file import read_json
+from market.storage.artifacts import AUDIT, CONFIG, METRICS, STATES
+from market.storage.ledger import FILE
 from pipeline.jobs.job import Job, input_paths
 from pipeline.results import Observer, PretrainResult, TrainResult
 from pipeline.run_directory import evaluate_folder, pretrain_folder, seed_folder, states_folder, trade_folder

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from market.preparation.prepare import prepared
-from market.quality import Rules
+from market.preparation.quality import Rules
 from market.sources.tables import Tables
 
 DAYS = pd.DatetimeIndex(pd.bdate_range("2020-01-01", periods=30), name="Date")

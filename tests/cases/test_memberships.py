@@ -8,7 +8,7 @@ import pytest
 
 from market.preparation.lists import read_membership
 from market.preparation.prepare import prepared
-from market.quality import Rules
+from market.preparation.quality import Rules
 
 DAYS = pd.bdate_range("2020-01-01", periods=60)
 

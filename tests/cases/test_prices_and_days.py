@@ -6,7 +6,7 @@ import pytest
 
 from market.calendar import next_day, periods_per_year
 from market.preparation.prepare import prepared
-from market.quality import Report, Rules
+from market.preparation.quality import Report, Rules
 
 ALL_DAYS = pd.date_range("2020-01-01", periods=200)
 WEEKDAYS = ALL_DAYS[ALL_DAYS.day_of_week < 5]

@@ -18,7 +18,7 @@ from configs.values import from_data, to_data, upgraded, with_fields
 from encoders.quantizers import EMA
 from encoders.storm.branches import StormSizes
 from envs import Costs, SellHoldBuy
-from market.labels import Label
+from market.prices.labels import Label
 from market.sources.synthetic import Events
 
 ROOT = Path(__file__).parents[2]
@@ -182,11 +182,11 @@ def test_a_class_of_a_trusted_package_makes_the_whole_way(stranger: Path, tmp_pa
         "marketplace.Evil",
         "configs.files.write",
         "configs.load_json",
-        "market.labels.np",
+        "market.prices.labels.np",
         "market.panel.Panel.load",
         "encoders.storm.model.StormEncoder",
         "market..Label",
-        "market.labels.Label()",
+        "market.prices.labels.Label()",
         "market",
         "",
         None,
@@ -266,5 +266,5 @@ def test_trust_names_packages_on_any_command(tmp_path: Path) -> None:
 
 
 def test_settings_of_an_older_version_are_written_as_today() -> None:
-    old = {"class": "market.labels.Label", "fill": "close", "horizon": 2}
+    old = {"class": "market.prices.labels.Label", "fill": "close", "horizon": 2}
     assert upgraded(old) == to_data(Label(fill="close", horizon=2))

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from configs import files
 from configs.schema.prepare import Prepare
 from configs.values import from_data, to_data
-from market.labels import Label
+from market.prices.labels import Label
 from market.splits import Split
 
 ROOT = Path(__file__).parents[2]
 SPLIT = Split(train=("2008-04-01", "2019-03-29"), valid=("2019-04-08", "2021-03-31"), test=("2021-04-08", "2024-03-28"))
 
-LABEL = "from market.labels import Label\n"
+LABEL = "from market.prices.labels import Label\n"
 
 
 def written(path: Path, text: str) -> Path:
@@ -39,7 +39,7 @@ def test_any_label_survives(horizon: int, fill: str) -> None:
 
 
 def test_a_typo_in_a_python_config_says_what_was_meant(tmp_path: Path) -> None:
-    path = written(tmp_path / "x.py", "from market.labels import Label\nexperiment = Label(horizn=3)\n")
+    path = written(tmp_path / "x.py", "from market.prices.labels import Label\nexperiment = Label(horizn=3)\n")
     with pytest.raises(ValueError, match=r"x\.py: Label has no field 'horizn'; did you mean 'horizon'\?"):
         files.load_python(path, Label)
 
@@ -68,7 +68,7 @@ def test_a_wrong_python_config_is_one_line(tmp_path: Path, text: str, message: s
 
 
 def test_data_cannot_name_foreign_code(tmp_path: Path) -> None:
-    for name in ("os.system", "subprocess.Popen", "marketplace.Evil", "configs.files.write", "market.labels.np"):
+    for name in ("os.system", "subprocess.Popen", "marketplace.Evil", "configs.files.write", "market.prices.labels.np"):
         path = written(tmp_path / "config.json", json.dumps({"class": name, "args": "true"}))
         with pytest.raises(ValueError, match="class"):
             files.load_json(path, Label)

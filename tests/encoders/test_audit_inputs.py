@@ -19,8 +19,8 @@ from market.features import FeatureSet
 from market.features.alpha158 import Alpha158
 from market.features.external import WithColumns
 from market.features.union import FeatureUnion
-from market.labels import Label
 from market.panel import Panel
+from market.prices.labels import Label
 from market.scaling.scalers import CrossSectionalZScore
 from market.splits import Split
 from tests.encoders.test_audit import PROVENANCE

@@ -21,7 +21,7 @@ from encoders.testing.windows import N_ASSETS, make_window, trained
 from encoders.training.loop import Experiment, pretrain
 from encoders.training.optim import Optim
 from encoders.windows import InputShape
-from market.labels import Label
+from market.prices.labels import Label
 from market.scaling.scalers import RobustZScore
 from market.splits import Split
 from market.states import MarketStates

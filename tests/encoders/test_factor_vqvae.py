@@ -22,8 +22,8 @@ from encoders.training.loop import Experiment, pretrain
 from encoders.training.optim import Optim
 from market.audit import AuditError
 from market.features.realised import MARKET, REALISED, WithRealisedReturns
-from market.labels import Label
 from market.panel import Panel
+from market.prices.labels import Label
 from market.scaling.by_column import NoScaling, PrefixScaling, ScalingByName
 from market.scaling.scalers import CrossSectionalZScore, RobustZScore
 from tests.encoders.conformance import SetConformance

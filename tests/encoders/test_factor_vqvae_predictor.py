@@ -22,7 +22,7 @@ from encoders.testing.windows import make_window, trained
 from encoders.training.loop import Experiment, pretrain
 from encoders.training.optim import Optim
 from encoders.windows import InputShape, Window
-from market.labels import Label
+from market.prices.labels import Label
 from tests.encoders import test_factor_vqvae as stage_one
 from tests.encoders.conformance import SetConformance
 from tests.encoders.test_audit import PROVENANCE

@@ -17,8 +17,8 @@ from encoders.data import TrainingData, prepare
 from encoders.training.loop import Experiment, pretrain
 from encoders.training.optim import Optim
 from encoders.windows import InputShape, Window
-from market.fills import Fill
-from market.labels import Label
+from market.prices.fills import Fill
+from market.prices.labels import Label
 from market.scaling.scalers import RobustZScore
 from tests.encoders.tiny import SPLIT, Moves, Tiny, TinyEncoder, bars, tiny_data
 

@@ -12,8 +12,8 @@ from encoders.data import TrainingData, prepare
 from encoders.quantizers import EMA
 from encoders.windows import InputShape, Window
 from market.features import Feature
-from market.labels import Label
 from market.panel import BARS, Panel
+from market.prices.labels import Label
 from market.scaling.scalers import RobustZScore, Scaling
 from market.splits import Split
 

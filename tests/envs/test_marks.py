@@ -12,10 +12,10 @@ from envs import BatchMarket, Tape
 from envs.actions.portfolio import Templates
 from envs.execution import BUY, impact_scale
 from evaluation.reports.panel import summarise
-from market.fills import FILLS, marked_prices, simple_returns
-from market.labels import Label
-from market.money import traded_money
 from market.panel import Panel
+from market.prices.fills import FILLS, marked_prices, simple_returns
+from market.prices.labels import Label
+from market.prices.money import traded_money
 from tests.envs.markets import messy_panel, panel_of, plain_panel
 
 CASH, FIRST_ASSET = 1, 3  # actions of `Templates`; 0 keeps the account as it is

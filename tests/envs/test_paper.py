@@ -13,7 +13,7 @@ from envs.paper import CASH, PaperAccount
 from envs.stated import LEFT_ALONE, StatedWeights
 from evaluation.rollout import rollout
 from market.panel import Panel
-from market.tomorrow import next_day, states_with_tomorrow, with_tomorrow
+from market.preparation.tomorrow import next_day, states_with_tomorrow, with_tomorrow
 from tests.envs.markets import messy_panel, plain_panel, states_of
 
 COSTS = Costs(fee_rate=1e-3, sell_fee_rate=2e-3)

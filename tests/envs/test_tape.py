@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs import BatchMarket, Costs, Tape
-from market.fills import FILLS
+from market.prices.fills import FILLS
 from tests.envs.markets import messy_panel, panel_of, plain_panel, states_of
 
 PANEL = plain_panel(days=40, assets=3)

@@ -10,7 +10,7 @@ from envs import Costs, Tape, TargetWeights
 from envs.stated import StatedWeights
 from evaluation.decision import Holdings, blocked, decide, half_day, stale
 from market.panel import Panel
-from market.tomorrow import with_tomorrow
+from market.preparation.tomorrow import with_tomorrow
 from tests.envs.markets import plain_panel, states_of
 
 PANEL = plain_panel(days=60, assets=4)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from market.panel import PRICES, Panel
-from market.quality import Report, clean
+from market.preparation.quality import Report, clean
 from market.sources.tables.source import Tables
 from tests.hardness.layouts import Damaged, Key, damage, layouts, standing
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from market.cross_section import (
+from market.scaling.cross_section import (
     average_ranks,
     cross_sectional_rank,
     cross_sectional_zscore,

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from market.dividends import dividend_returns
 from market.preparation.prepare import prepared
-from market.quality import Rules
+from market.preparation.quality import Rules
+from market.prices.dividends import dividend_returns
 
 
 def long_frame(quoted, factor):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from market.features.realised import MARKET, REALISED, WithRealisedReturns, realised
-from market.labels import Label
 from market.panel import Panel
+from market.prices.labels import Label
 from market.scaling.by_column import NoScaling, PrefixScaling, ScalingByName
 from market.scaling.scalers import CrossSectionalZScore, RobustZScore
 from tests.encoders.tiny import Moves, bars

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from market.fills import carried_forward
 from market.panel import Panel
-from market.price_limits import price_limits
+from market.prices.fills import carried_forward
+from market.prices.price_limits import price_limits
 from market.sources.synthetic.source import Events, Synthetic
 
 EVENTS = Events(listings=0.4, delistings=0.4, halts=0.02)

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from envs import Tape
-from market.labels import Label
-from market.quality import Report, clean
+from market.preparation.quality import Report, clean
+from market.prices.labels import Label
 from tests.market.test_levels import bars, calm
 
 DAY, LAST = 60, 119

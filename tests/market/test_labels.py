@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.fills import FILLS, default_fill, fill_prices, marked_prices
-from market.labels import Label, cross_sectional_rank, cross_sectional_zscore
 from market.panel import Panel
+from market.prices.fills import FILLS, default_fill, fill_prices, marked_prices
+from market.prices.labels import Label, cross_sectional_rank, cross_sectional_zscore
 
 
 def random_panel(seed: int, days: int = 20, assets: int = 4) -> Panel:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.ledger import FILE, Ledger, Look, config_hash, month_hashes, new_command
 from market.panel import Panel
+from market.storage.ledger import FILE, Ledger, Look, config_hash, month_hashes, new_command
 
 
 def panel(days=260, assets=("A", "B"), seed=0):

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs import Tape
-from market.fills import simple_returns
-from market.labels import Label
 from market.panel import Panel
-from market.quality import Report, Rules, clean, ticker_of
+from market.preparation.quality import Report, Rules, clean, ticker_of
+from market.prices.fills import simple_returns
+from market.prices.labels import Label
 from tests.market.broken_markets import BrokenMarket, broken_market
 
 HUGE = float(np.log(5)) - 1e-6

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from market.money import traded_money
 from market.panel import Panel
 from market.preparation.adjustment import adjusted
+from market.prices.money import traded_money
 from tests.encoders.tiny import bars
 
 

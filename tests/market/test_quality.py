@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.panel import PRICES, Panel
-from market.quality import Report, Rules, clean
-from market.quality.checks import holiday as holidays
-from market.quality.checks import impossible as impossible_bars
-from market.quality.checks import stale_run
+from market.preparation.quality import Report, Rules, clean
+from market.preparation.quality.checks import holiday as holidays
+from market.preparation.quality.checks import impossible as impossible_bars
+from market.preparation.quality.checks import stale_run
 
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")
 DAYS = pd.bdate_range("2020-01-01", periods=80).to_numpy().astype("datetime64[s]")

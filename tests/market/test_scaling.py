@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.cross_section import CONSTANT, cross_sectional_rank, cross_sectional_zscore
 from market.panel import Panel
+from market.scaling.cross_section import CONSTANT, cross_sectional_rank, cross_sectional_zscore
 from market.scaling.scalers import CrossSectionalRank, CrossSectionalZScore, RobustZScore, TrailingZScore
 
 SCALINGS = [RobustZScore(), CrossSectionalZScore(), CrossSectionalRank(), TrailingZScore(window=7)]

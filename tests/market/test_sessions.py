@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from market.quality import Rules, clean
+from market.preparation.quality import Rules, clean
 from tests.market.test_quality import DAYS, SYMBOLS, market, row
 
 SATURDAY = np.datetime64("2020-02-15", "s")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from market.quality import clean
+from market.preparation.quality import clean
 from tests.market.test_levels import TRUE_MOVES, bars, calm, moves, quoted, scaled
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.labels import Label
 from market.panel import Panel
+from market.prices.labels import Label
 from market.splits import Split, WalkForward
 
 DATES = np.arange("2020-01-01", "2020-12-31", dtype="datetime64[D]")

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from market.cross_section import cross_sectional_rank
-from market.fills import FILLS
-from market.labels import Label
 from market.panel import Panel
+from market.prices.fills import FILLS
+from market.prices.labels import Label
+from market.scaling.cross_section import cross_sectional_rank
 from market.sources import Source
 from market.sources.synthetic.signal import Dynamics, daily_signal
 from market.sources.synthetic.source import NO_EVENTS, Events, Synthetic

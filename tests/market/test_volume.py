@@ -8,7 +8,7 @@ import pytest
 from envs import Costs, Tape
 from market.panel import Panel
 from market.preparation.prepare import prepared
-from market.quality import Rules
+from market.preparation.quality import Rules
 
 
 def bars(symbol, volume, seed=0):

@@ -9,7 +9,7 @@ from market.features.alpha158 import Alpha158
 from market.features.alpha360 import Alpha360
 from market.features.union import FeatureUnion
 from market.panel import Panel
-from market.vwap import with_vwap
+from market.prices.vwap import with_vwap
 
 FIELDS = ("open", "high", "low", "close", "volume", "amount")
 

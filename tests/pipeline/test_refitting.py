@@ -24,8 +24,8 @@ from encoders.training.optim import Optim
 from evaluation.prediction import daily_rank_ic
 from market.features import Formulas
 from market.features.table import Feature
-from market.labels import Label
 from market.panel import Panel
+from market.prices.labels import Label
 from market.scaling.scalers import CrossSectionalZScore
 from market.sources.synthetic.source import Synthetic
 from market.splits import WalkForward

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from market.ledger import Ledger
 from market.splits import Split
 from market.storage.array_file import write_json
+from market.storage.ledger import Ledger
 from pipeline.trial_count import Question, other_trials
 from tests.market.test_ledger import panel
 

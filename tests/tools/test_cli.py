@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from market.labels import Label
+from market.prices.labels import Label
 from tools.cli import configured, run
 
 
@@ -22,7 +22,7 @@ class Options:
 @pytest.fixture
 def config(tmp_path: Path) -> str:
     path = tmp_path / "label.py"
-    path.write_text("from market.labels import Label\nexperiment = Label(horizon=5)\n")
+    path.write_text("from market.prices.labels import Label\nexperiment = Label(horizon=5)\n")
     return str(path)
 
 

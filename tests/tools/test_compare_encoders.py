@@ -18,11 +18,11 @@ from evaluation.prediction import prediction_metrics
 from market.features import Formulas
 from market.features.table import Feature
 from market.forecasts import ForecastRecord
-from market.labels import Label
-from market.ledger import Ledger
 from market.panel import Panel
+from market.prices.labels import Label
 from market.sources.synthetic.source import Synthetic
 from market.splits import Split
+from market.storage.ledger import Ledger
 from pipeline.encoder_comparison import pretrain_all, with_seeds
 from pipeline.results import PretrainResult
 from tests.browser import browser, opened, undrawn_figures

@@ -29,7 +29,7 @@ from encoders.storm.branches import StormSizes
 from envs import LongOnly, Position, SellHoldBuy
 from market.features import Formulas
 from market.features.table import Feature
-from market.labels import Label
+from market.prices.labels import Label
 from market.sources.synthetic.source import Synthetic
 from market.splits import Split
 

@@ -182,7 +182,7 @@ def test_studies_that_cannot_be_are_refused(change: dict, said: str) -> None:
 
 
 def test_a_stock_without_a_sector_and_a_table_without_a_column_are_named(tmp_path: Path) -> None:
-    from market.known_factors import FactorTable, read_sectors
+    from market.sources.known_factors import FactorTable, read_sectors
 
     path = tmp_path / "t.csv"
     pd.DataFrame({"symbol": ["A"], "sector": ["x"]}).to_csv(path, index=False)

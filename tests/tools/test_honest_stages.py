@@ -11,9 +11,9 @@ from configs import files
 from configs.schema.trade import Trade
 from envs import Costs, MarketRules
 from envs.rules import RECORDED
-from market.ledger import Ledger
 from market.panel import Panel
 from market.states import MarketStates
+from market.storage.ledger import Ledger
 from pipeline.agent_comparison import compare_agents
 from pipeline.control_markets import read_sources, tape_of
 from tests.tools import trade_runs

@@ -10,7 +10,7 @@ import pytest
 
 from evaluation.reports.panel import figures, page, summarise
 from market.panel import Panel
-from market.quality import Rules, clean
+from market.preparation.quality import Rules, clean
 from market.storage.array_file import write_json
 from tools.inspect.__main__ import main
 

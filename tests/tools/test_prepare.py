@@ -13,7 +13,7 @@ from configs.schema.prepare import Prepare
 from market.panel import Panel
 from market.preparation.lists import read_membership, read_splits
 from market.preparation.prepare import prepared
-from market.quality import Rules
+from market.preparation.quality import Rules
 from market.sources.synthetic.source import Events, Synthetic
 from market.sources.tables.source import Tables
 from pipeline import prepare

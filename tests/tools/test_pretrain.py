@@ -15,10 +15,10 @@ from accelerate.state import AcceleratorState, PartialState
 
 import tools.extract_state as extract_state
 import tools.pretrain as pretrain
-from market.ledger import Ledger
 from market.panel import Panel
 from market.sources.synthetic.source import Synthetic
 from market.states import MarketStates
+from market.storage.ledger import Ledger
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """

@@ -20,10 +20,10 @@ from agents.training.validation import trace_episode
 from configs import files
 from configs.schema.trade import Trade
 from envs import BatchMarket, LongOnly, SellHoldBuy
-from market.artifacts import TRAINING
 from market.features import Feature, Formulas
 from market.panel import Panel
 from market.splits import Split
+from market.storage.artifacts import TRAINING
 from pipeline.control_markets import read_sources, tape_of
 from pipeline.run_directory import seed_folder
 from pipeline.training import task_of

@@ -12,8 +12,8 @@ from configs.schema.trade import Trade
 from envs import Costs, LongOnly, SellHoldBuy
 from market.features import Formulas
 from market.features.table import Feature
-from market.labels import Label
 from market.panel import Panel
+from market.prices.labels import Label
 from market.splits import Split
 from market.states import PROVENANCE, MarketStates
 from tools import train

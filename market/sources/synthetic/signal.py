@@ -25,9 +25,9 @@ import numpy as np
 import pandas as pd
 
 from market.arrays import BoolArray, FloatArray, IntArray
-from market.cross_section import cross_sectional_rank, cross_sectional_zscore
-from market.labels import Label
 from market.panel import Panel
+from market.prices.labels import Label
+from market.scaling.cross_section import cross_sectional_rank, cross_sectional_zscore
 
 VOLUME_WINDOW = 20  # days that make the usual volume
 

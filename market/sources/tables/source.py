@@ -36,7 +36,7 @@ class Tables:
     Understands the column names of Yahoo, FMP, Alpha Vantage, Kaggle, baostock and NetEase, the header lines of
     yfinance, newest-first rows, quoted numbers, thousands separators, currency signs and empty cells. What cannot be
     read beyond doubt is refused, never guessed. Rows come out as they stand in the file, sorted by symbol and date;
-    repeated and impossible ones are left to `market.quality`.
+    repeated and impossible ones are left to `market.preparation.quality`.
 
     Attributes:
         path: A CSV (``.csv``, ``.tsv``, ``.txt``) or Parquet (``.parquet``, ``.pq``) file, or a folder of them.

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from market.audit.worlds import FREQUENT, RARE, eventful, restated, rewritten, rewritten_after
-from market.money import traded_money
 from market.panel import Panel
+from market.prices.money import traded_money
 from tests.encoders.tiny import bars
 
 

@@ -7,10 +7,10 @@ import pandas as pd
 
 from market.arrays import BoolArray, FloatArray
 from market.panel import BARS, PRICES
-from market.quality import checks
-from market.quality.report import Findings
-from market.quality.rules import Rules
-from market.quality.sessions import closed_weekends
+from market.preparation.quality import checks
+from market.preparation.quality.report import Findings
+from market.preparation.quality.rules import Rules
+from market.preparation.quality.sessions import closed_weekends
 
 MASKED = (*BARS, "adj_close")
 """Fields that become NaN where a bar is masked."""

@@ -11,8 +11,8 @@ import numpy as np
 
 from market.arrays import AnyArray, DateArray, FloatArray
 from market.calendar import next_day
-from market.fills import marked_prices
 from market.panel import PRICES, Panel
+from market.prices.fills import marked_prices
 from market.states import MarketStates
 
 

@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 
 from market.arrays import AnyArray, BoolArray, FloatArray
-from market.fills import Fill, marked_prices
 from market.frames import volume_informs
 from market.panel import PRICES, Panel
-from market.quality import checks
-from market.quality.mixtures import note_mixtures
-from market.quality.report import Findings, Report
-from market.quality.rows import clean_rows, days_of
-from market.quality.rules import Rules
-from market.quality.sessions import close_calendar
-from market.quality.treatments import apply_known_actions, settle_levels
+from market.preparation.quality import checks
+from market.preparation.quality.mixtures import note_mixtures
+from market.preparation.quality.report import Findings, Report
+from market.preparation.quality.rows import clean_rows, days_of
+from market.preparation.quality.rules import Rules
+from market.preparation.quality.sessions import close_calendar
+from market.preparation.quality.treatments import apply_known_actions, settle_levels
+from market.prices.fills import Fill, marked_prices
 
 MOMENTS: tuple[Fill, ...] = ("close", "next_open")
 """Fills whose prices are the close and the open of a day."""
@@ -33,9 +33,9 @@ def clean(
     """Returns the panel of a long frame after every check, and the report of what they found.
 
     Cutting the frame at a day and cleaning gives the same values and tradable cells as cleaning and cutting the panel,
-    but for the exceptions that `market.quality` states. Fields other than prices and volume pass untouched. Prices are
-    in shares of the last day; where splits had to be undone for that, ``raw_close`` and ``raw_volume`` hold what was
-    quoted.
+    but for the exceptions that `market.preparation.quality` states. Fields other than prices and volume pass untouched.
+    Prices are in shares of the last day; where splits had to be undone for that, ``raw_close`` and ``raw_volume`` hold
+    what was quoted.
 
     Args:
         frame: As for `Panel.from_frame`, but with any dirt in it. A column ``split`` holds the new shares for one old

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from market.arrays import BoolArray, FloatArray
-from market.fills import Fill, fill_prices, marked_prices
 from market.panel import Panel
+from market.prices.fills import Fill, fill_prices, marked_prices
 
 LIMIT_TOLERANCE = 0.02  # of the limit: exchanges round limit prices to ticks
 

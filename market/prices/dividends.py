@@ -3,8 +3,7 @@
 import numpy as np
 
 from market.arrays import FloatArray
-from market.panel import Panel
-from market.quality.actions import RAW_CLOSE
+from market.panel import RAW_CLOSE, Panel
 
 LARGEST = 0.1
 """A larger step of the adjustment is a split, or both, and counts as none of it being a dividend."""

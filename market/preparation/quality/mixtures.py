@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from market.arrays import BoolArray, DateArray
-from market.quality.report import Findings
-from market.quality.sessions import traded_rows
+from market.preparation.quality.report import Findings
+from market.preparation.quality.sessions import traded_rows
 
 CURRENCY = "currency"
 """Column of text that says in which currency a row is quoted."""

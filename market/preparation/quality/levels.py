@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from market.arrays import BoolArray, FloatArray, IntArray
-from market.quality.evidence import PAST, SELDOM_RATIOS, Series, SplitEvidence, split_evidence, usual_move
+from market.preparation.quality.evidence import PAST, SELDOM_RATIOS, Series, SplitEvidence, split_evidence, usual_move
 
 GLITCH_BARS = 4
 GLITCH = float(np.log(1.9))

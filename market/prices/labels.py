@@ -9,9 +9,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from market.arrays import BoolArray, FloatArray, IntArray
-from market.cross_section import average_ranks, cross_sectional_rank, cross_sectional_zscore, quantile_classes
-from market.fills import Fill, check_fill, fill_delay, fill_prices, marked_prices
 from market.panel import Panel
+from market.prices.fills import Fill, check_fill, fill_delay, fill_prices, marked_prices
+from market.scaling.cross_section import average_ranks, cross_sectional_rank, cross_sectional_zscore, quantile_classes
 
 __all__ = ["Label", "Transform", "cross_sectional_rank", "cross_sectional_zscore", "quantile_classes"]
 

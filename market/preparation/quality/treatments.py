@@ -7,7 +7,7 @@ import pandas as pd
 
 from market.arrays import FloatArray, IntArray
 from market.panel import Panel
-from market.quality.actions import (
+from market.preparation.quality.actions import (
     StockSplit,
     described,
     in_new_shares,
@@ -16,13 +16,13 @@ from market.quality.actions import (
     with_dividends,
     with_factor,
 )
-from market.quality.checks import previous_row, take_previous
-from market.quality.evidence import Series
-from market.quality.levels import GLITCH, SPLIT_LIKE, LevelBreak, LevelRules, level_breaks
-from market.quality.listings import listing_name, split_listings
-from market.quality.report import Findings
-from market.quality.rows import MASKED
-from market.quality.sessions import relisted
+from market.preparation.quality.checks import previous_row, take_previous
+from market.preparation.quality.evidence import Series
+from market.preparation.quality.levels import GLITCH, SPLIT_LIKE, LevelBreak, LevelRules, level_breaks
+from market.preparation.quality.listings import listing_name, split_listings
+from market.preparation.quality.report import Findings
+from market.preparation.quality.rows import MASKED
+from market.preparation.quality.sessions import relisted
 
 MARKET_ASSETS = 10
 Places = list[tuple[int, LevelBreak, Series]]

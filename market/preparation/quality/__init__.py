@@ -31,9 +31,9 @@ panel cut at t. There are these exceptions, none of which can tell a model where
 (That an asset is listed up to its last bar, as `Panel.from_frame` says, is as old as the panel itself.)
 """
 
-from market.quality.cleaning import clean
-from market.quality.listings import ticker_of
-from market.quality.report import Place, QualityFinding, Report
-from market.quality.rules import Rules
+from market.preparation.quality.cleaning import clean
+from market.preparation.quality.listings import ticker_of
+from market.preparation.quality.report import Place, QualityFinding, Report
+from market.preparation.quality.rules import Rules
 
 __all__ = ["Place", "QualityFinding", "Report", "Rules", "clean", "ticker_of"]

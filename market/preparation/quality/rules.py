@@ -20,7 +20,8 @@ class Rules:
             highest price is over `max_jump` times its lowest.
         glitch: Up to four bars that lie wholly at another level than the bars before and after them.
         split: A split that the user, the vendor or ``adj_close`` tells of, or, where no vendor knows anything, one that
-            all the evidence of `market.quality.evidence` agrees on. ``repair`` counts all prices in new shares.
+            all the evidence of `market.preparation.quality.evidence` agrees on. ``repair`` counts all prices in new
+            shares.
         suspect: A move by the ratio of a split for which the evidence is not enough; its return stays.
         pending: Such a move, or a jump, in the last bars, too young to tell from a glitch.
         jump: A close over `max_jump` times the one before, or below its inverse, that lasts `confirm_days` bars.

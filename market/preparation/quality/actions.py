@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 
 from market.arrays import BoolArray, FloatArray
-from market.panel import PRICES, Panel
-from market.quality.checks import previous_row, take_previous
-from market.quality.evidence import nearest_ratio, ratio_name
+from market.panel import PRICES, RAW_CLOSE, RAW_VOLUME, Panel
+from market.preparation.quality.checks import previous_row, take_previous
+from market.preparation.quality.evidence import nearest_ratio, ratio_name
 
-RAW_CLOSE, RAW_VOLUME = "raw_close", "raw_volume"
 NEAR_DAYS = 3
 NOTICEABLE = float(np.log(1.15))
 ADJUSTED_STEP = float(np.log(1.19))

@@ -10,8 +10,8 @@ import pandas as pd
 from market.arrays import AnyArray, BoolArray, DateArray
 from market.frames import volume_informs
 from market.panel import Panel
-from market.quality import checks
-from market.quality.report import Findings
+from market.preparation.quality import checks
+from market.preparation.quality.report import Findings
 
 SESSION_SHARE = 0.5
 """A day on which this share of the listed assets traded is a session, whatever weekday it is."""

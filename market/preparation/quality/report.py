@@ -9,7 +9,7 @@ import pandas as pd
 
 from market.arrays import AnyArray, BoolArray, DateArray
 from market.panel import Panel
-from market.quality.rules import Rules
+from market.preparation.quality.rules import Rules
 
 DANGER = (
     *(

@@ -14,10 +14,9 @@ from dataclasses import replace
 import numpy as np
 
 from market.arrays import BoolArray, FloatArray
-from market.panel import Panel
+from market.panel import RAW_CLOSE, RAW_VOLUME, Panel
 
 VWAP = "vwap"
-RAW_CLOSE, RAW_VOLUME = "raw_close", "raw_volume"
 NEEDED = ("amount", "volume", "low", "high")
 DAYS = 20
 """Days whose bars bound the unit together; fewer where the prices of one of them are adjusted differently."""
