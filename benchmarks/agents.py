@@ -38,8 +38,8 @@ from benchmarks.envs import COSTS, WIDTH, load, random_panel, random_states
 from envs import BatchMarket, Costs, Episodes, LogGrowth, LongOnly, SellHoldBuy, Step, Tape
 from envs.actions.portfolio import Action
 from envs.observations import View
+from market.artifacts import HISTORY
 from market.panel import BARS, Panel
-from market.storage.artifacts import HISTORY
 
 SHIPPED = PPO()
 SB3_BATCH = replace(SHIPPED, learning_rate=3e-4, n_steps=2048, batch_size=64, n_epochs=10)

@@ -24,7 +24,7 @@ Axis letters, used in every shape of the project
 import lazy_loader
 
 from market.moved import find_moved_modules
-from market.storage.numba_cache import choose_cache
+from market.numba_cache import choose_cache
 
 choose_cache()
 find_moved_modules()

@@ -14,10 +14,10 @@ from evaluation.formats import bar_name, percent, within
 from evaluation.policy_comparison import equal_capital
 from evaluation.reports.policy import Section
 from evaluation.significance import compare, over_seeds
+from market.artifacts import COMPARISON, CONFIG
 from market.features import Formulas
 from market.features.table import Feature
 from market.storage.array_file import read_json, write_json
-from market.storage.artifacts import COMPARISON, CONFIG
 from pipeline.agent_comparison import train_all
 from pipeline.evaluation import evaluate
 from pipeline.extraction import extract

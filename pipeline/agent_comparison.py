@@ -11,8 +11,8 @@ from configs.schema.evaluate import Evaluate
 from configs.schema.trade import Trade
 from evaluation.formats import number, percent, within
 from evaluation.policy_comparison import REFERENCES
+from market.artifacts import CONFIG, METRICS
 from market.storage.array_file import read_json
-from market.storage.artifacts import CONFIG, METRICS
 from pipeline.entrants import differing_fields
 from pipeline.evaluation import evaluate
 from pipeline.jobs.engine import HERE, Engine, execute

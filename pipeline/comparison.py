@@ -9,8 +9,8 @@ from configs.schema.evaluate import Evaluate
 from configs.schema.names import check_folder_name
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
+from market.artifacts import COMPARISON, METRICS
 from market.storage.array_file import write_json
-from market.storage.artifacts import COMPARISON, METRICS
 from pipeline.agent_comparison import compare_agents, train_jobs
 from pipeline.encoder_comparison import compare_encoders, encoder_names, pretrain_jobs, refuse_unknown, runs_of
 from pipeline.jobs.engine import HERE, Engine, execute

@@ -18,6 +18,7 @@ from envs.rules import MarketRules
 from evaluation import decision as orders
 from evaluation.decision import Decision, Holdings
 from market.arrays import FloatArray
+from market.artifacts import CONFIG, TRAINING
 from market.calendar import next_day
 from market.panel import Panel
 from market.preparation.tomorrow import features_with_tomorrow, states_with_tomorrow, with_tomorrow
@@ -25,7 +26,6 @@ from market.prices.fills import marked_prices
 from market.splits import Split
 from market.states import MarketStates
 from market.storage.array_file import atomic_write, read_json, write_json
-from market.storage.artifacts import CONFIG, TRAINING
 from pipeline.control_markets import TradeSources, read_sources, split_of, tape_of
 from pipeline.results import SILENT, DecideResult, Observer
 from pipeline.run_directory import decide_folder, lock, seed_folder

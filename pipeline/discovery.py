@@ -22,12 +22,12 @@ from evaluation.factor_study import FactorStudy, ModelResult, ReferenceFactors, 
 from evaluation.prediction import prediction_metrics
 from evaluation.reports.factors import report
 from market.arrays import FloatArray, IntArray
+from market.artifacts import FORECASTS, HISTORY, METRICS, MODEL, PANEL, REPORT
 from market.forecasts import ForecastRecord
 from market.panel import Panel
 from market.scaling.scalers import AffineScaler
 from market.sources.known_factors import FactorSource, FactorTable, read_sectors
 from market.storage.array_file import write_json, write_text
-from market.storage.artifacts import FORECASTS, HISTORY, METRICS, MODEL, PANEL, REPORT
 from market.storage.ledger import new_command
 from pipeline.preparation import prepare
 from pipeline.pretraining import enter_looks, pretrain

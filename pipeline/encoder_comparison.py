@@ -17,10 +17,10 @@ from evaluation.backtest import Backtest
 from evaluation.encoder_comparison import Forecaster, SeedForecast, measured
 from evaluation.reports.encoders import report
 from evaluation.terms import terms
+from market.artifacts import CONFIG, FORECASTS, METRICS, REPORT
 from market.forecasts import ForecastRecord
 from market.panel import Panel
 from market.storage.array_file import read_json, write_text
-from market.storage.artifacts import CONFIG, FORECASTS, METRICS, REPORT
 from market.storage.json_diff import first_difference
 from market.storage.ledger import new_command
 from pipeline.entrants import by_name, differing_fields

@@ -12,8 +12,8 @@ from configs.values import to_data
 from evaluation.backtest import Backtest
 from evaluation.policy_comparison import PolicyComparison
 from evaluation.reports.policy import PolicyReport, Section, report
+from market.artifacts import ACCOUNTS, BACKTEST, METRICS, POLICIES, REPORT
 from market.storage.array_file import atomic_write, write_json, write_text
-from market.storage.artifacts import ACCOUNTS, BACKTEST, METRICS, POLICIES, REPORT
 from market.storage.ledger import new_command
 from pipeline.control_markets import question_of
 from pipeline.exports import file_name

@@ -13,8 +13,8 @@ import pandas as pd
 from evaluation.backtest import Backtest
 from evaluation.encoder_comparison import PARTS
 from evaluation.reports.encoder_rows import forecast_rows, trading_rows
+from market.artifacts import ACCOUNTS, EXPORT, METRICS, POLICIES
 from market.storage.array_file import atomic_write, read_json, write_text
-from market.storage.artifacts import ACCOUNTS, EXPORT, METRICS, POLICIES
 from pipeline.results import AblationResult, ComparisonResult
 from pipeline.trained_run import open_run
 

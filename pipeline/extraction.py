@@ -17,11 +17,11 @@ from encoders.states.extraction import Batch, Extraction, known_rows
 from encoders.training.launch import init_distributed
 from envs.rules import RECORDED
 from market.arrays import AnyArray
+from market.artifacts import AUDIT, CONFIG, MODEL, STATES
 from market.audit import AuditError
 from market.panel import Panel, content_fingerprint
 from market.prices.labels import Label
 from market.storage.array_file import header_dates, header_names, read_header, read_json, write_json
-from market.storage.artifacts import AUDIT, CONFIG, MODEL, STATES
 from pipeline.pretraining import rules_of
 from pipeline.results import SILENT, ExtractResult, Observer
 from pipeline.run_directory import lock, states_folder

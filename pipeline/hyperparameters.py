@@ -26,8 +26,8 @@ from configs.paths import located
 from configs.schema.pretrain import Pretrain
 from configs.schema.sweep import Choice, Integer, LogUniform, Sweep, Uniform
 from configs.values import with_fields
+from market.artifacts import OLD_TRIALS, SWEEP, TRIALS
 from market.storage.array_file import write_json
-from market.storage.artifacts import OLD_TRIALS, SWEEP, TRIALS
 from pipeline.jobs.engine import HERE, Engine, execute
 from pipeline.jobs.job import Job
 from pipeline.results import SILENT, Observer, SweepResult

@@ -9,11 +9,11 @@ import numpy as np
 from configs.schema.trade import Trade
 from envs.observables import observables_of
 from market.arrays import BoolArray
+from market.artifacts import AUDIT, CONFIG
 from market.audit import AuditError, Columns, External, Scrutiny, audit_columns, externals_of
 from market.panel import Panel, content_fingerprint
 from market.states import MarketStates
 from market.storage.array_file import read_header, read_json, write_json
-from market.storage.artifacts import AUDIT, CONFIG
 from pipeline.control_markets import TradeSources
 
 SEEN = {

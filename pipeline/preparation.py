@@ -11,6 +11,7 @@ from configs.schema.prepare import Prepare
 from configs.values import to_data, upgraded
 from envs.rules import RECORDED
 from evaluation.reports.panel import page, summarise
+from market.artifacts import PANEL, QUALITY
 from market.panel import Panel
 from market.preparation.lists import read_membership, read_splits
 from market.preparation.prepare import prepared
@@ -18,7 +19,6 @@ from market.preparation.quality import Report
 from market.sources.content import content_digest, described_content, told_difference
 from market.sources.yahoo.source import YFinance
 from market.storage.array_file import read_header, read_json, write_json, write_text
-from market.storage.artifacts import PANEL, QUALITY
 from pipeline.results import SILENT, InspectResult, Observer, PrepareResult
 from pipeline.run_directory import data_folder, lock
 

@@ -19,12 +19,12 @@ from encoders.states.audit import ProvenInputs, inputs_fingerprint, inputs_recor
 from encoders.training import loop as training
 from encoders.training.launch import init_distributed
 from envs.rules import MarketRules, recorded_rules
+from market.artifacts import AUDIT, FEATURES, METRICS, MODEL
+from market.curves import CurveLog
 from market.features.health import health_json
 from market.panel import Panel
 from market.splits import PARTS
 from market.storage.array_file import read_json, write_json
-from market.storage.artifacts import AUDIT, FEATURES, METRICS, MODEL
-from market.storage.curves import CurveLog
 from market.storage.ledger import Part
 from pipeline.forecast_trading import portfolio_measures
 from pipeline.results import SILENT, Observer, PretrainResult

@@ -21,11 +21,11 @@ from encoders.states.audit import ProvenInputs, prove_inputs
 from encoders.states.stitching import FoldStates, stitch
 from evaluation.walk_forward import FittedForecast, walk_metrics, walk_page
 from market.arrays import DateArray
+from market.artifacts import AUDIT, CONFIG, METRICS, MODEL, REPORT, STATES, WALK
 from market.panel import Panel
 from market.splits import Fold
 from market.states import MarketStates
 from market.storage.array_file import header_dates, read_header, read_json, write_json, write_text
-from market.storage.artifacts import AUDIT, CONFIG, METRICS, MODEL, REPORT, STATES, WALK
 from pipeline.extraction import Extract, extract
 from pipeline.jobs.engine import HERE, Engine, execute
 from pipeline.jobs.job import Job, connected

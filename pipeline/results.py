@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from market.storage.artifacts import COMPARISON, CONFIG_SOURCE, MODEL, REPORT
+from market.artifacts import COMPARISON, CONFIG_SOURCE, MODEL, REPORT
 
 if TYPE_CHECKING:
     from envs.paper import PaperAccount

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from configs import files
-from market.storage.artifacts import CONFIG
+from market.artifacts import CONFIG
 from market.storage.system import try_lock
 
 

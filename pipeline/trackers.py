@@ -15,8 +15,8 @@ from typing import Any
 from accelerate import PartialState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 
+from market.curves import NO_CURVES, CurveLog, CurveLogs
 from market.storage.array_file import read_json, write_json
-from market.storage.curves import NO_CURVES, CurveLog, CurveLogs
 
 FILE = "trackers.json"
 """Names of a run in the trackers that it is shown in."""

@@ -20,11 +20,11 @@ from evaluation.reports.forecast import ForecastEvaluation
 from evaluation.rollout import rollout
 from evaluation.terms import terms
 from market.arrays import AnyArray
+from market.artifacts import AUDIT, CONFIG, TRAINING
 from market.audit import is_proven, sentence
 from market.panel import Panel
 from market.prices.labels import Label
 from market.storage.array_file import read_header, read_json
-from market.storage.artifacts import AUDIT, CONFIG, TRAINING
 from market.storage.ledger import config_hash
 from pipeline.control_markets import TradeSources, read_sources, tape_of
 from pipeline.observation import judged_observation

@@ -17,8 +17,8 @@ from configs.schema.trade import Trade
 from configs.values import to_data, upgraded
 from envs import Excess
 from envs.rewards import Reward
+from market.artifacts import HISTORY, TRAINING
 from market.storage.array_file import read_json, write_json
-from market.storage.artifacts import HISTORY, TRAINING
 from pipeline.control_markets import question_of, read_sources, tape_of
 from pipeline.observation import write_observation
 from pipeline.results import SILENT, Observer, TrainResult

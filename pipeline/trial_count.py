@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from configs.files import load_json
 from configs.values import to_data
+from market.artifacts import CONFIG, METRICS
 from market.panel import Panel
 from market.splits import Split
 from market.storage.array_file import read_json
-from market.storage.artifacts import CONFIG, METRICS
 from market.storage.ledger import Ledger, Look, Part, config_hash, month_hashes, new_command
 from pipeline.run_directory import evaluate_folder
 

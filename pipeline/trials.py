@@ -22,13 +22,13 @@ from configs.schema.trade import Trade
 from configs.values import to_data, upgraded, with_fields
 from encoders.data import TrainingData, prepare
 from encoders.training.loop import Experiment, pretrain, score
+from market.artifacts import HISTORY, METRICS, TRAINING
 from market.features import FeatureSet
 from market.panel import Panel
 from market.prices.labels import Label
 from market.scaling.scalers import Scaling
 from market.splits import Split
 from market.storage.array_file import read_header, read_json
-from market.storage.artifacts import HISTORY, METRICS, TRAINING
 from pipeline.control_markets import question_of
 from pipeline.jobs.job import Job, input_paths
 from pipeline.jobs.stages import ledger_of

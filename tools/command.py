@@ -11,7 +11,7 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any, TypeVar
 
-from market.storage.heartbeat import A_MINUTE, Heartbeat
+from market.heartbeat import A_MINUTE, Heartbeat
 from pipeline.results import Observer
 
 S = TypeVar("S")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 import pipeline
-from market.storage.artifacts import AUDIT, HISTORY, METRICS, MODEL, PANEL, POLICIES, QUALITY, REPORT, STATES
+from market.artifacts import AUDIT, HISTORY, METRICS, MODEL, PANEL, POLICIES, QUALITY, REPORT, STATES
 from tools.command import SHOWING, configured, run
 
 if TYPE_CHECKING:

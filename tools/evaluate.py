@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import pipeline
-from market.storage.artifacts import METRICS
+from market.artifacts import METRICS
 from tools.command import SHOWING, configured, run
 
 CONFIGS = "configs/evaluate"

@@ -13,8 +13,8 @@ from agents.training.resume import save_state
 from agents.training.reward_scaling import reward_scale
 from agents.training.tensorboard import AgentLogger
 from agents.training.validation import Validator
+from market.artifacts import AGENT_STATE, HISTORY
 from market.storage.array_file import write_text
-from market.storage.artifacts import AGENT_STATE, HISTORY
 
 STATE = AGENT_STATE
 ShouldStop = Callable[[Sequence[float]], bool]

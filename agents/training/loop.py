@@ -23,8 +23,8 @@ from envs.actions.portfolio import Action
 from envs.actions.relative import RelativeAction
 from envs.rebalancing import Rebalance
 from envs.rewards import Reward
+from market.curves import NO_CURVES, CurveLog
 from market.storage.array_file import read_json, write_json
-from market.storage.curves import NO_CURVES, CurveLog
 
 InSample = Literal["refuse", "allow"]
 

@@ -20,9 +20,9 @@ from torch.utils.tensorboard import SummaryWriter
 
 from agents.training.validation import EpisodeTrace
 from market.arrays import DateArray, FloatArray
-from market.storage.curves import NO_CURVES, CurveLog
+from market.curves import NO_CURVES, CurveLog
+from market.heartbeat import Heartbeat
 from market.storage.flatten import choices
-from market.storage.heartbeat import Heartbeat
 
 WEALTH, TRADING, RESULT = "agent 1 wealth (valid)", "agent 2 trading (valid)", "agent 8 result (valid)"
 N_PICTURED, N_TICKS = 12, 6

@@ -11,8 +11,8 @@ from encoders.base import Encoder, EncoderConfig
 from encoders.checkpoint import Checkpoint
 from encoders.data import TrainingData
 from encoders.windows import WindowStore
+from market.artifacts import MODEL
 from market.prices.labels import Label
-from market.storage.artifacts import MODEL
 
 
 @runtime_checkable

@@ -36,9 +36,9 @@ from encoders.training.tensorboard import PretrainLogger
 from encoders.training.validation import Evaluator, Losses, codebook_health
 from evaluation.prediction import MIN_ASSETS
 from market.arrays import IntArray
+from market.artifacts import ENCODER_STATE, HISTORY
+from market.curves import NO_CURVES, CurveLog
 from market.storage.array_file import write_text
-from market.storage.artifacts import ENCODER_STATE, HISTORY
-from market.storage.curves import NO_CURVES, CurveLog
 
 logger = logging.getLogger(__name__)
 

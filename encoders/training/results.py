@@ -10,9 +10,9 @@ from encoders.checkpoint import Checkpoint, answers_of
 from encoders.training.calibration import coverage, std_scale
 from encoders.training.validation import Evaluator, Losses, by_year, codebook_health, prediction
 from market.arrays import FloatArray
+from market.artifacts import FORECASTS, METRICS, MODEL
 from market.forecasts import ForecastRecord, Forecasts
 from market.storage.array_file import write_json
-from market.storage.artifacts import FORECASTS, METRICS, MODEL
 
 Backtest = Callable[[FloatArray, slice], Mapping[str, float | None]]
 """Measures, by name, of trading on a forecast ``[T, N]`` over some rows."""

@@ -21,10 +21,10 @@ from encoders.base import Encoder
 from encoders.quantizers import Quantizer
 from encoders.training.validation import Losses
 from encoders.windows import Window
+from market.curves import NO_CURVES, CurveLog
+from market.heartbeat import Heartbeat
 from market.panel import Panel
-from market.storage.curves import NO_CURVES, CurveLog
 from market.storage.flatten import choices, numbers
-from market.storage.heartbeat import Heartbeat
 
 FORECAST, RECONSTRUCTION, OPTIMISER = (
     "encoder 2 forecast (valid)",
@@ -131,7 +131,7 @@ def grouped(measures: Mapping[str, Any]) -> dict[str, float]:
     curves = {}
     for name, value in numbers(measures).items():
         part = name.partition("/")[0]
-        curves[f"{PARTS.get(part, FORECAST)}/{titled(name)}"] = value
+        curves[f"{PARTS.get(part, FORECAST)}/{titled(name)}"] = float(value)
     return curves
 
 

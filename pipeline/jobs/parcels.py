@@ -12,8 +12,8 @@ from typing import TypeAlias
 import numpy as np
 
 from market.arrays import AnyArray
+from market.artifacts import AGENT_STATE, ENCODER_STATE
 from market.storage.array_file import atomic_write
-from market.storage.artifacts import AGENT_STATE, ENCODER_STATE
 from market.storage.system import lock_file
 
 Parcel: TypeAlias = dict[str, AnyArray]

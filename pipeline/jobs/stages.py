@@ -12,8 +12,8 @@ from configs.paths import located
 from configs.schema.evaluate import Evaluate
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
+from market.artifacts import AUDIT, CONFIG, METRICS, STATES
 from market.storage.array_file import read_json
-from market.storage.artifacts import AUDIT, CONFIG, METRICS, STATES
 from market.storage.ledger import FILE
 from pipeline.jobs.job import Job, input_paths
 from pipeline.results import Observer, PretrainResult, TrainResult

@@ -61,7 +61,7 @@ def test_the_twin_without_codes_has_no_second_stage() -> None:
     twin = trained(TestContinuousTwin.config, TestContinuousTwin.shape)
     assert twin.codebook_sizes == {}
     assert twin.tokens_per_day == {}
-    with pytest.raises(ValueError, match="no codes to foretell; the twin without codes ends with the first stage"):
+    with pytest.raises(ValueError, match="no codes to predict; the twin without codes ends with the first stage"):
         FactorVQVAEPredictor(run="none", tokens=TestContinuousTwin.config).build(TestContinuousTwin.shape)
 
 

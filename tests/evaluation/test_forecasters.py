@@ -9,9 +9,9 @@ from evaluation.formats import percent
 from evaluation.performance import annual_return
 from evaluation.policy_comparison import equal_capital
 from evaluation.prediction import daily_rank_ic
+from evaluation.reports.encoder_rows import trading_rows
 from evaluation.reports.encoders import report, verdicts
 from evaluation.significance import over_seeds
-from tools.encoder_tables import trading_rows
 
 DAYS, ASSETS = 120, 12
 PARTS = {"valid": slice(0, 40), "test": slice(44, 120)}

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from market.storage import heartbeat
-from market.storage.heartbeat import Heartbeat
+from market import heartbeat
+from market.heartbeat import Heartbeat
 
 
 def test_a_line_a_minute_says_how_far_and_how_long(caplog: pytest.LogCaptureFixture, monkeypatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from market.storage import numba_cache
+from market import numba_cache
 
 ROOT = Path(__file__).parents[2]
 

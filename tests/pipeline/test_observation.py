@@ -9,11 +9,11 @@ import pytest
 
 import pipeline
 from configs.schema.evaluate import Evaluate
+from market.artifacts import AUDIT, TRAINING
 from market.audit import AuditError
 from market.features import FeatureSet
 from market.panel import Panel
 from market.states import MarketStates
-from market.storage.artifacts import AUDIT, TRAINING
 from pipeline.observation import refuse_states_of_another_panel
 from tests.tools.trade_runs import market, trade
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from market.artifacts import CONFIG
 from market.prices.labels import Label
 from market.storage.array_file import write_json
-from market.storage.artifacts import CONFIG
 from pipeline.run_directory import begin, is_finished, lock
 
 ROOT = Path(__file__).parents[2]

@@ -79,7 +79,7 @@ def test_every_applicable_policy_takes_part(workdir) -> None:
         "risk_parity", "mean_variance", "top1_drop1", "top1_drop1_eta0.5", "hindsight (cheats: sees the future)",
     }  # fmt: skip
     assert set(metrics_of(workdir, "tiny_one")["performance"]) == {
-        "PPO", "cash", "buy_and_hold", "momentum", "hindsight (cheats: sees the future)",
+        "PPO", "PPO: mean of 2 seeds", "cash", "buy_and_hold", "momentum", "hindsight (cheats: sees the future)",
     }  # fmt: skip
 
 

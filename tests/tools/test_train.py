@@ -20,10 +20,10 @@ from agents.training.validation import trace_episode
 from configs import files
 from configs.schema.trade import Trade
 from envs import BatchMarket, LongOnly, SellHoldBuy
+from market.artifacts import TRAINING
 from market.features import Feature, Formulas
 from market.panel import Panel
 from market.splits import Split
-from market.storage.artifacts import TRAINING
 from pipeline.control_markets import read_sources, tape_of
 from pipeline.run_directory import seed_folder
 from pipeline.training import task_of
@@ -225,12 +225,12 @@ def test_what_is_observed(tmp_path: Path) -> None:
 def test_a_config_is_what_its_name_says(path: Path, tmp_path: Path) -> None:
     experiment = files.load_python(path, Trade)
     words = path.stem.split("_")
-    data = words[0] if words[0] in ("bundled", "csi300") else "dj30"
+    data = words[0] if words[0] in ("bundled", "csi300", "simulated") else "dj30"
     assert experiment.name == path.stem
     assert type(experiment.agent).__name__.lower() in words
     assert (experiment.asset is None) == ("portfolio" in words)
     assert experiment.panel == f"data/{data}/panel.safetensors"
-    encoder = "factor_vae_walk" if data == "csi300" else "storm_dual"
+    encoder = {"csi300": "factor_vae_walk", "simulated": "ridge_walk"}.get(data, "storm_dual")
     assert experiment.states == f"states/{data}_{encoder}/states.safetensors"
     walked = experiment.states.endswith("_walk/states.safetensors")
     assert experiment.in_sample == ("refuse" if walked else "allow")  # states of a single split can only be allowed

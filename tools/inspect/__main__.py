@@ -40,9 +40,9 @@ def main(argv: Sequence[str]) -> None:
     if found.quality is not None and found.quality.findings:
         print("\n" + "\n".join(found.quality.listing(options.findings)))
     if options.features is not None:
+        from market.artifacts import FEATURES
         from market.features.health import health_rows
         from market.storage.array_file import read_json
-        from market.storage.artifacts import FEATURES
 
         told = health_rows(read_json(Path(options.features) / FEATURES))
         print("\n".join(["\ninputs:", *(f"  {name}  {text}" for name, text in told)]))

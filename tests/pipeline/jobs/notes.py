@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from market.artifacts import AGENT_STATE
 from market.storage.array_file import write_text
-from market.storage.artifacts import AGENT_STATE
 from pipeline.jobs.job import Job
 from pipeline.results import Observer
 
