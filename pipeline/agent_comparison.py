@@ -13,7 +13,7 @@ from evaluation.formats import number, percent, within
 from evaluation.policy_comparison import REFERENCES
 from market.artifacts import CONFIG, METRICS
 from market.storage.array_file import read_json
-from pipeline.entrants import differing_fields
+from pipeline.differences import differing_fields
 from pipeline.evaluation import evaluate
 from pipeline.jobs.engine import HERE, Engine, execute
 from pipeline.jobs.job import Job
@@ -58,8 +58,8 @@ def compare_agents(
     execute(evaluate_jobs(folders, settings, workdir, overwrite), engine, observer)
     found = {one.name: metrics_of(one, settings, workdir, False, observer) for one in folders}
     rows = [row for name, one in found.items() for row in trading_rows(name, one)]
-    entrants = {one.name: load_json(one / CONFIG, Trade) for one in folders}
-    result = AgentComparison(rows, found, differing_fields(entrants))
+    candidates = {one.name: load_json(one / CONFIG, Trade) for one in folders}
+    result = AgentComparison(rows, found, differing_fields(candidates))
     observer.finished(result)
     return result
 
