@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ import pandas as pd
 from configs.schema.evaluate import Evaluate
 from configs.values import to_data
 from evaluation.backtest import Backtest
-from evaluation.policy_comparison import PolicyComparison
+from evaluation.policy_comparison import REFERENCES, PolicyComparison
 from evaluation.reports.policy import PolicyReport, Section, report
 from market.artifacts import ACCOUNTS, BACKTEST, METRICS, POLICIES, REPORT
-from market.storage.array_file import atomic_write, write_json, write_text
+from market.storage.array_file import atomic_write, read_json, write_json, write_text
 from market.storage.ledger import new_command
 from pipeline.control_markets import question_of
 from pipeline.exports import file_name
@@ -21,7 +22,7 @@ from pipeline.known_optimum import known_optimum, simulated_market
 from pipeline.policy_comparison import measure_comparison, run_comparison
 from pipeline.results import SILENT, EvaluateResult, Observer
 from pipeline.run_directory import evaluate_folder, lock
-from pipeline.trained_run import TrainedRun, open_run
+from pipeline.trained_run import TrainedRun, open_run, run_fingerprint
 from pipeline.trial_count import looks_so_far, other_trials
 
 
@@ -70,6 +71,39 @@ def evaluate(
     result = EvaluateResult(folder, study)
     observer.finished(result)
     return result
+
+
+def metrics_of(
+    folder: Path, settings: Evaluate, workdir: str | Path, overwrite: bool, observer: Observer = SILENT
+) -> dict[str, Any]:
+    """Returns the metrics of a run, which is evaluated where it has not been, or has changed since.
+
+    Raises:
+        ValueError: It was evaluated without the index that `settings` name, and is not to be evaluated again.
+    """
+    target = evaluate_folder(workdir, folder.name)
+    done = (target / METRICS).exists()
+    if done and not overwrite and read_json(target / METRICS).get("fingerprint") != run_fingerprint(folder):
+        logger.warning("%s has changed since it was evaluated: its test days are looked at again, and counted", folder)
+        overwrite = True
+    if overwrite or not done:
+        silent = replace(observer, finished=SILENT.finished)  # the comparison has a table of its own
+        evaluate({folder.name: [folder]}, settings, workdir, overwrite, observer=silent)
+    found: dict[str, Any] = read_json(target / METRICS)
+    named = settings.index or settings.index_asset
+    if named is not None and index_of(found) is None:
+        raise ValueError(
+            f"{target / METRICS}: the test days were evaluated without the index {named}; --overwrite looks "
+            "at them again and says so"
+        )
+    return found
+
+
+def index_of(metrics: Mapping[str, Any]) -> str | None:
+    """Returns the name of the published index that an evaluation was set beside, None where there was none."""
+    measured_against = next(iter(metrics["comparisons"].values()))
+    held = (*REFERENCES, metrics.get("rule"))
+    return next((name for name in measured_against if name not in held), None)
 
 
 def _refuse_second_look(folder: Path, looks: int, overwrite: bool) -> None:
