@@ -53,7 +53,7 @@ class Options:
 
 
 @dataclasses.dataclass(frozen=True)
-class Measurement:
+class FeatureTiming:
     """Time and memory of one implementation."""
 
     seconds: float
@@ -78,14 +78,14 @@ def main(argv: list[str] | None = None) -> None:
     _show(results, tickers, days, threads)
 
 
-def _in_own_process(name: str, tickers: int, days: int, threads: int) -> Measurement:
+def _in_own_process(name: str, tickers: int, days: int, threads: int) -> FeatureTiming:
     command = [sys.executable, "-m", "benchmarks.features", "run", name, str(tickers), str(days)]
     environment = {**os.environ, "NUMBA_NUM_THREADS": str(threads)}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    return Measurement(**json.loads(done.stdout.splitlines()[-1]))
+    return FeatureTiming(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def _show(results: dict[str, Measurement], tickers: int, days: int, threads: int) -> None:
+def _show(results: dict[str, FeatureTiming], tickers: int, days: int, threads: int) -> None:
     title = f"Alpha158, {tickers:,} tickers x {days:,} days, {threads} threads, {platform.machine()}"
     table = Table(title=title, title_justify="left", caption_justify="left")
     for column in ("implementation", "seconds", "peak memory", "times ours"):
@@ -99,7 +99,7 @@ def _show(results: dict[str, Measurement], tickers: int, days: int, threads: int
     Console().print(table)
 
 
-def _measure(name: str, tickers: int, days: int) -> Measurement:
+def _measure(name: str, tickers: int, days: int) -> FeatureTiming:
     with tempfile.TemporaryDirectory() as folder:
         if name == "file":
             _into_file(Path(folder))(random_bars(4, 100))
@@ -112,7 +112,7 @@ def _measure(name: str, tickers: int, days: int) -> Measurement:
             panel = random_bars(tickers, days)
             seconds = statistics.median(_seconds(run, panel) for _ in range(REPEATS))
     usage = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return Measurement(seconds, max(usage) / 2**20, tickers)
+    return FeatureTiming(seconds, max(usage) / 2**20, tickers)
 
 
 def _seconds(run: Callable[[Panel], object], panel: Panel) -> float:

@@ -63,7 +63,7 @@ class Options:
 
 
 @dataclasses.dataclass(frozen=True)
-class Measurement:
+class StepTiming:
     """Figures of one process."""
 
     step: float
@@ -98,14 +98,14 @@ def main(argv: list[str] | None = None) -> None:
     Console().print(table)
 
 
-def _in_own_process(name: str, precision: str, options: Options) -> Measurement:
+def _in_own_process(name: str, precision: str, options: Options) -> StepTiming:
     words = (name, precision, str(options.threads), str(options.steps), options.device)
     command = [sys.executable, "-m", "benchmarks", "pretrain", "run", *words]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return Measurement(**json.loads(done.stdout.splitlines()[-1]))
+    return StepTiming(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def _measure(name: str, precision: str, threads: int, n_steps: int, device: str) -> Measurement:
+def _measure(name: str, precision: str, threads: int, n_steps: int, device: str) -> StepTiming:
     case = CASES[name]
     torch.set_num_threads(threads)
     torch.manual_seed(0)
@@ -133,7 +133,7 @@ def _measure(name: str, precision: str, threads: int, n_steps: int, device: str)
     if device.startswith("cuda"):
         peak = torch.cuda.max_memory_allocated() / 1e9
     parameters = sum(parameter.numel() for parameter in encoder.parameters())
-    return Measurement(seconds, processor, _fastest(infer, n_steps)[0], assembly, peak, parameters)
+    return StepTiming(seconds, processor, _fastest(infer, n_steps)[0], assembly, peak, parameters)
 
 
 def _fastest(work: Callable[[], None], repeats: int) -> tuple[float, float]:

@@ -36,7 +36,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SpeedComparison:
     """One row: a speed of ours, and of a peer.
 
     Attributes:
@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
     Console().print(table(row for part in options.only for row in PARTS[part](options)))
 
 
-def table(rows: Iterator[Comparison]) -> Table:
+def table(rows: Iterator[SpeedComparison]) -> Table:
     """Returns the table of all rows."""
     title = f"FactorGym beside others, {platform.machine()}, torch {torch.__version__}"
     found = Table("what", "ours", "beside", "theirs", "times", "from", "measured elsewhere", title=title)
@@ -90,16 +90,16 @@ def table(rows: Iterator[Comparison]) -> Table:
     return found
 
 
-def feature_rows(options: Options) -> Iterator[Comparison]:
+def feature_rows(options: Options) -> Iterator[SpeedComparison]:
     """Alpha158 beside pandas."""
     tickers, days = 500, 4000
     ours = features._in_own_process("ours", tickers, days, options.threads)
     pandas = features._in_own_process("pandas", 10, days, options.threads)
     what = f"Alpha158, {tickers} stocks x {days:,} days"
-    yield Comparison(what, "s", ours.seconds, "pandas, 10 stocks scaled up", pandas.seconds * tickers / 10)
+    yield SpeedComparison(what, "s", ours.seconds, "pandas, 10 stocks scaled up", pandas.seconds * tickers / 10)
 
 
-def env_rows(options: Options) -> Iterator[Comparison]:
+def env_rows(options: Options) -> Iterator[SpeedComparison]:
     """Environments beside those of others, whose single asset is easier."""
     settings = envs.Options(seconds=0.5, memory=False)
     panel = envs.random_panel(4027, 29)
@@ -109,10 +109,10 @@ def env_rows(options: Options) -> Iterator[Comparison]:
     for words, peer in (("BatchMarket", "gym-anytrading"), ("make, one episode", "gym-trading-env")):
         what, ours = next((name, rate) for name, rate in rates.items() if words in name)
         assert ours is not None
-        yield Comparison(f"{what}, 29 stocks", unit, ours, f"{peer}, one asset", theirs[peer])
+        yield SpeedComparison(f"{what}, 29 stocks", unit, ours, f"{peer}, one asset", theirs[peer])
 
 
-def agent_rows(options: Options) -> Iterator[Comparison]:
+def agent_rows(options: Options) -> Iterator[SpeedComparison]:
     """Training of PPO beside stable-baselines3's defaults on the same market, and beside FinRL."""
     torch.set_num_threads(1)
     panel = envs.random_panel(4027, 29)
@@ -120,37 +120,41 @@ def agent_rows(options: Options) -> Iterator[Comparison]:
     assert ours is not None
     for name, _, theirs in agents.peers(panel):
         if "single" not in name:
-            yield Comparison(what, "steps / cpu s", ours, name, theirs)
+            yield SpeedComparison(what, "steps / cpu s", ours, name, theirs)
 
 
-def quantizer_rows(options: Options) -> Iterator[Comparison]:
+def quantizer_rows(options: Options) -> Iterator[SpeedComparison]:
     """The affine codebook beside vector-quantize-pytorch's."""
     found = quantizers.measured(quantizers.Options())
     peer = "vector-quantize-pytorch, affine"
-    yield Comparison(
+    yield SpeedComparison(
         "affine codebook, 4,096 x 64 x 512, forward and backward", "ms", found["Affine"], peer, found[peer]
     )
 
 
-def step_rows(options: Options) -> Iterator[Comparison]:
+def step_rows(options: Options) -> Iterator[SpeedComparison]:
     """A training step of STORM; its reference is not installed from an index."""
     for name, case in pretrain.CASES.items():
         settings = pretrain.Options(threads=options.threads)
         found = pretrain._in_own_process(name, "fp32", settings)
         what = f"STORM step, {name}, {case.n_assets} stocks, batch {case.batch}"
-        yield Comparison(what, "s", found.step, "STORM", quoted=f"{case.reference} ({ELSEWHERE}, noted 2026-11-21)")
+        yield SpeedComparison(
+            what, "s", found.step, "STORM", quoted=f"{case.reference} ({ELSEWHERE}, noted 2026-11-21)"
+        )
 
 
-def encoder_rows(options: Options) -> Iterator[Comparison]:
+def encoder_rows(options: Options) -> Iterator[SpeedComparison]:
     """Training of FactorVAE and FactorVQVAE; their references are not installed from an index."""
     settings = encoders.Options(threads=options.threads)
     for name, (config, _, reference) in encoders.CASES.items():
         wall, _ = encoders.measured(config, settings)
         quoted = f"{reference} days / s ({ELSEWHERE}, noted 2026-11-25)"
-        yield Comparison(f"{name}, 300 stocks", "days / s", settings.batch / wall, "the paper's code", quoted=quoted)
+        yield SpeedComparison(
+            f"{name}, 300 stocks", "days / s", settings.batch / wall, "the paper's code", quoted=quoted
+        )
 
 
-PARTS: dict[Part, Callable[[Options], Iterator[Comparison]]] = {
+PARTS: dict[Part, Callable[[Options], Iterator[SpeedComparison]]] = {
     "features": feature_rows,
     "envs": env_rows,
     "agents": agent_rows,

@@ -4,7 +4,10 @@ Property tests have no deadline: on a busy machine the time of one example says 
 """
 
 import os
+import sys
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -12,3 +15,18 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
+
+
+def forget_accelerator() -> None:
+    """Forgets the process's device and precision, which accelerate remembers, so that another training may choose."""
+    state = sys.modules.get("accelerate.state")
+    if state is not None:
+        state.AcceleratorState._reset_state()
+        state.PartialState._reset_state()
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator() -> Iterator[None]:
+    """Lets every test choose device and precision anew."""
+    yield
+    forget_accelerator()

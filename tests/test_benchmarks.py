@@ -7,19 +7,19 @@ from rich.console import Console
 
 import benchmarks.summary as summary
 from benchmarks.__main__ import main
-from benchmarks.summary import PARTS, Comparison, Options, Part, table
+from benchmarks.summary import PARTS, Options, Part, SpeedComparison, table
 
 
 def test_a_ratio_says_how_many_times_faster_ours_is() -> None:
-    assert Comparison("features", "s", 2.0, "pandas", 50.0).ratio == 25.0
-    assert Comparison("steps", "steps / cpu s", 3e6, "a peer", 3e5).ratio == pytest.approx(10.0)
+    assert SpeedComparison("features", "s", 2.0, "pandas", 50.0).ratio == 25.0
+    assert SpeedComparison("steps", "steps / cpu s", 3e6, "a peer", 3e5).ratio == pytest.approx(10.0)
 
 
 @pytest.mark.parametrize(
     ("quoted", "source"), [("8.64 s (elsewhere, noted 2026-11-21)", "quoted"), ("", "not installed")]
 )
 def test_what_was_measured_elsewhere_or_not_at_all_has_no_ratio(quoted: str, source: str) -> None:
-    row = Comparison("step", "s", 1.9, "the reference", quoted=quoted)
+    row = SpeedComparison("step", "s", 1.9, "the reference", quoted=quoted)
     assert row.ratio is None
     assert row.source == source
     assert row.cells() == ("step", "1.9 s", "the reference", "", "", source, quoted)
@@ -27,7 +27,7 @@ def test_what_was_measured_elsewhere_or_not_at_all_has_no_ratio(quoted: str, sou
 
 def test_all_rows_stand_in_one_table() -> None:
     assert set(PARTS) == set(get_args(Part)) == set(Options().only)
-    rows = [Comparison("one", "s", 1.0, "peer", 2.0), Comparison("two", "s", 1.0, "peer", quoted="4 s")]
+    rows = [SpeedComparison("one", "s", 1.0, "peer", 2.0), SpeedComparison("two", "s", 1.0, "peer", quoted="4 s")]
     console = Console(width=200)
     with console.capture() as shown:
         console.print(table(iter(rows)))

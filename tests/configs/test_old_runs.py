@@ -8,12 +8,10 @@ where that version ended when it continued the two runs.
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from accelerate.state import AcceleratorState, PartialState
 
 from configs import files
 from configs.schema.pretrain import Pretrain
@@ -28,12 +26,10 @@ CONTINUED = json.loads((OLD / "continued.json").read_text())
 
 
 @pytest.fixture
-def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(OLD / "runs", tmp_path / "workdir")
     monkeypatch.chdir(tmp_path)
-    yield Path("workdir")
-    AcceleratorState._reset_state()
-    PartialState._reset_state()
+    return Path("workdir")
 
 
 @pytest.mark.parametrize("name", CONFIGS)

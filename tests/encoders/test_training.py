@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState, PartialState
 
 import encoders.training.loop as training
 from encoders.baselines.gru import GRU
@@ -35,13 +34,6 @@ from tests.encoders.tiny import Tiny, TinyEncoder, tiny_data
 
 OPTIM = Optim(epochs=3, batch_size=16, learning_rate=1e-2, precision="fp32", save_every=2, warmup=0.1)
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerator() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state()
-    PartialState._reset_state()
 
 
 def experiment(optim: Optim = OPTIM, seed: int = 0, **changes: Any) -> Experiment:

@@ -2,14 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from accelerate.state import AcceleratorState, PartialState
 
 import pipeline
 from agents.baselines.simple import TopKDropN
@@ -47,13 +45,6 @@ WALK = Walk(
     calendar=WalkForward(first="2010-09-01", every="month", valid=30),
 )
 NETWORK = FactorVAE(lookback=4, hidden=4, portfolios=4, factors=2, rank=1.0)
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerator() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state()
-    PartialState._reset_state()
 
 
 @pytest.fixture(scope="module")

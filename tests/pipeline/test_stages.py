@@ -1,11 +1,9 @@
 """A notebook user's main job: every stage called as a function, with configurations as values and nothing printed."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from accelerate.state import AcceleratorState, PartialState
 
 import pipeline
 from agents.algorithms.on_policy import PPO
@@ -29,13 +27,6 @@ from market.storage import scratch
 SPLIT = Split(train=("2010-01-04", "2010-07-30"), valid=("2010-08-09", "2010-10-29"), test=("2010-11-08", "2010-12-31"))
 FACTOR_VAE = FactorVAE(lookback=4, hidden=4, portfolios=4, factors=2)
 EVALUATE = Evaluate(cost_points=(), hindsight=False)
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerator() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state()
-    PartialState._reset_state()
 
 
 def encoder(panel: Path, **changes: object) -> Pretrain:

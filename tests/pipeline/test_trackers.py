@@ -1,13 +1,11 @@
 """Curves in trackers: the same scalars as in TensorBoard, and every point of them after a run has been continued."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from accelerate.state import AcceleratorState, PartialState
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import encoders.training.loop as training
@@ -24,13 +22,6 @@ from tests.agents.test_training import KilledError, killed_after
 from tests.pipeline.test_stages import encoder, trade
 
 Points = dict[tuple[str, int], float]
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerator() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state()
-    PartialState._reset_state()
 
 
 @pytest.fixture(scope="module")

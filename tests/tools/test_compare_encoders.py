@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from accelerate.state import AcceleratorState, PartialState
 
 from agents.baselines.simple import TopKDropN
 from configs.files import load_python, source_text
@@ -27,13 +26,6 @@ from pipeline.encoder_comparison import pretrain_all, with_seeds
 from pipeline.results import PretrainResult
 from tests.browser import browser, opened, undrawn_figures
 from tools.compare import main
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerator():
-    yield
-    AcceleratorState._reset_state()
-    PartialState._reset_state()
 
 
 @pytest.fixture(scope="module")

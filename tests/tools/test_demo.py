@@ -2,7 +2,6 @@ import json
 
 import numpy as np
 import pytest
-from accelerate.state import AcceleratorState, PartialState
 
 from configs.files import load_python
 from configs.schema.demo import Demo
@@ -67,13 +66,6 @@ experiment = Demo(
     evaluate=Evaluate(cost_points=()),
 )
 """
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerator():
-    yield
-    AcceleratorState._reset_state()
-    PartialState._reset_state()
 
 
 def test_the_main_job_runs_continues_and_explains_itself(tmp_path, capsys, monkeypatch) -> None:

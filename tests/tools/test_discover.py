@@ -1,14 +1,12 @@
 """tools.discover: planted factors are found and strange ones are not; mistakes are one line; states pass the audit."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from accelerate.state import AcceleratorState, PartialState
 
 from configs.files import source_text
 from configs.schema.discover import Discover, DiscoverModel
@@ -47,13 +45,6 @@ STUDY = Discover(
     ),
     draws=2000,
 )
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerator() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state()
-    PartialState._reset_state()
 
 
 @pytest.fixture(scope="module")

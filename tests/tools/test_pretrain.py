@@ -6,12 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from accelerate.state import AcceleratorState, PartialState
 
 import tools.extract_state as extract_state
 import tools.pretrain as pretrain
@@ -48,13 +46,6 @@ experiment = Pretrain(
     optim=Optim(epochs=3, batch_size=16, learning_rate=3e-3, precision="fp32", save_every=2),
 )
 """
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerator() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state()
-    PartialState._reset_state()
 
 
 @pytest.fixture(scope="module")

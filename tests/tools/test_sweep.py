@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
-from accelerate.state import AcceleratorState, PartialState
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -24,16 +23,10 @@ from market.panel import Panel
 from market.sources.synthetic.source import Synthetic
 from market.splits import Split
 from pipeline import hyperparameters, trials
+from tests.conftest import forget_accelerator
 from tools import sweep as tool
 
 TEST = ("2010-11-08", "2010-12-31")
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerator():
-    yield
-    AcceleratorState._reset_state()
-    PartialState._reset_state()
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +78,7 @@ def summary_of(folder):
 @pytest.fixture(scope="module")
 def whole(panel, tmp_path_factory):
     folder = swept(sweep(panel), tmp_path_factory.mktemp("whole"))
-    AcceleratorState._reset_state()
-    PartialState._reset_state()
+    forget_accelerator()
     return folder
 
 

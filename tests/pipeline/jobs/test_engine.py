@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from accelerate.state import AcceleratorState, PartialState
 
 import pipeline
 from pipeline.jobs.engine import HERE, Engine, execute
@@ -19,13 +18,6 @@ from tests.pipeline.jobs.work import agents, bars, encoders, made
 from tests.pipeline.test_stages import EVALUATE
 
 TWO = Engine(jobs=2)
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerator() -> Any:
-    yield
-    AcceleratorState._reset_state()
-    PartialState._reset_state()
 
 
 def diamond(workdir: Path, **changes: Any) -> list[Job]:
