@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from market.arrays import IntArray
-from market.audit.columns import Columns, Difference, Recompute, differences, moved, spreads
+from market.audit.columns import Columns, Difference, Recompute, differences, moved_days, spreads
 from market.audit.patterns import Pattern, patterns, spells
 from market.audit.verdict import Scrutiny
 from market.audit.worlds import RARE, eventful, rewritten, rewritten_after, spliced
 from market.panel import Panel
 
 FEWEST = 8  # assets of which a part of the market consists
-EXACT_SHARE = 0.1  # of the cells that exact cuts may take
+EXACT_SHARE = 0.12  # of the cells that exact cuts may take
 MOST_CUTS = 160  # exact cuts, unless more are asked for
 CONFIRMATIONS = 3  # suspicions of a column that may prove wrong before its memory counts as long
 PROBE = 3  # days that are rewritten to see how long a column remembers them
@@ -106,7 +106,7 @@ class Causality:
         lag = np.where(last < 0, -1, rows - last)
         furthest: dict[int, set[str]] = {}
         for one, other, scale in zip(self.compute(base), after, spreads(self.original), strict=True):
-            odd = moved(one.values, other.values, scale, self.settings.tolerance).any(axis=1)  # [T, F]
+            odd = moved_days(one, other, rows, scale, self.settings.tolerance)
             lags = np.where(odd, lag[:, None], -1)
             for name, reach, row in zip(one.names, lags.max(axis=0) + 1, lags.argmax(axis=0), strict=True):
                 if reach > apart // 2:

@@ -8,9 +8,9 @@ import numpy as np
 from market.arrays import AnyFloatArray, BoolArray, FloatArray, IntArray
 from market.panel import Panel
 from market.storage.array_file import release_pages
-from market.storage.scratch import CELLS
 
 BLOCK = 256  # days compared at once
+LOOKED_AT = 1 << 20  # cells compared at once, at most: what is made of them on the way stays in the processor's cache
 SAMPLED = 20_000_000  # cells of a column's sample, at most
 ROUNDING = 4 * float(np.finfo(np.float32).eps)
 
@@ -86,6 +86,16 @@ def moved(before: AnyFloatArray, after: AnyFloatArray, spread: FloatArray, toler
     return different
 
 
+def same_bits(before: AnyFloatArray, after: AnyFloatArray) -> BoolArray:
+    """Returns where values are the same to the bit: two NaN are, zero and minus zero are not."""
+    if before.dtype != after.dtype or before.dtype.itemsize not in (4, 8):
+        equal: BoolArray = (before == after) | ((before != before) & (after != after))
+        return equal
+    bits = np.dtype(f"i{before.dtype.itemsize}")
+    found: BoolArray = before.view(bits) == after.view(bits)
+    return found
+
+
 def differences(
     before: Sequence[Columns],
     after: Sequence[Columns],
@@ -96,21 +106,32 @@ def differences(
 ) -> Iterator[Difference]:
     """Yields a difference for each column that moved on `rows`, which both sides have at the same places."""
     for one, other, scale in zip(before, after, spread, strict=True):
-        _refuse_other_shape(one, other)
-        wrong = np.zeros((len(rows), len(one.names)), np.bool_)
-        length = max(1, min(BLOCK, CELLS // max(1, one.values[:1].size)))
-        for first in range(0, len(rows), length):
-            part = rows[first : first + length]
-            a, b = one.values[part], other.values[part]
-            odd = np.flatnonzero(~((a == b) | ((a != a) & (b != b))).all(axis=(0, 1)))
-            if len(odd):
-                wrong[first : first + length, odd] = moved(a[..., odd], b[..., odd], scale[odd], tolerance).any(axis=1)
-            release_pages(one.values)
-            release_pages(other.values)
+        wrong = moved_days(one, other, rows, scale, tolerance)
         for k in np.flatnonzero(wrong.any(axis=0)):
             if one.names[k] not in skipped:
                 days = rows[wrong[:, k]]
                 yield _described(one, other, int(k), days, scale, tolerance)
+
+
+def moved_days(one: Columns, other: Columns, rows: IntArray, spread: FloatArray, tolerance: float) -> BoolArray:
+    """Returns on which of the `rows` each column has moved, for any asset, ``[n, F]``."""
+    _refuse_other_shape(one, other)
+    wrong = np.zeros((len(rows), len(one.names)), np.bool_)
+    length = max(1, min(BLOCK, LOOKED_AT // max(1, one.values[:1].size)))
+    for first in range(0, len(rows), length):
+        part = _stretch(rows[first : first + length])
+        a, b = one.values[part], other.values[part]
+        odd = np.flatnonzero(~same_bits(a, b).all(axis=(0, 1)))
+        if len(odd):
+            wrong[first : first + length, odd] = moved(a[..., odd], b[..., odd], spread[odd], tolerance).any(axis=1)
+        release_pages(one.values)
+        release_pages(other.values)
+    return wrong
+
+
+def _stretch(rows: IntArray) -> slice | IntArray:
+    """Returns rows that follow one another as a slice, which copies nothing."""
+    return slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] == len(rows) - 1 else rows
 
 
 def _described(

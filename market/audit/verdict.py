@@ -21,7 +21,7 @@ class Scrutiny:
     """
 
     cuts: int = 6
-    cells: float = 2e9
+    cells: float = 1.8e9
     tolerance: float = 1e-5
     memory: int = 300
     seed: int = 0

@@ -30,7 +30,7 @@ BLOCK = 4
 STRIPE = 128
 """Assets written to a file before its pages are let go."""
 
-TILE = 16
+TILE = 64
 """Days whose features are turned from time last to feature last at once, within the cache."""
 
 
