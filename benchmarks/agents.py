@@ -217,12 +217,12 @@ def show_learning() -> None:
     train, valid = (planted_tape(*days) for days in ((0, 1200), (1200, 1500)))
     total, curves = 20 * SB3_ENVS * 2048, {}
     gradient = replace(GRADIENT, risk_aversion=0.0, learning_rate=1e-2)
-    entrants: tuple[tuple[str, AgentConfig, int], ...] = (
+    candidates: tuple[tuple[str, AgentConfig, int], ...] = (
         ("shipped", SHIPPED, N_ENVS),
         ("SB3's batch and epochs", SB3_BATCH, SB3_ENVS),
         ("APG", gradient, APG_ENVS),
     )
-    for name, agent, n_envs in entrants:
+    for name, agent, n_envs in candidates:
         task = Task(train, valid, PORTFOLIO, LogGrowth(), Costs(fee_rate=5e-4), 252, n_envs, True)
         with TemporaryDirectory() as folder:
             started = time.process_time()

@@ -241,8 +241,8 @@ def shuffled(seed: int, costs: Costs) -> tuple[str, float]:
     env = gymnasium.make("FactorGym/Portfolio-v0", tape=test, costs=costs, action=ACTION, observation="compact")
     path = rollout(policy, env, name="agent")
     market = EvaluationMarket(test, known.panel, None, costs)
-    contest = PolicyComparison({"agent": (path,)}, tuple(classical_backtests(market, reference_rules(market))))
-    return reach_verdict(measured(contest), "agent").word, float(path.turnover.mean())
+    comparison = PolicyComparison({"agent": (path,)}, tuple(classical_backtests(market, reference_rules(market))))
+    return reach_verdict(measured(comparison), "agent").word, float(path.turnover.mean())
 
 
 @dataclass(frozen=True)

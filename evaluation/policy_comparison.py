@@ -46,11 +46,11 @@ class PolicyComparison:
     def __post_init__(self) -> None:
         first = next(iter(self.everyone.values()), None)
         if first is None or not self.agents:
-            raise ValueError("contest: nobody takes part; evaluate at least one agent or policy")
+            raise ValueError("comparison: nobody takes part; evaluate at least one agent or policy")
         for name, backtest in self.everyone.items():
             if not np.array_equal(backtest.dates, first.dates):
                 raise ValueError(
-                    f"contest: '{name}' trades {backtest.dates[0]} ... {backtest.dates[-1]} ({len(backtest)} days), "
+                    f"comparison: '{name}' trades {backtest.dates[0]} ... {backtest.dates[-1]} ({len(backtest)} days), "
                     f"'{first.name}' {first.dates[0]} ... {first.dates[-1]} ({len(first)}); compare the same days"
                 )
 
@@ -110,7 +110,7 @@ def equal_capital(backtests: Sequence[Backtest], name: str) -> Backtest:
     )
 
 
-def measured(contest: PolicyComparison, trials: Sequence[float | None] = (), seed: int = 0) -> dict[str, Any]:
+def measured(comparison: PolicyComparison, trials: Sequence[float | None] = (), seed: int = 0) -> dict[str, Any]:
     """Returns everything that the backtests say, ready for ``metrics.json``.
 
     * ``performance``: by policy, all of `performance` and `significance`; against the index, where there is one,
@@ -123,26 +123,26 @@ def measured(contest: PolicyComparison, trials: Sequence[float | None] = (), see
     * ``per_year``: by policy, one entry a calendar year.
 
     Args:
-        contest: Who took part.
-        trials: Annual Sharpe ratios of what else was tried (other configurations, seeds not in the contest), None for
-            those that are not known. The agents' own seeds are always counted.
+        comparison: Who took part.
+        trials: Annual Sharpe ratios of what else was tried (other configurations, seeds not compared), None for those
+            that are not known. The agents' own seeds are always counted.
         seed: Seed of every bootstrap.
     """
-    everyone, references = contest.everyone, contest.references
+    everyone, references = comparison.everyone, comparison.references
 
     def beyond_references(path: Backtest) -> dict[str, Any]:
-        return {other: _compared(contest, path, reference, seed) for other, reference in references.items()}
+        return {other: _compared(comparison, path, reference, seed) for other, reference in references.items()}
 
-    own = (one for seeds in contest.agents.values() for one in seeds)
+    own = (one for seeds in comparison.agents.values() for one in seeds)
     tried = [*(sharpe_ratio(one.returns, periods_per_year=one.periods_per_year) for one in own), *trials]
-    fair = {name: path for name, path in everyone.items() if path is not contest.bound}
+    fair = {name: path for name, path in everyone.items() if path is not comparison.bound}
     return {
-        "performance": {name: _worth(contest, name, path, tried, seed) for name, path in everyone.items()},
-        "comparisons": {name: beyond_references(everyone[name]) for name in contest.agents},
-        "mean_of_seeds": {name: beyond_references(mean) for name, mean in contest.means.items()},
-        "rule": contest.rule,
-        "index_return": None if contest.index is None else contest.index_return or "price",
-        "n_assets": len(next(iter(contest.agents.values()))[0].assets),
+        "performance": {name: _worth(comparison, name, path, tried, seed) for name, path in everyone.items()},
+        "comparisons": {name: beyond_references(everyone[name]) for name in comparison.agents},
+        "mean_of_seeds": {name: beyond_references(mean) for name, mean in comparison.means.items()},
+        "rule": comparison.rule,
+        "index_return": None if comparison.index is None else comparison.index_return or "price",
+        "n_assets": len(next(iter(comparison.agents.values()))[0].assets),
         "superior_predictive_ability": {
             other: superior_predictive_ability(
                 {name: path.returns for name, path in fair.items() if name not in (other, "cash")},
@@ -151,21 +151,21 @@ def measured(contest: PolicyComparison, trials: Sequence[float | None] = (), see
             )
             for other, benchmark in references.items()
         },
-        "cost_sensitivity": _by_cost(contest),
+        "cost_sensitivity": _by_cost(comparison),
         "per_year": {name: _by_year(path) for name, path in everyone.items()},
     }
 
 
 def _worth(
-    contest: PolicyComparison, name: str, path: Backtest, tried: Sequence[float | None], seed: int
+    comparison: PolicyComparison, name: str, path: Backtest, tried: Sequence[float | None], seed: int
 ) -> dict[str, Any]:
-    own = contest.agents.get(name)
+    own = comparison.agents.get(name)
     periods = path.periods_per_year
     worth = {**performance(path), **significance(path.returns, None if own is None else tried, seed, periods)}
-    if path is contest.bound:
+    if path is comparison.bound:
         worth["cheats"] = True
-    if contest.index is not None and path is not contest.index:
-        worth["relative"] = relative_performance(path.returns, contest.index.returns, periods_per_year=periods)
+    if comparison.index is not None and path is not comparison.index:
+        worth["relative"] = relative_performance(path.returns, comparison.index.returns, periods_per_year=periods)
     if own is not None:
         each = [performance(one) for one in own]
         joined = {measure: over_seeds([one[measure] for one in each]) for measure in each[0]}
@@ -174,14 +174,14 @@ def _worth(
     return worth
 
 
-def _compared(contest: PolicyComparison, path: Backtest, reference: Backtest, seed: int) -> dict[str, Any]:
+def _compared(comparison: PolicyComparison, path: Backtest, reference: Backtest, seed: int) -> dict[str, Any]:
     periods = path.periods_per_year
     found = {
         name: compare(path.returns, reference.returns, measure, seed=seed, periods_per_year=periods)
         for name, measure in COMPARED.items()
     }
-    if contest.dividends is not None and contest.index_return != "total" and reference is contest.index:
-        bare = path.returns - dividend_income(path, contest.dividends)
+    if comparison.dividends is not None and comparison.index_return != "total" and reference is comparison.index:
+        bare = path.returns - dividend_income(path, comparison.dividends)
         found["price_return"] = compare(bare, reference.returns, seed=seed, periods_per_year=periods)
     return {
         name: {"difference": one.difference, "ci": one.interval, "p_value": one.p_value} for name, one in found.items()
@@ -195,9 +195,9 @@ def dividend_income(path: Backtest, dividends: FloatArray) -> FloatArray:
     return income
 
 
-def _by_cost(contest: PolicyComparison) -> dict[str, dict[str, Any]]:
+def _by_cost(comparison: PolicyComparison) -> dict[str, dict[str, Any]]:
     table: dict[str, dict[str, Any]] = {}
-    for points, entries in sorted(contest.by_cost.items()):
+    for points, entries in sorted(comparison.by_cost.items()):
         for name, seeds in entries.items():
             path = equal_capital(seeds, name)
             worth = {measure: performance(path)[measure] for measure in ("sharpe", "annual_return")}

@@ -74,7 +74,7 @@ def ablate(
     evidence = evaluate(
         {experiment.name: folders}, settings, workdir, overwrite, name, title(experiment), [*variants], silent
     )
-    rows = ablation_rows(evidence.report.chapters[0])
+    rows = ablation_rows(evidence.report.sections[0])
     write_json(evidence.folder / COMPARISON, {"ablation": rows})
     result = AblationResult(evidence.folder, f"{title(experiment)}, {len(experiment.seeds)} seeds", rows)
     observer.finished(result)
@@ -112,23 +112,23 @@ def variant(experiment: Trade, kind: str, pca: str) -> Trade:
     return replace(experiment, name=f"{experiment.name}_{kind.lower().replace(' ', '_')}", **changes)
 
 
-def ablation_rows(chapter: Section) -> list[dict[str, Any]]:
+def ablation_rows(section: Section) -> list[dict[str, Any]]:
     """Returns one row for each kind of states: Sharpe ratio with intervals over days and seeds, and what it adds.
 
     The difference from the agent without states is paired twice: over days by the bootstrap of the equal-capital
     accounts, and over seeds by the interval of the mean of the differences, seed by seed.
     """
     rows = []
-    agents = chapter.contest.agents
+    agents = section.comparison.agents
     control = agents[CONTROL]
     nothing = equal_capital(control, CONTROL)
     for name, seeds in agents.items():
-        own = chapter.metrics["performance"][name]
+        own = section.metrics["performance"][name]
         path = equal_capital(seeds, name)
         gain = compare(path.returns, nothing.returns, periods_per_year=path.periods_per_year)
         each = [
             None if one is None or other is None else one - other
-            for one, other in zip(_sharpes(chapter, name), _sharpes(chapter, CONTROL), strict=True)
+            for one, other in zip(_sharpes(section, name), _sharpes(section, CONTROL), strict=True)
         ]
         paired = over_seeds(each)
         rows.append(
@@ -145,5 +145,5 @@ def ablation_rows(chapter: Section) -> list[dict[str, Any]]:
     return rows
 
 
-def _sharpes(chapter: Section, name: str) -> list[float | None]:
-    return [one["sharpe"] for one in chapter.metrics["performance"][name]["seeds"].values()]
+def _sharpes(section: Section, name: str) -> list[float | None]:
+    return [one["sharpe"] for one in section.metrics["performance"][name]["seeds"].values()]

@@ -1,6 +1,5 @@
 """Trading runs side by side: each beside buy and hold on its own test days."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,19 +9,14 @@ from configs.files import load_json
 from configs.schema.evaluate import Evaluate
 from configs.schema.trade import Trade
 from evaluation.formats import number, percent, within
-from evaluation.policy_comparison import REFERENCES
-from market.artifacts import CONFIG, METRICS
-from market.storage.array_file import read_json
-from pipeline.entrants import differing_fields
-from pipeline.evaluation import evaluate
+from market.artifacts import CONFIG
+from pipeline.differences import differing_fields
+from pipeline.evaluation import index_of, metrics_of
 from pipeline.jobs.engine import HERE, Engine, execute
 from pipeline.jobs.job import Job
 from pipeline.jobs.stages import EvaluateJob, TrainJob, seed_jobs
 from pipeline.results import SILENT, AgentComparison, Observer
-from pipeline.run_directory import evaluate_folder, trade_folder
-from pipeline.trained_run import run_fingerprint
-
-logger = logging.getLogger(__name__)
+from pipeline.run_directory import trade_folder
 
 
 def compare_agents(
@@ -58,8 +52,8 @@ def compare_agents(
     execute(evaluate_jobs(folders, settings, workdir, overwrite), engine, observer)
     found = {one.name: metrics_of(one, settings, workdir, False, observer) for one in folders}
     rows = [row for name, one in found.items() for row in trading_rows(name, one)]
-    entrants = {one.name: load_json(one / CONFIG, Trade) for one in folders}
-    result = AgentComparison(rows, found, differing_fields(entrants))
+    candidates = {one.name: load_json(one / CONFIG, Trade) for one in folders}
+    result = AgentComparison(rows, found, differing_fields(candidates))
     observer.finished(result)
     return result
 
@@ -115,39 +109,6 @@ def evaluate_jobs(folders: Sequence[Path], settings: Evaluate, workdir: str | Pa
         jobs.append(EvaluateJob(name, str(workdir), *what, after=(before[question],) if question in before else ()))
         before[question] = name
     return jobs
-
-
-def metrics_of(
-    folder: Path, settings: Evaluate, workdir: str | Path, overwrite: bool, observer: Observer = SILENT
-) -> dict[str, Any]:
-    """Returns the metrics of a run, which is evaluated where it has not been, or has changed since.
-
-    Raises:
-        ValueError: It was evaluated without the index that `settings` name, and is not to be evaluated again.
-    """
-    target = evaluate_folder(workdir, folder.name)
-    done = (target / METRICS).exists()
-    if done and not overwrite and read_json(target / METRICS).get("fingerprint") != run_fingerprint(folder):
-        logger.warning("%s has changed since it was evaluated: its test days are looked at again, and counted", folder)
-        overwrite = True
-    if overwrite or not done:
-        silent = replace(observer, finished=SILENT.finished)  # the comparison has a table of its own
-        evaluate({folder.name: [folder]}, settings, workdir, overwrite, observer=silent)
-    found: dict[str, Any] = read_json(target / METRICS)
-    named = settings.index or settings.index_asset
-    if named is not None and index_of(found) is None:
-        raise ValueError(
-            f"{target / METRICS}: the test days were evaluated without the index {named}; --overwrite looks "
-            "at them again and says so"
-        )
-    return found
-
-
-def index_of(metrics: Mapping[str, Any]) -> str | None:
-    """Returns the name of the published index that an evaluation was set beside, None where there was none."""
-    measured_against = next(iter(metrics["comparisons"].values()))
-    held = (*REFERENCES, metrics.get("rule"))
-    return next((name for name in measured_against if name not in held), None)
 
 
 def trading_rows(name: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from market.panel import Panel
 from market.storage.array_file import read_json, write_text
 from market.storage.json_diff import first_difference
 from market.storage.ledger import new_command
-from pipeline.entrants import by_name, differing_fields
+from pipeline.differences import by_name, differing_fields
 from pipeline.forecast_trading import trade_forecast
 from pipeline.jobs.engine import HERE, Engine, execute
 from pipeline.jobs.job import Job, connected
@@ -126,8 +126,8 @@ def compare_encoders(
     if not folders:
         raise ValueError("compare_encoders: nothing to compare; give experiments or directories of runs")
     target = evaluate_folder(workdir, name)
-    entrants = by_name(encoder_names((), folders), [load_json(one / CONFIG, Pretrain) for one in folders])
-    differences = differing_fields(entrants)
+    candidates = by_name(encoder_names((), folders), [load_json(one / CONFIG, Pretrain) for one in folders])
+    differences = differing_fields(candidates)
     published = None if index is None else (index, index_asset)
     measures = _compare(folders, target, reference, name, published, differences)
     result = EncoderComparison(target, measures, differences)

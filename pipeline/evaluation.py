@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,18 @@ import pandas as pd
 from configs.schema.evaluate import Evaluate
 from configs.values import to_data
 from evaluation.backtest import Backtest
-from evaluation.policy_comparison import PolicyComparison
+from evaluation.policy_comparison import REFERENCES, PolicyComparison
 from evaluation.reports.policy import PolicyReport, Section, report
 from market.artifacts import ACCOUNTS, BACKTEST, METRICS, POLICIES, REPORT
-from market.storage.array_file import atomic_write, write_json, write_text
+from market.storage.array_file import atomic_write, read_json, write_json, write_text
 from market.storage.ledger import new_command
 from pipeline.control_markets import question_of
 from pipeline.exports import file_name
 from pipeline.known_optimum import known_optimum, simulated_market
-from pipeline.policy_contest import hold_contest, measure_contest
+from pipeline.policy_comparison import measure_comparison, run_comparison
 from pipeline.results import SILENT, EvaluateResult, Observer
 from pipeline.run_directory import evaluate_folder, lock
-from pipeline.trained_run import TrainedRun, open_run
+from pipeline.trained_run import TrainedRun, open_run, run_fingerprint
 from pipeline.trial_count import looks_so_far, other_trials
 
 
@@ -41,7 +42,7 @@ def evaluate(
     ``metrics.json``.
 
     Args:
-        runs: Directory of a trading run; or runs that share a market, by a name for it: each group becomes a chapter.
+        runs: Directory of a trading run; or runs that share a market, by a name for it: each group becomes a section.
         settings: How to judge.
         workdir: Where the artifacts of all stages live.
         overwrite: Look at the test days again; the report then says how often they were looked at.
@@ -63,13 +64,46 @@ def evaluate(
         _refuse_second_look(folder, looks, overwrite)
         opened = {group: [open_run(path) for path in paths] for group, paths in groups.items()}
         looks, command = _enter_looks(opened, looks)
-        chapters = tuple(_chapter(group, found, settings, looks, labels, observer) for group, found in opened.items())
-        study = _study(title or name, [one for found in opened.values() for one in found], chapters)
+        sections = tuple(_section(group, found, settings, looks, labels, observer) for group, found in opened.items())
+        study = _study(title or name, [one for found in opened.values() for one in found], sections)
         _write(study, folder)
-        _enter_results(chapters, opened, command)
+        _enter_results(sections, opened, command)
     result = EvaluateResult(folder, study)
     observer.finished(result)
     return result
+
+
+def metrics_of(
+    folder: Path, settings: Evaluate, workdir: str | Path, overwrite: bool, observer: Observer = SILENT
+) -> dict[str, Any]:
+    """Returns the metrics of a run, which is evaluated where it has not been, or has changed since.
+
+    Raises:
+        ValueError: It was evaluated without the index that `settings` name, and is not to be evaluated again.
+    """
+    target = evaluate_folder(workdir, folder.name)
+    done = (target / METRICS).exists()
+    if done and not overwrite and read_json(target / METRICS).get("fingerprint") != run_fingerprint(folder):
+        logger.warning("%s has changed since it was evaluated: its test days are looked at again, and counted", folder)
+        overwrite = True
+    if overwrite or not done:
+        silent = replace(observer, finished=SILENT.finished)  # the comparison has a table of its own
+        evaluate({folder.name: [folder]}, settings, workdir, overwrite, observer=silent)
+    found: dict[str, Any] = read_json(target / METRICS)
+    named = settings.index or settings.index_asset
+    if named is not None and index_of(found) is None:
+        raise ValueError(
+            f"{target / METRICS}: the test days were evaluated without the index {named}; --overwrite looks "
+            "at them again and says so"
+        )
+    return found
+
+
+def index_of(metrics: Mapping[str, Any]) -> str | None:
+    """Returns the name of the published index that an evaluation was set beside, None where there was none."""
+    measured_against = next(iter(metrics["comparisons"].values()))
+    held = (*REFERENCES, metrics.get("rule"))
+    return next((name for name in measured_against if name not in held), None)
 
 
 def _refuse_second_look(folder: Path, looks: int, overwrite: bool) -> None:
@@ -79,7 +113,7 @@ def _refuse_second_look(folder: Path, looks: int, overwrite: bool) -> None:
         )
 
 
-def _chapter(
+def _section(
     title: str,
     runs: Sequence[TrainedRun],
     settings: Evaluate,
@@ -99,17 +133,17 @@ def _chapter(
     agents = [one.agent for one in runs]
     names = labels or (agents if len(set(agents)) == len(agents) else [one.folder.name for one in runs])
     candidates = [one.candidate(name) for one, name in zip(runs, names, strict=True)]
-    contest = hold_contest(runs[0].market, candidates, settings, observer.track)
-    description |= _known_optimum(runs[0], contest)
-    return measure_contest(title, contest, settings, description, tried)
+    comparison = run_comparison(runs[0].market, candidates, settings, observer.track)
+    description |= _known_optimum(runs[0], comparison)
+    return measure_comparison(title, comparison, settings, description, tried)
 
 
-def _known_optimum(run: TrainedRun, contest: PolicyComparison) -> dict[str, Any]:
+def _known_optimum(run: TrainedRun, comparison: PolicyComparison) -> dict[str, Any]:
     """Returns how near the agents came to the best that can be known, where the market was simulated."""
     source, market = simulated_market(run.sources.panel), run.market
     if source is None or market.tape.n_assets == 1:
         return {}
-    found = known_optimum(source, market.tape, market.costs, contest)
+    found = known_optimum(source, market.tape, market.costs, comparison)
     return {} if found is None else {"known_optimum": found.to_json()}
 
 
@@ -125,17 +159,17 @@ def _enter_looks(groups: Mapping[str, Sequence[TrainedRun]], known: int) -> tupl
     return looks + 1, command
 
 
-def _enter_results(chapters: Sequence[Section], groups: Mapping[str, Sequence[TrainedRun]], command: str) -> None:
+def _enter_results(sections: Sequence[Section], groups: Mapping[str, Sequence[TrainedRun]], command: str) -> None:
     """Notes the Sharpe ratio of each training on the test days, for the evaluations of other runs."""
-    for section, runs in zip(chapters, groups.values(), strict=True):
-        for one, name in zip(runs, section.contest.agents, strict=True):
+    for section, runs in zip(sections, groups.values(), strict=True):
+        for one, name in zip(runs, section.comparison.agents, strict=True):
             found = section.metrics["performance"][name]["seeds"]
             sharpes = {seed: found[f"seed_{seed}"]["sharpe"] for seed in one.experiment.seeds}
             config = to_data(one.experiment)
             question_of(one.experiment).enter_sharpes(one.folder.name, config, sharpes, command)
 
 
-def _study(title: str, runs: Sequence[TrainedRun], chapters: tuple[Section, ...]) -> PolicyReport:
+def _study(title: str, runs: Sequence[TrainedRun], sections: tuple[Section, ...]) -> PolicyReport:
     first = runs[0]
     tape = first.market.tape
     agents = " and ".join(dict.fromkeys(one.agent for one in runs))
@@ -144,7 +178,7 @@ def _study(title: str, runs: Sequence[TrainedRun], chapters: tuple[Section, ...]
         title=title,
         lead=f"{agents} trading {markets}; test days {tape.dates[0]} to {tape.dates[-1]}, seen once training was over",
         facts=tuple(dict.fromkeys(fact for one in runs for fact in one.facts())),
-        chapters=chapters,
+        sections=sections,
         judged=first.forecast(),
         audit=first.audit(),
         config="\n".join(one.config() for one in runs),
@@ -169,33 +203,33 @@ def _write(study: PolicyReport, folder: Path) -> None:
     ``backtest.parquet`` is the first agent's account in full, ``accounts/`` has that of every agent and seed;
     ``policies.parquet`` has the daily returns of everyone, a column each.
     """
-    first = study.chapters[0]
-    agents = list(first.contest.agents)
-    first.contest.everyone[agents[0]].save(folder / BACKTEST)
+    first = study.sections[0]
+    agents = list(first.comparison.agents)
+    first.comparison.everyone[agents[0]].save(folder / BACKTEST)
     columns: dict[str, pd.Series[float]] = {}
-    for one in study.chapters:
-        prefix = f"{one.title}: " if len(study.chapters) > 1 else ""
-        columns |= {f"{prefix}{name}": _series(path) for name, path in one.contest.everyone.items()}
-        for name, seeds in one.contest.agents.items():
+    for one in study.sections:
+        prefix = f"{one.title}: " if len(study.sections) > 1 else ""
+        columns |= {f"{prefix}{name}": _series(path) for name, path in one.comparison.everyone.items()}
+        for name, seeds in one.comparison.agents.items():
             columns |= {f"{prefix}{name}/{seed.name}": _series(seed) for seed in seeds}
-    _write_accounts(study.chapters, folder / ACCOUNTS)
+    _write_accounts(study.sections, folder / ACCOUNTS)
     with atomic_write(folder / POLICIES) as aside:
         pd.DataFrame(columns).rename_axis("date").to_parquet(aside)
     write_text(folder / REPORT, report(study))
     metrics: dict[str, Any] = dict(first.metrics)
-    if len(study.chapters) > 1:
-        metrics = {"chapters": {one.title: one.metrics for one in study.chapters}}
+    if len(study.sections) > 1:
+        metrics = {"chapters": {one.title: one.metrics for one in study.sections}}
     write_json(folder / METRICS, metrics)
 
 
-def _write_accounts(chapters: Sequence[Section], folder: Path) -> None:
+def _write_accounts(sections: Sequence[Section], folder: Path) -> None:
     """Writes the account of every agent, of each of its seeds, and of their mean; what was there before is removed."""
     shutil.rmtree(folder, ignore_errors=True)
-    for one in chapters:
-        place = folder / file_name(one.title) if len(chapters) > 1 else folder
-        for name, seeds in one.contest.agents.items():
-            mean = one.contest.means.get(name)
-            paths = [one.contest.everyone[name], *([] if mean is None else [mean])]
+    for one in sections:
+        place = folder / file_name(one.title) if len(sections) > 1 else folder
+        for name, seeds in one.comparison.agents.items():
+            mean = one.comparison.means.get(name)
+            paths = [one.comparison.everyone[name], *([] if mean is None else [mean])]
             paths += [seed.renamed(f"{name} {seed.name}") for seed in seeds] if len(seeds) > 1 else []
             for path in paths:
                 path.save(place / f"{file_name(path.name)}.parquet")

@@ -174,7 +174,7 @@ def export_comparison(result: ComparisonResult | AblationResult, formats: Sequen
     """Writes the tables of a comparison into its folder ``export``, and returns the files.
 
     ``csv`` and ``xlsx`` hold every measure as a number, a row an encoder or agent (``forecasts``, ``trading``), and how
-    the entrants differ; ``latex`` holds the tables as they are printed.
+    the candidates differ; ``latex`` holds the tables as they are printed.
     """
     numbers = [one for one in dict.fromkeys(formats) if one != "latex"]
     written = write_tables(_numbers_of(result), result.folder / EXPORT, numbers, "comparison") if numbers else []

@@ -103,17 +103,17 @@ def simulated_market(panel: Panel) -> Synthetic | None:
     return found
 
 
-def known_optimum(source: Synthetic, tape: Tape, costs: Costs, contest: PolicyComparison) -> KnownOptimum | None:
-    """Returns how near the agents of a contest came to the best oracle; None where even that earned nothing.
+def known_optimum(source: Synthetic, tape: Tape, costs: Costs, comparison: PolicyComparison) -> KnownOptimum | None:
+    """Returns how near the agents of a comparison came to the best oracle; None where even that earned nothing.
 
     Args:
         source: What the panel was made of.
         tape: The test days; on fewer assets than were simulated they are matched by name.
         costs: Of the account, as for the agents.
-        contest: With equal weight among its policies.
+        comparison: With equal weight among its policies.
     """
     expected = expected_returns(source, tape)
-    base = _log_growth(next(one for one in contest.policies if one.name == "equal_weight"))
+    base = _log_growth(next(one for one in comparison.policies if one.name == "equal_weight"))
     best: tuple[float, int, float, float] | None = None
     for names in (one for one in NAMES if one < tape.n_assets):
         growth = trade_towards(tape, _equal_parts(expected, names), costs).log_growth.mean(axis=0)
@@ -124,7 +124,8 @@ def known_optimum(source: Synthetic, tape: Tape, costs: Costs, contest: PolicyCo
         return None
     ahead = best[0] - base
     everyone = {
-        name: contest.everyone[name] for name in (*contest.agents, *(one.name for one in contest.means.values()))
+        name: comparison.everyone[name]
+        for name in (*comparison.agents, *(one.name for one in comparison.means.values()))
     }
     shares = {name: (_log_growth(path) - base) / ahead for name, path in everyone.items()}
     return KnownOptimum(tape.periods_per_year * ahead, *best[1:], shares)

@@ -28,7 +28,7 @@ ONE_IN = 5
 
 @dataclass(frozen=True, eq=False)
 class EvaluationMarket:
-    """The days and terms that every policy of a contest has in common.
+    """The days and terms that every policy of a comparison has in common.
 
     Attributes:
         tape: The days that are traded.
@@ -36,7 +36,7 @@ class EvaluationMarket:
         states: Whose forecast some policies trade on; None for none.
         costs: Terms of the account.
         shorts: Whether short positions are allowed.
-        start_from: Rule that an agent of the contest began at; None for none.
+        start_from: Rule that an agent of the comparison began at; None for none.
     """
 
     tape: Tape
@@ -73,7 +73,7 @@ def reference_rules(market: EvaluationMarket) -> tuple[Rule, ...]:
 def forecast_rule(market: EvaluationMarket) -> TopKDropN | None:
     """Returns the fixed rule on the forecast that agents see, which learning has to improve on; None without one.
 
-    It is the rule that an agent of the contest began at, else top k.
+    It is the rule that an agent of the comparison began at, else top k.
     """
     if market.states is None or market.tape.n_assets == 1:
         return None

@@ -213,7 +213,7 @@ class EvaluateResult:
 
     Attributes:
         folder: Holds ``metrics.json``, ``backtest.parquet``, ``policies.parquet`` and ``report.html``.
-        report: The same as data: a chapter for each market.
+        report: The same as data: a section for each market.
     """
 
     folder: Path

@@ -28,7 +28,7 @@ from market.storage.array_file import read_header, read_json
 from market.storage.ledger import config_hash
 from pipeline.control_markets import TradeSources, read_sources, tape_of
 from pipeline.observation import judged_observation
-from pipeline.policy_contest import Candidate
+from pipeline.policy_comparison import Candidate
 from pipeline.reference_policies import EvaluationMarket
 from pipeline.run_directory import seed_folder
 
@@ -62,7 +62,7 @@ class TrainedRun:
         return type(self.experiment.agent).__name__
 
     def candidate(self, name: str) -> Candidate:
-        """Returns the run as one that takes part in a contest under `name`."""
+        """Returns the run as one that takes part in a comparison under `name`."""
         n_seeds = len(self.experiment.seeds)
         return Candidate(name, self.backtests, self.committee_backtest if n_seeds > 1 else None)
 

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,35 @@ def test_an_allowed_import_is_not() -> None:
     assert not violations("encoders", imported("from evaluation.prediction import daily_ic\nimport torch"))
     assert not violations("evaluation", imported("from envs import Tape\nimport numpy as np"))
     assert not violations("pipeline", imported("import torch\nfrom configs.files import load_json"))
+
+
+def circle(sources: Mapping[str, str]) -> list[str]:
+    """Returns modules that import each other in a circle, at any depth of their code; none where there is no circle."""
+    graph: dict[str, set[str]] = {}
+    for module, source in sources.items():
+        named = imported(source) & sources.keys()
+        packages = {name for name in named if any(other.startswith(f"{name}.") for other in named)}
+        graph[module] = named - packages - {module}  # `from package import module` imports the module
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    sources = {}
+    for file in (file for package in HOUSE for file in sorted((ROOT / package).rglob("*.py"))):
+        name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        sources[name] = file.read_text()
+    assert len(sources) > 300
+    assert circle(sources) == []
+
+
+def test_a_circle_is_seen() -> None:
+    sources = {"a": "import b", "b": "def f():\n    from p import c", "p": "", "p.c": "import a"}
+    assert set(circle(sources)) == {"a", "b", "p.c"}
+    assert circle(sources | {"p.c": ""}) == []
 
 
 LONGEST = 20

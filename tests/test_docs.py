@@ -1,6 +1,7 @@
 """The documentation: every public name is described on the reference page of its package."""
 
 import re
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -9,6 +10,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 PACKAGES = ("market", "encoders", "envs", "agents", "evaluation", "pipeline")
+
+
+def test_every_package_of_the_wheel_has_a_page() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = {name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]}
+    assert {*PACKAGES, "configs", "factorgym"} == packages - {"tools"}, "a command describes itself with --help"
+    assert {path.stem for path in REFERENCE.glob("*.md")} == packages - {"tools"}
 
 
 def shown(page: str) -> set[str]:

@@ -17,9 +17,6 @@ from configs.own_features import HOLDERS, OPTION, with_own_features
 from configs.paths import located
 from configs.values import place_today
 from configs.variation import parsed, varied
-from tools.command import progress, run
-
-__all__ = ["configurations", "configured", "plain", "progress", "run"]
 
 _TRUST = (
     "--trust PACKAGE (once for each) lets files of runs name classes of a package outside the library, whose code then "

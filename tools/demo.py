@@ -112,7 +112,7 @@ def simulate(simulation: "Simulation", workdir: Path, headings: Headings) -> Non
 
 
 def judge(experiment: "Demo", workdir: Path, overwrite: bool) -> None:
-    """Evaluates all runs, a chapter for each market, and prints their tables; a report that is there is left alone."""
+    """Evaluates all runs, a section for each market, and prints their tables; a report that is there is left alone."""
     folder = workdir / "evaluate" / experiment.name
     if (folder / METRICS).exists() and not overwrite:
         print(f"{folder} is finished; --overwrite looks at the test days again, and says so")

@@ -133,14 +133,14 @@ def show_agents(result: results.TrainResult) -> None:
 
 def show_evidence(result: results.EvaluateResult) -> None:
     """Prints one row a policy for each market, and the verdict on each agent."""
-    for chapter in result.report.chapters:
-        agents = [*chapter.contest.agents]
+    for section in result.report.sections:
+        agents = [*section.comparison.agents]
         console = Console()
-        show_table(_policies(chapter.title, chapter.metrics["performance"], agents))
-        print(hindsight_words(chapter.metrics) or "")
+        show_table(_policies(section.title, section.metrics["performance"], agents))
+        print(hindsight_words(section.metrics) or "")
         for name in agents:
-            show_table(_differences(name, chapter.metrics))
-            verdict = chapter.metrics["verdict"][name]
+            show_table(_differences(name, section.metrics))
+            verdict = section.metrics["verdict"][name]
             console.print(f"{display_name(name)}: {verdict['word']}. {verdict['sentences'][0]}", highlight=False)
 
 
@@ -209,7 +209,7 @@ def show_trading(result: results.AgentComparison) -> None:
 def show_differences(rows: Sequence[Mapping[str, Any]]) -> None:
     """Prints the fields whose values are not the same in all configurations."""
     if rows:
-        show_rows("How the entrants differ", rows)
+        show_rows("How the candidates differ", rows)
 
 
 def show_ablation(result: results.AblationResult) -> None:

@@ -1,4 +1,4 @@
-"""30 simulated stocks whose signal turns by a circle in 2,500 days; the best that can be known is known."""
+"""30 simulated stocks whose signal turns by a circle in 5,000 days; the best that can be known is known."""
 
 from configs.schema.prepare import Prepare
 from market.sources.synthetic.signal import Dynamics
@@ -6,5 +6,5 @@ from market.sources.synthetic.source import NO_EVENTS, Synthetic
 
 experiment = Prepare(
     name="simulated",
-    source=Synthetic(stocks=30, days=1250, signal=0.15, events=NO_EVENTS, dynamics=Dynamics(turn_days=2500)),
+    source=Synthetic(stocks=30, days=1500, signal=0.15, events=NO_EVENTS, dynamics=Dynamics(turn_days=5000)),
 )

@@ -31,11 +31,11 @@ class Demo:
     pretrain: Pretrain
     """The encoder and how it learns; its panel is what `prepare` writes."""
     trades: tuple[Trade, ...]
-    """Trading runs on its states; those on the same market share a chapter of the report, in this order."""
+    """Trading runs on its states; those on the same market share a section of the report, in this order."""
     evaluate: Evaluate = Evaluate()
     """How the runs are judged."""
     simulation: Simulation | None = None
-    """A simulated market, which gets the first chapter of the report; None leaves it out."""
+    """A simulated market, which gets the first section of the report; None leaves it out."""
     name: str = "demo"
     """Folder under workdir/evaluate that receives the report."""
 

@@ -17,5 +17,5 @@ experiment = Trade(
     costs=Costs(fee_rate=5e-4),
     split=DAYS,
     n_envs=128,
-    schedule=TrainingConfig(total_steps=384_000, validate_every=64_000, patience=2),
+    schedule=TrainingConfig(total_steps=256_000, validate_every=64_000, patience=2),
 )

@@ -7,7 +7,7 @@ from encoders.baselines.ridge import Ridge
 from market.features import Feature, Formulas
 from market.splits import Split, WalkForward
 
-DAYS = Split(train=("2011-03-28", "2013-03-29"), valid=("2013-04-03", "2013-10-31"), test=("2013-11-06", "2014-10-17"))
+DAYS = Split(train=("2011-03-28", "2013-10-25"), valid=("2013-10-31", "2014-06-27"), test=("2014-07-03", "2015-10-02"))
 ridge = Pretrain(
     name="simulated_ridge",
     panel="data/simulated/panel.safetensors",

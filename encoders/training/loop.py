@@ -253,8 +253,9 @@ class _Run:
     def weights(self, share: Int[Tensor, "parts n"]) -> list[float]:
         """Returns the weight of each part's loss: its share of the assets listed in the batch, one on average.
 
-        A loss is a mean over the listed assets of its part. Parts and processes that hold more of them weigh more, so
-        that the gradient is that of the batch taken at once.
+        Parts and processes with more listed assets have the larger weight. A loss that is a mean over listed assets has
+        then the gradient of the batch taken at once. One that is a mean over days (ranks), or over the assets whose
+        label is known, has it where every part lists and labels equally many, and otherwise comes close.
         """
         parts, processes = len(share), self.accelerator.num_processes
         if parts * processes == 1:

@@ -1,4 +1,4 @@
-"""Figures of a contest: wealth and drawdown, holdings, trading, months, costs. Colours mean the same in all of them."""
+"""Figures of a comparison: wealth and drawdown, holdings, trading, months, costs; a colour means the same in all."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,28 +27,28 @@ DIVERGING = [[0.0, "#b3402e"], [0.5, "#eef0f3"], [1.0, "#2f7d4f"]]
 BARS = 260
 
 
-def colours(contest: PolicyComparison) -> dict[str, str]:
+def colours(comparison: PolicyComparison) -> dict[str, str]:
     """Returns the colour of every policy: agents and references have their own, the others share one."""
-    found = {name: KNOWN.get(name, OTHER) for name in contest.everyone}
-    if contest.index is not None:
-        found[contest.index.name] = INDEX
-    return found | {name: AGENTS[k % len(AGENTS)] for k, name in enumerate(contest.agents)}
+    found = {name: KNOWN.get(name, OTHER) for name in comparison.everyone}
+    if comparison.index is not None:
+        found[comparison.index.name] = INDEX
+    return found | {name: AGENTS[k % len(AGENTS)] for k, name in enumerate(comparison.agents)}
 
 
-def wealth_figure(contest: PolicyComparison) -> go.Figure:
+def wealth_figure(comparison: PolicyComparison) -> go.Figure:
     """Returns wealth (log scale) over drawdown; hindsight is left out, since it would flatten all others."""
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.68, 0.32], vertical_spacing=0.06)
-    shades, others = colours(contest), True
-    for name, path in reversed(contest.everyone.items()):
-        if path is contest.bound:
+    shades, others = colours(comparison), True
+    for name, path in reversed(comparison.everyone.items()):
+        if path is comparison.bound:
             continue
         named = shades[name] != OTHER
         style: dict[str, Any] = {
             "name": display_name(name) if named else "other classical policies",
             "legendgroup": name if named else "others",
-            "line": {"color": shades[name], "width": 2.2 if name in contest.agents else 1.4 if named else 0.9},
+            "line": {"color": shades[name], "width": 2.2 if name in comparison.agents else 1.4 if named else 0.9},
             "hovertemplate": f"{display_name(name)} %{{x}}: %{{y:.2f}}<extra></extra>",
-            "legendrank": list(contest.everyone).index(name) if named else 2000,
+            "legendrank": list(comparison.everyone).index(name) if named else 2000,
         }
         figure.add_scatter(
             x=_days(path, 1), y=_short(path.wealth), showlegend=named or others, row=1, col=1, mode="lines", **style
@@ -108,12 +108,12 @@ def weights_figure(path: Backtest) -> go.Figure:
     return figure
 
 
-def trading_figure(contest: PolicyComparison) -> go.Figure:
+def trading_figure(comparison: PolicyComparison) -> go.Figure:
     """Returns turnover (mean of a quarter) over the costs paid so far, of agents and references."""
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
-    shades = colours(contest)
-    for name in [*contest.agents, *(one for one in contest.references if one in KNOWN)]:
-        path = contest.everyone[name]
+    shades = colours(comparison)
+    for name in [*comparison.agents, *(one for one in comparison.references if one in KNOWN)]:
+        path = comparison.everyone[name]
         style: dict[str, Any] = {"name": display_name(name), "legendgroup": name, "line": {"color": shades[name]}}
         rows = ((_short(_quarter(path)), ".1%"), (_short(np.cumsum(path.costs)), ".2%"))
         for row, (series, form) in enumerate(rows, start=1):
@@ -122,7 +122,7 @@ def trading_figure(contest: PolicyComparison) -> go.Figure:
                 x=_days(path), y=series, hovertemplate=template, showlegend=row == 1, row=row, col=1, **style
             )
     styled(figure, 420)
-    bar = bar_name(next(iter(contest.everyone.values())).periods_per_year)
+    bar = bar_name(next(iter(comparison.everyone.values())).periods_per_year)
     figure.update_yaxes(title=f"turnover a {bar}", tickformat=".1%", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title="costs paid so far", tickformat=".1%", rangemode="tozero", row=2, col=1)
     return figure

@@ -30,12 +30,12 @@ class Section:
     Attributes:
         title: Names the market.
         metrics: Content of ``metrics.json``.
-        contest: Who traded.
+        comparison: Who traded.
     """
 
     title: str
     metrics: Mapping[str, Any]
-    contest: PolicyComparison
+    comparison: PolicyComparison
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class PolicyReport:
         title: Heading.
         lead: One line below it.
         facts: Names and texts of where the data come from and how they were divided.
-        chapters: At least one; several where several markets were traded on the same states.
+        sections: At least one; several where several markets were traded on the same states.
         judged: The encoder's forecast, None where there is none.
         audit: Content of ``audit.json``, None where there are no states.
         config: The configuration as text.
@@ -55,7 +55,7 @@ class PolicyReport:
     title: str
     lead: str
     facts: tuple[tuple[str, str], ...]
-    chapters: tuple[Section, ...]
+    sections: tuple[Section, ...]
     judged: ForecastEvaluation | None = None
     audit: Mapping[str, Any] | None = None
     config: str = ""
@@ -67,16 +67,16 @@ def report(study: PolicyReport) -> str:
     Its statements come from `evaluation.verdict` alone.
     """
     page = Page(study.title, study.lead)
-    for words in dict.fromkeys(filter(None, (in_sample_warning(chapter.metrics) for chapter in study.chapters))):
+    for words in dict.fromkeys(filter(None, (in_sample_warning(section.metrics) for section in study.sections))):
         page.markup(f'<p class="bad"><b>{html.escape(words)}</b></p>')
-    for chapter in study.chapters:
-        if len(study.chapters) > 1:
-            page.heading(chapter.title)
-        _evidence(page, chapter)
+    for section in study.sections:
+        if len(study.sections) > 1:
+            page.heading(section.title)
+        _evidence(page, section)
     _general(page, study)
-    for chapter in study.chapters:
-        named = f": {chapter.title}" if len(study.chapters) > 1 else ""
-        _paths(page, chapter, named)
+    for section in study.sections:
+        named = f": {section.title}" if len(study.sections) > 1 else ""
+        _paths(page, section, named)
     if study.judged is not None:
         _forecast(page, study)
     if study.audit is not None:
@@ -90,10 +90,10 @@ def report(study: PolicyReport) -> str:
     return page.source()
 
 
-def _evidence(page: Page, chapter: Section) -> None:
+def _evidence(page: Page, section: Section) -> None:
     """The verdict on each agent in words, and the headline table."""
-    for name in chapter.contest.agents:
-        found = reach_verdict(chapter.metrics, name)
+    for name in section.comparison.agents:
+        found = reach_verdict(section.metrics, name)
         sentences = "".join(
             f'<li>{html.escape(one.text)} <span class="quiet">[{html.escape(f"{one.table}: {one.row}")}]</span></li>'
             for one in found.statements
@@ -103,8 +103,8 @@ def _evidence(page: Page, chapter: Section) -> None:
         page.markup(
             f'<div class="verdict"><p{tone}><b>{head}</b> {html.escape(found.summary)}</p><ul>{sentences}</ul></div>'
         )
-    page.markup(_seen(chapter.metrics))
-    page.markup(_tiles(chapter))
+    page.markup(_seen(section.metrics))
+    page.markup(_tiles(section))
     page.heading("Returns, risk and trading", 3)
     page.text(
         "After costs. Small figures are 95 % intervals of the block bootstrap over days; they do not cover the luck of "
@@ -112,13 +112,13 @@ def _evidence(page: Page, chapter: Section) -> None:
         "would have gone.",
         quiet=True,
     )
-    page.markup(tables.headline_table(chapter.metrics))
-    page.markup(tables.trading_table(chapter.metrics))
-    _hindsight(page, chapter)
-    for name in chapter.contest.agents:
-        if chapter.metrics["comparisons"][name]:
+    page.markup(tables.headline_table(section.metrics))
+    page.markup(tables.trading_table(section.metrics))
+    _hindsight(page, section)
+    for name in section.comparison.agents:
+        if section.metrics["comparisons"][name]:
             page.heading(f"{display_name(name)} against its references, day by day", 3)
-            page.markup(tables.comparison_table(chapter.metrics, name))
+            page.markup(tables.comparison_table(section.metrics, name))
 
 
 def _seen(metrics: Mapping[str, Any]) -> str:
@@ -127,11 +127,11 @@ def _seen(metrics: Mapping[str, Any]) -> str:
     return f'<p class="{"good" if known["proven"] else "bad"}">{html.escape(known["sentence"])}</p>'
 
 
-def _tiles(chapter: Section) -> str:
+def _tiles(section: Section) -> str:
     """The four figures everyone asks for, of the first agent beside the first reference."""
-    name = next(iter(chapter.contest.agents))
-    own, others = chapter.metrics["performance"][name], list(chapter.contest.references)
-    other = chapter.metrics["performance"][others[0]] if others else None
+    name = next(iter(section.comparison.agents))
+    own, others = section.metrics["performance"][name], list(section.comparison.references)
+    other = section.metrics["performance"][others[0]] if others else None
     measures = (
         ("final wealth", "final_wealth", number),
         ("return a year", "annual_return", percent),
@@ -148,46 +148,46 @@ def _tiles(chapter: Section) -> str:
     return f'<div class="tiles">{"".join(cells)}</div>'
 
 
-def _hindsight(page: Page, chapter: Section) -> None:
-    words = tables.hindsight_words(chapter.metrics)
+def _hindsight(page: Page, section: Section) -> None:
+    words = tables.hindsight_words(section.metrics)
     if words is not None:
         page.heading("With hindsight", 3)
         page.text(words)
 
 
 def _general(page: Page, study: PolicyReport) -> None:
-    merged = {**study.chapters[0].metrics, "comparisons": {}}
-    for chapter in study.chapters:
-        merged["comparisons"] |= {f"{chapter.title} {k}": v for k, v in chapter.metrics["comparisons"].items()}
+    merged = {**study.sections[0].metrics, "comparisons": {}}
+    for section in study.sections:
+        merged["comparisons"] |= {f"{section.title} {k}": v for k, v in section.metrics["comparisons"].items()}
     sentences = limits(merged)
     if sentences:
         page.heading("What else is known, and what is not")
         page.markup("<ul>" + "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences) + "</ul>")
 
 
-def _paths(page: Page, chapter: Section, named: str) -> None:
-    contest, metrics = chapter.contest, chapter.metrics
-    everyone = contest.everyone
+def _paths(page: Page, section: Section, named: str) -> None:
+    comparison, metrics = section.comparison, section.metrics
+    everyone = comparison.everyone
     page.heading(f"Wealth and drawdown{named}")
-    page.figure(wealth_figure(contest))
-    for name in contest.agents:
+    page.figure(wealth_figure(comparison))
+    for name in comparison.agents:
         page.heading(f"What {display_name(name)} held{named}")
         page.figure(weights_figure(everyone[name]))
     page.heading(f"Turnover and costs{named}")
-    page.figure(trading_figure(contest))
+    page.figure(trading_figure(comparison))
     if metrics["cost_sensitivity"]:
         page.heading("If trading cost more, or less", 3)
         page.markup(tables.costs_table(metrics))
-        page.figure(costs_figure(metrics["cost_sensitivity"], colours(contest)))
-    for name in contest.agents:
+        page.figure(costs_figure(metrics["cost_sensitivity"], colours(comparison)))
+    for name in comparison.agents:
         page.heading(f"Months of {display_name(name)}, returns in percent{named}")
         page.figure(months_figure(everyone[name]))
     page.heading(f"Calendar years{named}")
     page.markup(tables.years_table(metrics))
-    if contest.index is not None:
+    if comparison.index is not None:
         page.heading(f"Against the index{named}")
         page.markup(tables.relative_table(metrics))
-    for name in contest.agents:
+    for name in comparison.agents:
         if metrics["performance"][name]["n_seeds"] > 1:
             page.heading(f"Seeds of {display_name(name)}{named}")
             page.markup(tables.seeds_table(metrics["performance"][name]))
@@ -196,7 +196,7 @@ def _paths(page: Page, chapter: Section, named: str) -> None:
 def _forecast(page: Page, study: PolicyReport) -> None:
     assert study.judged is not None
     page.heading("The encoder's forecast")
-    metrics = study.chapters[0].metrics
+    metrics = study.sections[0].metrics
     page.markup(tables.prediction_table({name: metrics[name] for name in ("valid", "test")}))
     if study.judged.mean.shape[1] < MIN_ASSETS:
         page.text(f"With fewer than {MIN_ASSETS} assets there is no cross-section to judge a forecast by.")

@@ -218,7 +218,7 @@ class EvaluateJob(Job):
 
     def run(self, observer: Observer) -> Any:
         """Writes the evidence."""
-        from pipeline.agent_comparison import metrics_of
+        from pipeline.evaluation import metrics_of
 
         metrics_of(Path(self.run_folder), self.settings, self.workdir, self.overwrite, observer)
 

@@ -219,6 +219,19 @@ def test_accumulated_parts_add_up_to_the_whole_batch(tmp_path: Path) -> None:
     assert norms[0] == pytest.approx(norms[1], rel=1e-2)
 
 
+def test_parts_that_list_more_assets_have_the_larger_weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "randn_like", torch.zeros_like)
+    plain = replace(experiment(replace(OPTIM, epochs=1)), encoder=Tiny(dropout=0.0))
+    days = plain.data.train_days
+    listed = plain.data.store.mask(torch.from_numpy(days)).sum(1).numpy()
+    batch = np.concatenate([days[listed == 5][:8], days[listed == 6][:8]])  # as many days, not as many assets
+    errors = []
+    for parts in (1, 2):
+        run = training._Run(replace(plain, optim=replace(plain.optim, accumulation=parts)), tmp_path / str(parts))
+        errors.append(run.learn(batch, 0, 1e-3)[0]["error"])
+    assert errors[0] == pytest.approx(errors[1], rel=1e-6)
+
+
 def test_a_backtest_is_asked_about_valid_each_epoch_and_about_test_once(tmp_path: Path) -> None:
     asked = []
 

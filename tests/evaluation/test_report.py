@@ -8,14 +8,14 @@ from evaluation.policy_comparison import measured
 from evaluation.reports.policy import PolicyReport, Section, report
 from evaluation.verdict import reach_verdict
 from tests.browser import browser, opened, undrawn_figures
-from tests.evaluation.contests import contest, judged, paper
+from tests.evaluation.comparisons import comparison, judged, paper
 
 AUDIT = {"verdict": "passed", "checks": {"future": "passed", "assets": "not applicable"}, "faults": []}
 
 
 @pytest.fixture(scope="module")
 def study() -> PolicyReport:
-    played, forecast = contest(0.0, index=True), judged(0.1)
+    played, forecast = comparison(0.0, index=True), judged(0.1)
     known = {"audit": "passed", "fit_end": "2017-12-29", "always_listed": True}
     metrics = measured(played) | forecast.metrics() | known
     facts = (("panel", "bundled"), ("fit_end", "2017-12-29"))
@@ -46,18 +46,18 @@ def test_what_came_from_outside_is_escaped(page) -> None:
 
 
 def test_the_page_says_what_the_rules_say_and_shows_every_policy(page, study) -> None:
-    chapter = study.chapters[0]
-    found = reach_verdict(chapter.metrics, "PPO")
+    section = study.sections[0]
+    found = reach_verdict(section.metrics, "PPO")
     for sentence in (found.summary, *found.sentences):
         assert sentence in page
-    for name in (name for name, one in chapter.metrics["performance"].items() if not one.get("cheats")):
+    for name in (name for name, one in section.metrics["performance"].items() if not one.get("cheats")):
         assert name.replace("_", " ") in page
     for words in ("Audit", "fit_end", "2017-12-29", "codebook", "Calendar years", "Months", "Seeds", "index"):
         assert words in page
 
 
 def test_a_page_without_forecast_states_or_costs_has_fewer_parts() -> None:
-    played = contest(0.0, n_seeds=1)
+    played = comparison(0.0, n_seeds=1)
     played = type(played)(played.agents, played.policies)
     made = report(PolicyReport("t", "l", (), (Section("Stocks", measured(played), played),)))
     for words in ("Audit of the states", "codebook", "If trading cost", "Seeds of", "Against the index"):

@@ -5,12 +5,12 @@ import pytest
 
 from evaluation.policy_comparison import measured
 from evaluation.verdict import limits, outcome, reach_verdict
-from tests.evaluation.contests import contest, judged
+from tests.evaluation.comparisons import comparison, judged
 
 
 @cache
 def metrics_of(edge, n_seeds=3):
-    return measured(contest(edge, n_seeds))
+    return measured(comparison(edge, n_seeds))
 
 
 def told(metrics):
@@ -45,7 +45,7 @@ def test_a_clear_loss_is_contradicted() -> None:
 
 def test_a_win_that_many_trials_explain_is_only_suggestive() -> None:
     # A small but steady advantage over a market without reward: the pair differs, the level could be luck of the draw.
-    played = contest(0.0004, noise=0.001, seed=3)
+    played = comparison(0.0004, noise=0.001, seed=3)
     tried = [-3.0, 3.0] * 100
     found, text = told(measured(played, tried))
     assert found.word == "suggestive"
@@ -113,7 +113,7 @@ def test_years_won_and_the_reach_of_the_days_are_counted() -> None:
 
 
 def test_seeds_that_disagree_do_not_win() -> None:
-    metrics = measured(contest(0.0012, spread=0.002))
+    metrics = measured(comparison(0.0012, spread=0.002))
     assert metrics["comparisons"]["PPO"]["buy_and_hold"]["sharpe"]["ci"][0] > 0
     assert outcome(metrics, "PPO", "buy_and_hold") == "undecided"
     found = reach_verdict(metrics, "PPO")

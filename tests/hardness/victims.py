@@ -41,7 +41,7 @@ from market.sources.yahoo.source import YFinance
 from market.splits import Split
 from tests.market.yahoo_server import LocalSession
 from tools import download, extract_state, prepare, pretrain, train
-from tools.cli import run
+from tools.command import run
 
 TOOLS = {tool.__name__: tool for tool in (download, extract_state, prepare, pretrain, train)}
 NOW = pd.Timestamp("2020-03-06 18:00", tz="UTC")

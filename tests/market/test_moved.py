@@ -1,6 +1,7 @@
 """Modules that moved: scripts of earlier versions still import them, and are told where they are."""
 
 import importlib
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -24,7 +25,20 @@ def test_every_address_of_today_is_a_module_and_no_old_one_is() -> None:
         assert not (ROOT / old.replace(".", "/")).exists(), old
 
 
-def test_an_old_address_gives_the_classes_of_today_and_says_where_they_are() -> None:
+def test_every_old_address_gives_what_the_module_of_today_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    for old, new in MODULES.items():  # a package comes before its modules, which import it
+        monkeypatch.delitem(sys.modules, old, raising=False)
+        with pytest.warns(DeprecationWarning, match=rf"^{re.escape(old)} is now {re.escape(new)}; import that$"):
+            module = importlib.import_module(old)
+        home = importlib.import_module(new)
+        held = [name for name, value in vars(home).items() if getattr(value, "__module__", None) == new]
+        held = held or [name for name in vars(home) if not name.startswith("_")]
+        assert held, new
+        assert all(getattr(module, name) is getattr(home, name) for name in held), old
+
+
+def test_an_old_address_gives_the_classes_of_today_and_says_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "encoders.schedule", raising=False)
     with pytest.warns(DeprecationWarning, match=r"encoders\.schedule is now encoders\.training\.optim"):
         old = importlib.import_module("encoders.schedule")
     new = importlib.import_module("encoders.training.optim")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from evaluation.backtest import Backtest
-from pipeline.entrants import differing_fields
+from pipeline.differences import differing_fields
 from pipeline.exports import flat, sheet_names, write_tables
 from tests.tools import trade_runs
 from tools.compare import main as compare_main
@@ -69,12 +69,12 @@ def test_an_export_of_what_is_evaluated_is_no_look(workdir: Path) -> None:
         assert f'name="{sheet}"' in names
 
 
-def test_a_comparison_says_how_its_entrants_differ(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_comparison_says_how_its_candidates_differ(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = trade_runs.trained(workdir, name="tiny_dear", seeds=(0,), episode_days=20)
     first = workdir / "trade" / "tiny_ppo"
     options = ["--runs", str(first), str(other), "--workdir", str(workdir), "--export", "csv", "latex"]
     compare_main(options)
-    assert "How the entrants differ" in capsys.readouterr().out
+    assert "How the candidates differ" in capsys.readouterr().out
     folder = workdir / "evaluate" / "comparison"
     table = pd.read_csv(folder / "export" / "differences_of_agents.csv").set_index("field")
     assert list(table.index) == ["episode_days"]

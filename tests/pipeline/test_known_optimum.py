@@ -37,7 +37,7 @@ PANEL = panel_of(SOURCE)
 TAPE = Tape.from_panel(PANEL, fill="next_open")
 
 
-def contest(log_growth: np.ndarray) -> PolicyComparison:
+def comparison(log_growth: np.ndarray) -> PolicyComparison:
     """One agent whose log growth is given, beside equal weight."""
     (equal,) = classical_backtests(EvaluationMarket(TAPE, PANEL, None, COSTS), [EqualWeight()])
     agent = replace(equal, name="agent", returns=np.expm1(log_growth))
@@ -79,7 +79,7 @@ def test_an_oracle_goes_its_share_of_the_way_and_leaves_small_differences():
 
 def test_the_best_oracle_has_all_of_the_optimum_and_equal_weight_none():
     (equal,) = classical_backtests(EvaluationMarket(TAPE, PANEL, None, COSTS), [EqualWeight()])
-    none = known_optimum(SOURCE, TAPE, COSTS, contest(np.log1p(equal.returns)))
+    none = known_optimum(SOURCE, TAPE, COSTS, comparison(np.log1p(equal.returns)))
     assert none is not None
     assert none.shares["agent"] == pytest.approx(0, abs=1e-12)
     assert none.growth > 0.1  # a year
@@ -88,7 +88,7 @@ def test_the_best_oracle_has_all_of_the_optimum_and_equal_weight_none():
     np.put_along_axis(targets, 1 + chosen, 1 / none.names, axis=1)
     path = trade_towards(TAPE, targets, COSTS).log_growth
     own = path[:, FRACTIONS.index(none.fraction), BANDS.index(none.band)]
-    everything = known_optimum(SOURCE, TAPE, COSTS, contest(own))
+    everything = known_optimum(SOURCE, TAPE, COSTS, comparison(own))
     assert everything is not None
     assert everything.shares["agent"] == pytest.approx(1)
     assert none.names in NAMES
@@ -99,7 +99,7 @@ def test_the_best_oracle_has_all_of_the_optimum_and_equal_weight_none():
 
 
 def test_costs_lower_what_can_be_known():
-    flat = contest(np.zeros(len(TAPE) - 1))
+    flat = comparison(np.zeros(len(TAPE) - 1))
     cheap, dear = (known_optimum(SOURCE, TAPE, Costs(fee_rate=rate), flat) for rate in (0.0, 2e-3))
     assert cheap is not None
     assert dear is None or dear.growth < cheap.growth

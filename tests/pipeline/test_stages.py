@@ -71,7 +71,7 @@ def test_prices_become_evidence_without_a_command(tmp_path: Path, capsys: pytest
     agents = pipeline.train(trade(prepared.path, states.path), **where)
     assert [record["seed"] for record in agents.records] == [0]
     evidence = pipeline.evaluate(agents.folder, EVALUATE, **where)
-    assert "PPO" in evidence.report.chapters[0].metrics["performance"]
+    assert "PPO" in evidence.report.sections[0].metrics["performance"]
     assert evidence.page.exists()
     assert pipeline.open_run(agents.folder).agent == "PPO"
     second = encoder(prepared.path, name="weak", encoder=Ridge(alphas=(1e6,)))

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from market.prices.labels import Label
-from tools.cli import configured, run
+from tools.cli import configured
+from tools.command import run
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_one(capsys: pytest.CaptureFix
 
 
 def test_our_own_mistake_keeps_its_traceback() -> None:
-    code = "from tools.cli import run\ndef main(argv): return {}['missing']\nrun(main)"
+    code = "from tools.command import run\ndef main(argv): return {}['missing']\nrun(main)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "Traceback" in done.stderr

@@ -15,7 +15,7 @@ from market.panel import Panel
 from market.sources.yahoo.client import Yahoo
 from tests.market.yahoo_server import YahooServer, listing
 from tools import download
-from tools.cli import run
+from tools.command import run
 
 pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame")
 

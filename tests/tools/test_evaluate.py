@@ -186,7 +186,7 @@ def test_an_unfinished_run_is_refused(copied) -> None:
         main(["--run", str(copied / "trade" / "none"), "--workdir", str(copied)])
 
 
-def test_runs_on_other_terms_share_no_chapter(copied) -> None:
+def test_runs_on_other_terms_share_no_section(copied) -> None:
     run = copied / "trade" / "tiny_ppo"
     dear = shutil.copytree(run, copied / "trade" / "tiny_dear")
     experiment = files.load_json(run / "config.json", Trade)

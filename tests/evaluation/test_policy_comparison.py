@@ -9,12 +9,12 @@ from evaluation.performance import performance, sharpe_ratio
 from evaluation.policy_comparison import PolicyComparison, equal_capital, measured
 from evaluation.significance import over_seeds
 from tests.evaluation.accounts import random_backtest
-from tests.evaluation.contests import DATES, contest, paper
+from tests.evaluation.comparisons import DATES, comparison, paper
 
 
 @pytest.fixture(scope="module")
 def played() -> PolicyComparison:
-    return contest(0.0, index=True)
+    return comparison(0.0, index=True)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_metrics_are_json_without_nan(metrics) -> None:
 
 
 def test_names_stand_in_order_agents_first() -> None:
-    one = contest(0.0)
+    one = comparison(0.0)
     names = list(one.everyone)
     assert names[0] == "PPO"
     assert names[-1] == one.bound.name

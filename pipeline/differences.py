@@ -1,4 +1,4 @@
-"""How the entrants of a comparison differ: the fields of their configurations whose values are not the same."""
+"""How the candidates of a comparison differ: the fields of their configurations whose values are not the same."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,19 +8,19 @@ from configs.values import CLASS, to_data
 NAME = "name"
 """Field that differs by design."""
 ABSENT = "–"
-"""Stands for a field that an entrant does not have."""
+"""Stands for a field that a candidate does not have."""
 
 
-def differing_fields(entrants: Mapping[str, Any]) -> list[dict[str, str]]:
+def differing_fields(candidates: Mapping[str, Any]) -> list[dict[str, str]]:
     """Returns one row for each field that is not the same in all configurations, with its value in each.
 
-    Seeds and names of runs are left out: entrants of one name are trainings of one configuration. A part of another
+    Seeds and names of runs are left out: candidates of one name are trainings of one configuration. A part of another
     class, such as another encoder, is one row with the names of the classes, and its own fields are not listed.
 
     Args:
-        entrants: Configurations by the name in the tables.
+        candidates: Configurations by the name in the tables.
     """
-    written = {name: _flat(to_data(value)) for name, value in entrants.items()}
+    written = {name: _flat(to_data(value)) for name, value in candidates.items()}
     fields = dict.fromkeys(field for one in written.values() for field in one)
     swapped = [field for field in fields if field.endswith(f".{CLASS}") and _differs(written, field)]
     rows = []

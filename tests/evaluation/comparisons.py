@@ -1,4 +1,4 @@
-"""Contests whose outcome is known, because their returns are drawn to have it."""
+"""Comparisons whose outcome is known, because their returns are drawn to have it."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def paper(name, returns, dates=DATES, assets=ASSETS, cost=1e-5, seed=0):
     return Backtest(name, assets, dates[:days], np.asarray(returns), weights, turnover, costs, trades, profits)
 
 
-def contest(edge, n_seeds=3, spread=0.0, noise=0.002, index=False, seed=0):
+def comparison(edge, n_seeds=3, spread=0.0, noise=0.002, index=False, seed=0):
     """An agent that earns `edge` a day more than the market, whose seeds differ by `spread`, and its references."""
     rng = np.random.default_rng(seed)
     days = len(DATES)

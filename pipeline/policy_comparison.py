@@ -1,4 +1,4 @@
-"""A contest on the test days: trained runs, classical policies and an index trade, and what came of it is measured."""
+"""A comparison on the test days: trained runs, classical policies and an index trade, and are measured."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -39,10 +39,10 @@ class Candidate:
     mean: Callable[[Costs], Backtest] | None = None
 
 
-def hold_contest(
+def run_comparison(
     market: EvaluationMarket, candidates: Sequence[Candidate], settings: Evaluate, track: Tracker = untracked
 ) -> PolicyComparison:
-    """Returns the contest of `candidates`, every classical policy that applies, and the index where one is given."""
+    """Returns the comparison of `candidates`, every classical policy that applies, and the index where one is given."""
     rivals, simple = classical_rules(market), reference_rules(market)
     agents: dict[str, tuple[Backtest, ...]] = {}
     means: dict[str, Backtest] = {}
@@ -87,21 +87,21 @@ def hold_contest(
     )
 
 
-def measure_contest(
-    title: str, contest: PolicyComparison, settings: Evaluate, description: dict[str, Any], tried: TrialCount
+def measure_comparison(
+    title: str, comparison: PolicyComparison, settings: Evaluate, description: dict[str, Any], tried: TrialCount
 ) -> Section:
     """Returns one market's part of the evidence.
 
     Args:
         title: Names the market.
-        contest: Who traded.
+        comparison: Who traded.
         settings: How to judge.
         description: Further entries of ``metrics.json``, such as the prediction measures.
         tried: Training runs beside the candidates.
     """
-    metrics = measured(contest, tried.sharpes, settings.seed) | description
-    metrics["verdict"] = {name: _told(metrics, name) for name in contest.agents}
-    return Section(title, metrics, contest)
+    metrics = measured(comparison, tried.sharpes, settings.seed) | description
+    metrics["verdict"] = {name: _told(metrics, name) for name in comparison.agents}
+    return Section(title, metrics, comparison)
 
 
 def _told(metrics: dict[str, Any], name: str) -> dict[str, Any]:
