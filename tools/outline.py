@@ -30,12 +30,9 @@ def outline(module: ModuleType) -> str:
     parts = [f"usage: python -m {name} {takes}", (ast.get_docstring(tree) or "").split("\n\n")[0]]
     parts += ["options:", *_fields(tree, "Options")]
     if schema is not None:
-        home = ROOT / f"{schema[0].replace('.', '/')}.py"
-        held = ast.parse(home.read_text(encoding="utf-8"))
         parts += [
             "--config PATH names the experiment, a Python file; what follows overrides its fields:",
-            *_fields(held, schema[1], "set by the config"),
-            *_own_features(held, schema[1]),
+            *_experiment(*schema),
             "Parts have fields of their own (--encoder.lookback 20, --agent.gamma 0.9) and can be exchanged "
             f"(--encoder:gru); python -m {name} --config PATH --help lists them all with the values of that config.",
         ]
@@ -82,11 +79,13 @@ def _fields(tree: ast.Module, name: str, needed: str = "required") -> list[str]:
     return lines
 
 
-def _own_features(tree: ast.Module, name: str) -> list[str]:
-    """Returns the line of the option that puts a table beside the features of a schema, where it has some."""
+def _experiment(module: str, name: str) -> list[str]:
+    """Returns the lines of a schema, and of the option that puts a table beside its features, where it has some."""
+    tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
     found = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
     fields = {ast.unparse(node.target) for node in found.body if isinstance(node, ast.AnnAssign)}
-    return [f"  {OPTION} TABLE[:LAG]\n      {MEANING}"] if fields & HOLDERS else []
+    own = [f"  {OPTION} TABLE[:LAG]\n      {MEANING}"] if fields & HOLDERS else []
+    return [*_fields(tree, name, "set by the config"), *own]
 
 
 def _spelling(node: ast.AnnAssign, needed: str) -> str:
