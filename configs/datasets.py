@@ -1,4 +1,4 @@
-"""Markets that experiments share: where their panels are, their days, and on what terms forecasts are judged."""
+"""Markets that experiments share: where their panels are, their days, and on what terms forecasts are traded."""
 
 from dataclasses import dataclass, replace
 
@@ -28,7 +28,7 @@ class Dataset:
     name: str
     """Folder of the panel under ``data`` in the workdir."""
     split: Split
-    """Days to fit on, to choose on and to judge on."""
+    """Days to fit on, to choose on and to test on."""
     label: Label = Label()
     """The return that is forecast."""
     scaling: Scaling = RobustZScore()

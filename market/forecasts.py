@@ -31,7 +31,7 @@ class ForecastRecord:
         assets: N names.
         mean: ``[T, N]`` float32; NaN on days between the parts and where an asset is not judged.
         std: ``[T, N]`` float32.
-        mask: ``[T, N]``, true where the forecast is to be judged.
+        mask: ``[T, N]``, true where the forecast is to be evaluated.
         parts: Rows of each part, by name.
         panel_fingerprint: The panel that was forecast.
     """

@@ -86,7 +86,9 @@ def _rules(
     found = None if states is None else recorded_rules(states.provenance)
     home = "panel" if found is None else "states"
     found = found or recorded_rules(panel.source)
-    told = (found or MarketRules()).told(experiment.costs, experiment.price_limit, experiment.delisting_return, fill)
+    told = (found or MarketRules()).override(
+        experiment.costs, experiment.price_limit, experiment.delisting_return, fill
+    )
     rules = replace(told, periods_per_year=panel.periods_per_year)
     if found is None:
         return rules, ()

@@ -40,12 +40,12 @@ BLOCK = 256  # days looked at together
 def discover(
     experiment: Discover, workdir: str | Path = "workdir", overwrite: bool = False, observer: Observer = SILENT
 ) -> DiscoverResult:
-    """Trains every model that is not trained yet, judges them, and writes ``workdir/discover/<name>/report.html``.
+    """Trains every model that is not trained yet, evaluates them, and writes ``workdir/discover/<name>/report.html``.
 
     Args:
         experiment: The models and the market.
         workdir: Where the artifacts of all stages live.
-        overwrite: Judge again although there is a page; models that are trained are kept.
+        overwrite: Evaluate again although there is a page; models that are trained are kept.
         observer: Follows from outside.
 
     Raises:

@@ -36,7 +36,7 @@ class Discover:
     models: tuple[DiscoverModel, ...]
     """Models to compare; the first is the one the others are measured by."""
     split: Split
-    """Days to fit on, to choose on and to judge on."""
+    """Days to fit on, to choose on and to test on."""
     prepare: Prepare | None = None
     """Where the prices come from; prepared where that is not done. Not used where `panel` names a file."""
     panel: str | None = field(default=None, metadata={IN_WORKDIR: "data/{}/panel.safetensors"})

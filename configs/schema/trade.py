@@ -48,7 +48,7 @@ class Trade:
     scaling: Scaling = RobustZScore()
     """How these features are scaled; fitted on the train days."""
     split: Split | None = None
-    """Days to learn on, to choose on and to judge on; None takes those of the states."""
+    """Days to learn on, to choose on and to test on; None takes those of the states."""
     fill: Fill | None = None
     """When decisions are carried out; None takes the fill of the states, else the panel's default."""
     reward: Reward = LogGrowth()

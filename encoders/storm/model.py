@@ -58,7 +58,7 @@ class LossWeights:
         consistency: Rebuilt bars whose low or high does not bound open and close.
         alignment: Contrast between the two branches' views of a day.
         codes: One minus the correlation of the label's ranks with a linear reading of an asset's quantised tokens. It
-            reaches the tokens straight through the quantiser, so that codes keep what foretells the label.
+            reaches the tokens straight through the quantiser, so that codes keep what predicts the label.
     """
 
     likelihood: float = 0.2

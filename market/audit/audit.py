@@ -119,7 +119,7 @@ class _Auditor:
             "repeat",
             (
                 f"{one.name} moved by {one.amount()} when it was computed from the same panel again, first on "
-                f"{one.told(self.panel)}"
+                f"{one.place(self.panel)}"
                 for one in found
             ),
         )

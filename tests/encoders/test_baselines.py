@@ -82,7 +82,7 @@ def test_ridge_takes_the_penalty_that_ranks_valid_best_and_nothing_else_of_valid
     alphas = (1e-4, 1.0, 1e4)
     chosen = Ridge(alphas=alphas).fit(data, 0)
     alone = [Ridge(alphas=(alpha,)).fit(data, 0) for alpha in alphas]
-    days = torch.from_numpy(data.judged_days(data.days.valid))
+    days = torch.from_numpy(data.labelled_days(data.days.valid))
     window = data.store.gather(days)
     label = data.returns[days.numpy()]
     means = [each.predict(window.features, window.mask, window.calendar).mean.numpy() for each in alone]
