@@ -13,7 +13,7 @@ from market.scaling.scalers import CrossSectionalZScore, RobustZScore, Scaling
 from market.splits import Split
 
 HORIZONS = (1, 2, 3, 5)
-"""Days of the returns whose mean rank the ``*_RANKS`` markets teach; forecasts are judged on one day as everywhere."""
+"""Days of the returns whose mean rank the ``*_RANKS`` markets teach; forecasts are evaluated on one day."""
 
 RETURNS = Formulas((Feature("RET1", "close / delay(close, 1) - 1"),))
 """The return of the day alone, for factor models of returns."""
@@ -23,7 +23,7 @@ UNCLIPPED = RobustZScore(clip=None)
 
 @dataclass(frozen=True)
 class Dataset:
-    """A prepared panel with its days, its label and the portfolio by which forecasts are judged."""
+    """A prepared panel with its days, its label and the portfolio by which forecasts are traded."""
 
     name: str
     """Folder of the panel under ``data`` in the workdir."""

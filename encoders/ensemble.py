@@ -97,7 +97,7 @@ class EnsembleEncoder(Encoder):
 
     @property
     def codebook_sizes(self) -> Mapping[str, int]:
-        """Nothing is quantised here; what members quantise is judged with their own runs."""
+        """Nothing is quantised here; what members quantise is evaluated with their own runs."""
         return {}
 
     def forward(self, window: Window) -> Encoding:

@@ -49,7 +49,7 @@ class Probe:
     Attributes:
         every: Train days from one that the ridge is fitted on to the next.
         batch: Days computed together.
-        parts: Parts that are judged; test only where it has been looked at before.
+        parts: Parts that are evaluated; test only where it has been looked at before.
     """
 
     every: int = 4

@@ -1,7 +1,7 @@
 """Forecasters side by side: how good the forecasts of several encoders are, and whether they differ from a reference.
 
 Each encoder was trained with one or more seeds on the same question, so two kinds of chance are distinguished: the days
-that happened to be judged (stationary block bootstrap) and the luck of training (Student's t over the seeds). What is
+that happened to be in the part (stationary block bootstrap) and the luck of training (Student's t over the seeds). What is
 reported of an encoder is the mean over its seeds.
 """
 
@@ -66,7 +66,7 @@ class Forecaster:
 
         Args:
             part: ``valid`` or ``test``.
-            cells: ``[T, N]`` over all days, where to judge; by default where each seed is to be evaluated.
+            cells: ``[T, N]`` over all days, where to evaluate; by default where each seed is to be evaluated.
         """
         each = []
         for one in self.seeds:
@@ -78,8 +78,8 @@ class Forecaster:
     @property
     def cells(self) -> BoolArray:
         """``[T, N]``, true where every seed has a forecast that is to be evaluated."""
-        judged: BoolArray = np.all([one.mask & np.isfinite(one.mean) for one in self.seeds], axis=0)
-        return judged
+        found: BoolArray = np.all([one.mask & np.isfinite(one.mean) for one in self.seeds], axis=0)
+        return found
 
 
 def measured(
@@ -121,7 +121,7 @@ def measured(
 def paired(own: Forecaster, other: Forecaster, part: str, horizon: int = 1, seed: int = 0) -> Comparison:
     """Returns the difference of the mean daily RankICs, drawing the same days of both.
 
-    Both are judged where both have a forecast, so that neither gains from the assets that the other leaves out, and on
+    Both count where both have a forecast, so that neither gains from the assets that the other leaves out, and on
     the days on which both are defined.
     """
     cells = own.cells & other.cells

@@ -181,7 +181,7 @@ def read_index(path: str | Path) -> Panel:
 
 
 def _check_untouched(experiment: Trade, states: MarketStates | None, split: Split) -> None:
-    """Refuses states that had seen a day of test; every row is judged by the fit that it comes from."""
+    """Refuses states that had seen a day of test; every row is evaluated by the fit that it comes from."""
     if states is None:
         return
     first, last = (np.datetime64(day, "D") for day in split.test)

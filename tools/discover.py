@@ -1,4 +1,4 @@
-"""`python -m tools.discover --config configs/discover/factor_market.py`: factors discovered, judged, on one page."""
+"""`python -m tools.discover --config configs/discover/factor_market.py`: factors discovered, evaluated, on one page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

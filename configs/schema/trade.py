@@ -79,7 +79,7 @@ class Trade:
     n_envs: int = 256
     """Episodes at once in training."""
     schedule: TrainingConfig = TrainingConfig()
-    """How long the agent learns and how often it is judged on the valid days."""
+    """How long the agent learns and how often it is validated."""
     in_sample: InSample = "refuse"
     """Whether agents may learn on days whose states had seen their own labels, as those of a single split have on its
     train and valid days; results on such days mean nothing, and the report says so."""

@@ -249,7 +249,7 @@ def _method(page: Page) -> None:
         "A coefficient of a day is taken over the assets that are listed over the whole look-back, have a forecast, "
         "and whose return is known because they could be bought on the day of the trade. Means are over days and then "
         "over seeds. Intervals over days: stationary block bootstrap, 1,000 draws, of the mean of the seeds; over "
-        "seeds: Student's t. Paired differences draw the same days of both, and judge both on the assets that both "
+        "seeds: Student's t. Paired differences draw the same days of both, and use the assets that both "
         "forecast. Buy and hold: equal parts of all assets on the first day, left alone; equal weight: brought back to "
         "equal parts every day, at the same costs; both know nothing, so what is not ahead of them is worth nothing. "
         "p: two-sided, of a difference as far from zero if there were none.",

@@ -33,7 +33,7 @@ def audit_features(
         features: The feature set; what it declares in ``external`` and ``levels`` is taken from it.
         panel: What they are computed from.
         settings: How hard to look.
-        written: The feature panel that is going to be used, which is what is judged; it is computed where not given.
+        written: The feature panel that is going to be used, which is what is evaluated; it is computed where not given.
     """
 
     def compute(one: Panel) -> Sequence[Columns]:

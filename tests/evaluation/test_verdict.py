@@ -5,7 +5,7 @@ import pytest
 
 from evaluation.policy_comparison import measured
 from evaluation.verdict import limits, outcome, reach_verdict
-from tests.evaluation.comparisons import comparison, judged
+from tests.evaluation.comparisons import comparison, evaluated
 
 
 @cache
@@ -131,12 +131,12 @@ def test_one_seed_is_said_to_be_one() -> None:
     [(0.5, "has skill"), (0.0, "no skill that can be distinguished from none"), (-0.5, "points the wrong way")],
 )
 def test_a_forecast_is_judged_by_its_interval(skill, words) -> None:
-    metrics = {**metrics_of(0.0, 1), **judged(skill).metrics()}
+    metrics = {**metrics_of(0.0, 1), **evaluated(skill).metrics()}
     assert words in " ".join(limits(metrics))
 
 
 def test_a_suspicious_forecast_is_not_praised() -> None:
-    metrics = {**metrics_of(0.0, 1), **judged(0.5).metrics()}
+    metrics = {**metrics_of(0.0, 1), **evaluated(0.5).metrics()}
     metrics["test"]["suspicious"] = True  # of the forecast's own measures, which are fresh
     text = " ".join(limits(metrics))
     assert "look for a leak" in text
