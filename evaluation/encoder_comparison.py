@@ -1,7 +1,7 @@
 """Forecasters side by side: how good the forecasts of several encoders are, and whether they differ from a reference.
 
 Each encoder was trained with one or more seeds on the same question, so two kinds of chance are distinguished: the days
-that happened to be in the part (stationary block bootstrap) and the luck of training (Student's t over the seeds). What is
+that happened to be drawn (stationary block bootstrap) and the luck of training (Student's t over the seeds). What is
 reported of an encoder is the mean over its seeds.
 """
 
