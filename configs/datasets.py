@@ -66,6 +66,20 @@ class Dataset:
             optim=optim,
         )
 
+    def ranks(self, train_until: str, valid_until: str) -> "Dataset":
+        """Returns this market, taught ranks over several days.
+
+        Args:
+            train_until: Last day of train, earlier than without ranks, so that no label reaches valid.
+            valid_until: Last day of valid, earlier likewise.
+        """
+        split = self.split
+        return replace(
+            self,
+            label=replace(self.label, transform="rank", horizons=HORIZONS),
+            split=replace(split, train=(split.train[0], train_until), valid=(split.valid[0], valid_until)),
+        )
+
 
 DJ30 = Dataset(
     name="dj30",
@@ -102,37 +116,13 @@ SP500 = Dataset(
 )
 """505 stocks of the S&P 500 over five years."""
 
-CSI300_RANKS = replace(
-    CSI300,
-    label=Label(fill="next_close", horizon=1, transform="rank", horizons=HORIZONS),
-    split=Split(
-        train=("2010-01-04", "2017-12-13"),
-        valid=("2018-01-02", "2018-12-13"),
-        test=("2019-01-02", "2020-08-31"),
-    ),
-)
-"""CSI 300, taught ranks over several days; train and valid end earlier, so that no label reaches the next part."""
+CSI300_RANKS = CSI300.ranks(train_until="2017-12-13", valid_until="2018-12-13")
+"""CSI 300, taught ranks over several days."""
 
-DJ30_RANKS = replace(
-    DJ30,
-    label=Label(transform="rank", horizons=HORIZONS),
-    split=Split(
-        train=("2008-04-01", "2019-03-22"),
-        valid=("2019-04-08", "2021-03-24"),
-        test=("2021-04-08", "2024-03-28"),
-    ),
-)
+DJ30_RANKS = DJ30.ranks(train_until="2019-03-22", valid_until="2021-03-24")
 """The Dow Jones stocks, taught ranks over several days."""
 
-SP500_RANKS = replace(
-    SP500,
-    label=Label(transform="rank", horizons=HORIZONS),
-    split=Split(
-        train=("2013-02-08", "2016-06-23"),
-        valid=("2016-07-11", "2016-12-22"),
-        test=("2017-01-09", "2018-02-07"),
-    ),
-)
+SP500_RANKS = SP500.ranks(train_until="2016-06-23", valid_until="2016-12-22")
 """The 505 stocks of the S&P 500, taught ranks over several days."""
 
 BUNDLED = Dataset(
