@@ -25,6 +25,8 @@ from pipeline.run_directory import evaluate_folder, lock
 from pipeline.trained_run import TrainedRun, open_run, run_fingerprint
 from pipeline.trial_count import looks_so_far, other_trials
 
+logger = logging.getLogger(__name__)
+
 
 def evaluate(
     runs: str | Path | Mapping[str, Sequence[Path]],
