@@ -12,7 +12,7 @@ from envs.execution import FillReturns as PanelLegs
 from envs.forecast_channels import ForecastChannels, forecast_channels
 from envs.observables import Observables, Observed, observables_of
 from market.arrays import BoolArray, DateArray, FeatureArray, FloatArray, IntArray
-from market.audit import audit_of
+from market.audit import BUILT_IN, audit_of
 from market.panel import Panel
 from market.prices.fills import Fill, check_fill, default_fill
 from market.states import MarketStates
@@ -333,10 +333,10 @@ def _provenance(states: MarketStates | None, features: Panel | None) -> dict[str
         known = {key: states.provenance.get(key) for key in ("encoder", "panel_fingerprint")}
         return {"sees": "states", "audit": states.provenance.get("audit") or "not audited", **known}
     if features is None:
-        return {"sees": "bars", "audit": "built in"}
+        return {"sees": "bars", "audit": BUILT_IN}
     found = audit_of(features)
-    external = sorted(found.get("external", {}))
-    return {"sees": "features", "audit": found["verdict"], "external": external}
+    known = {key: found[key] for key in ("why", "coverage") if key in found}
+    return {"sees": "features", "audit": found["verdict"], "external": found.get("external", {}), **known}
 
 
 def _check_states(states: MarketStates, fill: Fill, allow_unaudited: bool) -> None:

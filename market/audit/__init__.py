@@ -8,10 +8,11 @@ from market.audit.audit import audit_columns, audit_features
 from market.audit.certificate import audit_of, certified
 from market.audit.columns import Columns, Recompute
 from market.audit.external import External, externals_of, shifted
-from market.audit.sentence import is_proven, sentence
+from market.audit.sentence import BUILT_IN, is_proven, sentence
 from market.audit.verdict import AuditError, AuditResult, Scrutiny
 
 __all__ = [
+    "BUILT_IN",
     "AuditError",
     "AuditResult",
     "Columns",

@@ -1,13 +1,13 @@
 """The audit of a function of a panel, from the first recomputation to the verdict."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from market.arrays import AnyFloatArray
 from market.audit.causality import Causality
-from market.audit.columns import Columns, Recompute, differences
+from market.audit.columns import Columns, Difference, Recompute, differences
 from market.audit.controls import dependent_on_names, dependent_on_start, frozen_columns, level_columns
 from market.audit.external import External, externals_of
 from market.audit.verdict import AuditResult, Scrutiny
@@ -105,12 +105,23 @@ class _Auditor:
         self.coverage: dict[str, Any] = {}
         self.cuts = self.causality.cuts()
         self.told: frozenset[str] = frozenset()
+        self.still: frozenset[str] = frozenset()
+        self.unasked = ""
         self.complete = len(self.cuts) == max(0, len(panel) - 1)
+        self.names = {name for one in original for name in one.names}
 
-    def note(self, check: str, lines: Iterable[str]) -> None:
-        found = list(dict.fromkeys(lines))
-        self.checks[check] = "failed" if found else "passed"
+    def note(self, check: str, lines: Iterable[str], apart: Iterable[str] = ()) -> None:
+        """Writes down what a check found, and says so where its answer means nothing of columns that failed before."""
+        found, failed = list(dict.fromkeys(lines)), set(apart) - self.skipped
         self.faults += [f"{check}: {line}" for line in found]
+        if found:
+            self.checks[check] = "failed"
+        elif not failed:
+            self.checks[check] = "passed"
+        elif self.names - self.skipped <= failed:
+            self.checks[check] = "not reached: every column failed before"
+        else:
+            self.checks[check] = f"passed, without {_told(failed)} that failed before"
 
     def repeat(self, again: Sequence[Columns]) -> None:
         rows, tolerance = np.arange(len(self.panel)), self.settings.tolerance
@@ -143,62 +154,78 @@ class _Auditor:
             self.causality.measure_memory(self.causality.parts()[0] if len(self.panel.assets) > 64 else self.panel)
         named, foreign = self.named(still)
         lines = [f"{name} does not recompute from the panel: {why}; {REMEDY}" for name, why in named.items()]
-        self.coverage["calendar"] = sorted(still - set(named))
-        self.note("controls", [*foreign, *lines])
+        self.still = frozenset(named)
+        self.coverage["calendar"] = sorted(still - self.still)
+        self.note("controls", [*foreign, *lines], self.causality.faults)
+        if self.unasked:
+            self.checks["controls"] = f"skipped: {self.unasked}"
 
     def named(self, still: set[str]) -> tuple[dict[str, str], list[str]]:
         """Returns why each column that does not follow the panel does not, and what could not be computed."""
-        tolerance, causality = self.settings.tolerance, self.causality
+        causality = self.causality
         try:
-            renamed = set(dependent_on_names(self.compute, self.panel, self.original, tolerance, self.skipped))
-            late = set(
-                dependent_on_start(
-                    self.compute,
-                    self.panel,
-                    self.original,
-                    causality.memory,
-                    tolerance,
-                    self.skipped | frozenset(causality.long),
-                )
-                if causality.memory
-                else ()
-            )
+            odd = {one.name: one for one in (*self.late(), *self.renamed())}
         except LookupError as error:
             if self.skipped:
+                self.unasked = f"external columns are not known for other days or names of assets ({error!r})"
                 return {}, []
             why = f"other days or names of assets cannot be computed ({error!r})"
             return {}, [f"{why}: something does not recompute from the panel; {REMEDY}"]
         found: dict[str, str] = {}
-        for name in sorted((renamed | late) - frozenset(causality.faults)):
-            found[name] = (
+        for name in sorted(odd.keys() - causality.faults.keys()):
+            why = (
                 "it holds the same values whatever the panel holds"
                 if name in still
                 else "it depends on what days and assets are called or on where they stand"
             )
+            found[name] = f"{why}, first on {odd[name].told(self.panel)}"
         return found, []
 
+    def renamed(self) -> Iterator[Difference]:
+        """Yields the columns that depend on names of days and assets, or on the order of the assets."""
+        return dependent_on_names(self.compute, self.panel, self.original, self.settings.tolerance, self.skipped)
+
+    def late(self) -> Iterator[Difference]:
+        """Yields the columns with a short memory that depend on the day on which the panel begins."""
+        memory, skipped = self.causality.memory, self.skipped | frozenset(self.causality.long)
+        if not memory:
+            return iter(())
+        return dependent_on_start(self.compute, self.panel, self.original, memory, self.settings.tolerance, skipped)
+
     def every_day(self) -> None:
-        n_patterns, parts = 0, [self.panel]
+        n_patterns, parts, causality = 0, [self.panel], self.causality
         if self.complete:
             self.checks["every day"] = self.checks["future"]
         else:
-            parts = self.causality.parts()
-            n_patterns = self.causality.every_day(parts)
-            found = self.causality.faults
-            self.note("every day", (found[name] for name in found if name not in self.told))
-        self.coverage |= self.causality.coverage(n_patterns, len(parts), self.cuts)
+            parts = causality.parts()
+            n_patterns = causality.every_day(parts)
+            found = causality.faults
+            self.note("every day", (found[name] for name in found if name not in self.told), self.told | self.still)
+            if self.checks["every day"] == "passed" and self.names <= causality.long | self.skipped:
+                self.checks["every day"] = "skipped: all columns have a long memory, exact cuts alone can ask them"
+        self.coverage |= causality.coverage(n_patterns, len(parts), self.cuts)
 
     def scale(self) -> None:
         part = self.causality.parts()[0] if not self.complete else self.panel
         found = level_columns(self.compute, part, self.causality.generator, self.skipped | self.levels)
         words: dict[str, list[str]] = {}
-        for name, word in found:
+        first: dict[str, int] = {}
+        for name, word, row in found:
             words.setdefault(name, []).append(word)
+            first[name] = min(row, first.get(name, row))
         self.note(
             "scale",
             (
-                f"{name} moves when a later {' or '.join(which)} restates the past: it reads the level of prices or "
-                "volumes, which knows what is to come; use ratios or traded money"
+                f"{name} moves when a later {' or '.join(which)} restates the past, first on "
+                f"{part.dates[first[name]]}: it reads the level of prices or volumes, which knows what is to come; use "
+                "ratios or traded money"
                 for name, which in words.items()
             ),
         )
+
+
+def _told(names: Iterable[str], shown: int = 3) -> str:
+    """Returns the first few names, and how many more there are."""
+    known = sorted(names)
+    more = f" and {len(known) - shown} more" if len(known) > shown else ""
+    return f"{', '.join(known[:shown])}{more}"

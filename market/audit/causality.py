@@ -186,7 +186,7 @@ class Causality:
             "columns": len(columns) - len(self.skipped),
             "exact_cuts": [str(day) for day in self.panel.dates[np.sort(cuts)]],
             "every_row": {
-                "columns": len([name for name in columns if name not in self.long | set(self.skipped)]),
+                "columns": len([name for name in columns if name not in self.long | self.known]),
                 "memory_days": self.memory,
                 "leads": [1, len(self.panel) - 1],
                 "recomputations": n_patterns,

@@ -10,12 +10,11 @@ from dataclasses import replace
 import numpy as np
 
 from market.arrays import AnyFloatArray, BoolArray, IntArray
-from market.audit.columns import Columns, Recompute, differences, moved, spreads
+from market.audit.columns import LOOKED_AT, Columns, Difference, Recompute, differences, moved, spreads
 from market.audit.worlds import restated, rewritten
 from market.panel import Panel
 from market.storage import scratch
 from market.storage.array_file import release_pages
-from market.storage.scratch import CELLS
 
 YEARS = 28
 """After so many years weekdays, months and leap days are the same again, within a century."""
@@ -39,7 +38,7 @@ def frozen_columns(
     other = compute(rewritten(panel, generator))
     for one, after, spread in zip(original, other, spreads(original), strict=True):
         days, changed = np.zeros(len(one.names), np.int64), np.zeros(len(one.names), np.int64)
-        for before, there in _sampled_blocks(one, after):
+        for _, before, there in _sampled_blocks(one, after):
             either = np.isfinite(before) | np.isfinite(there)
             days += either.any(axis=1).sum(axis=0)
             changed += moved(before, there, spread, tolerance).any(axis=1).sum(axis=0)
@@ -50,8 +49,8 @@ def frozen_columns(
 
 def dependent_on_names(
     compute: Recompute, panel: Panel, original: Sequence[Columns], tolerance: float, skipped: frozenset[str]
-) -> Iterator[str]:
-    """Yields the columns that differ where days lie 28 years away and assets have other names in another order.
+) -> Iterator[Difference]:
+    """Yields where columns differ once days lie 28 years away and assets have other names in another order.
 
     Raises:
         LookupError: The function looks days or assets up in something that is not the panel.
@@ -63,8 +62,7 @@ def dependent_on_names(
         one._replace(values=_reordered(one.values, back) if one.values.shape[1] > 1 else one.values) for one in found
     ]
     rows = np.arange(len(panel))
-    for one in differences(original, plain, rows, spreads(original), tolerance, skipped):
-        yield one.name
+    yield from differences(original, plain, rows, spreads(original), tolerance, skipped)
 
 
 def dependent_on_start(
@@ -74,43 +72,49 @@ def dependent_on_start(
     memory: int,
     tolerance: float,
     skipped: frozenset[str],
-) -> Iterator[str]:
-    """Yields the columns that differ, once their memory is full, where the panel begins some weeks later."""
+) -> Iterator[Difference]:
+    """Yields where columns differ, once their memory is full, if the panel begins some weeks later."""
     if len(panel) <= DROPPED + memory:
         return
     found = compute(panel[DROPPED:])
     cut = [one._replace(values=one.values[DROPPED:]) for one in original]
     rows = np.arange(memory, len(panel) - DROPPED)
     for one in differences(cut, found, rows, spreads(original), tolerance, skipped):
-        yield one.name
+        yield one._replace(row=one.row + DROPPED)
 
 
 def level_columns(
     compute: Recompute, panel: Panel, generator: np.random.Generator, skipped: frozenset[str]
-) -> Iterator[tuple[str, str]]:
-    """Yields the columns that move when later splits or dividends restate the past, each with which of the two."""
+) -> Iterator[tuple[str, str, int]]:
+    """Yields the columns that move when later splits or dividends restate the past.
+
+    Each comes with which of the two moves it, and the first of the days looked at on which it does.
+    """
     panel = _with_quoted_close(panel)
     before = compute(panel)
     for word, splits in (("split", True), ("dividend", False)):
         after = compute(restated(panel, generator, splits))
         for one, other, spread in zip(before, after, spreads(before), strict=True):
             known, changed = np.zeros(len(one.names), np.int64), np.zeros(len(one.names), np.int64)
-            for own, there in _sampled_blocks(one, other):
+            first = np.full(len(one.names), len(panel))
+            for rows, own, there in _sampled_blocks(one, other):
                 known += np.isfinite(own).sum(axis=(0, 1))
-                changed += moved(own, there, spread, LEVEL_MOVE).sum(axis=(0, 1))
+                odd = moved(own, there, spread, LEVEL_MOVE)
+                changed += odd.sum(axis=(0, 1))
+                first = np.minimum(first, np.where(odd.any(axis=1), rows[:, None], len(panel)).min(axis=0))
             share = changed / np.maximum(known, 1)
             for k in np.flatnonzero(share > LEVEL_SHARE):
                 if one.names[k] not in skipped:
-                    yield one.names[k], word
+                    yield one.names[k], word, int(first[k])
 
 
-def _sampled_blocks(one: Columns, other: Columns) -> Iterator[tuple[AnyFloatArray, AnyFloatArray]]:
-    """Yields the same sampled days of both, a few at a time."""
+def _sampled_blocks(one: Columns, other: Columns) -> Iterator[tuple[IntArray, AnyFloatArray, AnyFloatArray]]:
+    """Yields the same sampled days of both, a few at a time, each time with their rows."""
     rows = _sample(len(one.values))
-    length = max(1, CELLS // max(1, one.values[:1].size))
+    length = max(1, LOOKED_AT // max(1, one.values[:1].size))
     for first in range(0, len(rows), length):
         part = rows[first : first + length]
-        yield np.asarray(one.values[part]), np.asarray(other.values[part])
+        yield part, np.asarray(one.values[part]), np.asarray(other.values[part])
         release_pages(one.values)
         release_pages(other.values)
 

@@ -3,15 +3,24 @@
 from collections.abc import Mapping
 from typing import Any
 
+BUILT_IN = "built in"
+"""Verdict on bars: ratios within a day's bar and to the close before, made by the library alone (tested)."""
+
 
 def is_proven(record: Mapping[str, Any]) -> bool:
     """Returns whether an audit of what was seen passed, or nothing was seen that could be audited."""
-    return record.get("verdict") == "passed"
+    return _verdict(record) in ("passed", BUILT_IN)
 
 
 def sentence(record: Mapping[str, Any]) -> str:
-    """Returns one line on a run's ``audit.json``: what its agent saw, and what was proven about that."""
+    """Returns one line on what an agent saw, and what was proven about that.
+
+    Args:
+        record: A run's ``audit.json``, or the provenance of a tape (`envs.Tape.provenance`).
+    """
     seen = f"The agent saw {record.get('sees', 'something that was not recorded')}"
+    if _verdict(record) == BUILT_IN:
+        return f"{seen}: ratios within each day's bar and to the close before, which hold nothing later."
     if not is_proven(record):
         why = record.get("why") or "nothing shows that it did not see the future"
         return f"{seen}; not audited: {why}."
@@ -19,6 +28,10 @@ def sentence(record: Mapping[str, Any]) -> str:
         return f"{seen}, so there is nothing to prove."
     parts = [f"{seen}; audited and passed", _covered(record.get("coverage", {})), _external(record.get("external", {}))]
     return "; ".join(part for part in parts if part) + "."
+
+
+def _verdict(record: Mapping[str, Any]) -> Any:
+    return record.get("verdict", record.get("audit"))
 
 
 def _covered(coverage: Mapping[str, Any]) -> str:

@@ -30,6 +30,11 @@ def joined(made: pd.DataFrame, separator: str) -> pd.DataFrame:
     return made.set_axis([separator.join(pair) for pair in made.columns], axis=1)
 
 
+def stacked(made: pd.DataFrame, *names: str | None) -> pd.DataFrame:
+    """Returns a row for each ticker and day, as `pd.concat` of a dictionary does, under an index with these names."""
+    return made.stack(level="Ticker", future_stack=True).swaplevel().rename_axis(names).sort_index()
+
+
 def read_again(made: pd.DataFrame) -> pd.DataFrame:
     text = io.StringIO()
     made.to_csv(text)
@@ -48,6 +53,12 @@ RIGHT: dict[str, Callable[[pd.DataFrame, Path], None]] = {
     "csv of New York's midnights": lambda made, path: made.tz_localize("America/New_York").to_csv(path),
     "csv read and written again": lambda made, path: read_again(joined(made, "_")).to_csv(path),
     "csv with a joined date": lambda made, path: joined(made.reset_index(), "_").to_csv(path),
+    "a dictionary of frames": lambda made, path: stacked(made, None, "Date").to_csv(path),
+    "stacked, nothing named": lambda made, path: stacked(made, None, None).swaplevel().to_csv(path),
+    "stacked after reset_index": lambda made, path: stacked(made, None, None).reset_index().to_csv(path),
+    "stacked parquet, nothing named": lambda made, path: stacked(made, None, None).to_parquet(
+        path.with_suffix(".parquet")
+    ),
     "parquet": lambda made, path: made.to_parquet(path.with_suffix(".parquet")),
     "parquet without a name": lambda made, path: made.rename_axis(None).to_parquet(path.with_suffix(".parquet")),
     "parquet after reset_index": lambda made, path: made.reset_index().to_parquet(path.with_suffix(".parquet")),
@@ -61,6 +72,10 @@ REFUSED: dict[str, tuple[Callable[[pd.DataFrame, Path], None], str]] = {
     "without the index": (
         lambda made, path: joined(made, "_").to_parquet(path.with_suffix(".parquet"), index=False),
         "no column holds the date; save the frame with its index",
+    ),
+    "stacked without the tickers": (
+        lambda made, path: stacked(made, None, "Date").droplevel(0).to_csv(path),
+        "60 of 90 rows are of days that stand more than once.*call it 'symbol'",
     ),
     "without the tickers": (lambda made, path: made.droplevel("Ticker", axis=1).to_csv(path), "save frame.stack"),
     "without some closes": (
@@ -111,3 +126,12 @@ def test_tickers_that_are_spelled_like_fields_stay_a_wide_table(tmp_path: Path) 
     closes = frame("field")["Close"].set_axis(["LOW.AX", "OPEN.DE", "SAP.DE"], axis=1)
     closes.to_csv(tmp_path / "closes.csv")
     assert set(Tables(str(tmp_path / "closes.csv"), layout="wide").read()["symbol"]) == set(closes.columns)
+
+
+def test_tickers_that_follow_each_other_are_not_joined_into_one(tmp_path: Path) -> None:
+    made = stacked(frame("field"), None, "Date")
+    days = made.index.get_level_values("Date")
+    early, late = made[days < DAYS[15]].loc[["LOW"]], made[days >= DAYS[15]].loc[["BRK-B"]]
+    pd.concat([early, late]).to_csv(tmp_path / "prices.csv")
+    bars = Tables(str(tmp_path / "prices.csv")).read()
+    assert bars.groupby("symbol").size().to_dict() == {"BRK-B": 15, "LOW": 15}

@@ -40,7 +40,7 @@ SYMBOL_LIKE = ("name", "asset", "stock")
 
 LEVEL_FIELDS = (*PRICE_FIELDS, "split", "dividend")
 _TUPLE = re.compile(r"""\((['"])(.+?)\1, ?(['"])(.+?)\3\)""")
-_INDEX = re.compile("unnamed_[0-9]+|level_0|index_level_[0-9]+")  # pandas' names for an index that became a column
+_INDEX = re.compile("unnamed_[0-9]+|level_[01]|index_level_[0-9]+")  # pandas' names for an index that became a column
 _SEPARATORS = re.compile(r"([_. |:/-])")
 _MEANING = {spelling: name for name, spellings in SPELLINGS.items() for spelling in (name, *spellings)}
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from market.sources.tables.column_names import is_index, meaning
-from market.sources.tables.files import Sheet, read_sheet
+from market.sources.tables.files import Sheet, read_sheet, symbols_by_index
 from market.sources.tables.values import as_text, dot_is_decimal, parse_dates, parse_numbers
 
 KEYS = ("date", "symbol")
@@ -51,7 +51,7 @@ def _digest(path: str, _changed: int, _size: int) -> str:
 
 @lru_cache(maxsize=4)
 def _read(path: str, _changed: int, _size: int) -> pd.DataFrame:
-    sheet = read_sheet(Path(path), None, None, True)
+    sheet = symbols_by_index(read_sheet(Path(path), None, None, True))
     places = _keys(sheet)
     symbols = np.array(as_text(sheet.columns[places["symbol"]]).to_pylist(), dtype=object)
     empty = np.flatnonzero(symbols == "")

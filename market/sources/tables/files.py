@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
 from market.calendar import parse_day
 from market.sources.tables.column_names import LEVEL_FIELDS, is_index, meaning
-from market.sources.tables.values import looks_like_date
+from market.sources.tables.values import as_text, looks_like_date
 
 PARQUET = (".parquet", ".pq")
 TEXT = (".csv", ".tsv", ".txt")
@@ -86,6 +87,28 @@ def dated_by_name(sheet: Sheet) -> Sheet:
         return sheet
     days = pa.array([day] * len(sheet.columns[0]))
     return replace(sheet, levels=((*sheet.header, "date"),), columns=(*sheet.columns, days))
+
+
+def symbols_by_index(sheet: Sheet) -> Sheet:
+    """Returns a sheet whose symbols stand in a column without a name with that column, and its dates, named.
+
+    `pd.concat` of a dictionary of frames and `stack` of one frame leave an index of symbols without a name.
+    """
+    known = [meaning(cell) for cell in sheet.header]
+    unnamed = [k for k, cell in enumerate(sheet.header) if is_index(cell)]
+    held = {k: set(pc.unique(as_text(sheet.columns[k])).to_pylist()) - {""} for k in unnamed}
+    symbols = [k for k, cells in held.items() if _are_names(cells)]
+    if len(sheet.levels) > 1 or len(symbols) != 1 or "symbol" in known or len(unnamed) == len(known):
+        return sheet
+    dates = [k for k, cells in held.items() if cells and all(map(looks_like_date, cells))]
+    named = {symbols[0]: "symbol"} | ({} if "date" in known else dict.fromkeys(dates[:1], "date"))
+    return replace(sheet, levels=(tuple(named.get(k, cell) for k, cell in enumerate(sheet.header)),))
+
+
+def _are_names(cells: set[str]) -> bool:
+    """Tells cells of symbols from numbers of rows and from days; 000001 is a name, 1 is not."""
+    numbers = all(NUMBER.fullmatch(cell) and not re.match("0[0-9]", cell) for cell in cells)
+    return not numbers and not all(map(looks_like_date, cells))
 
 
 def _read_parquet(path: Path) -> Sheet:

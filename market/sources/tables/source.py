@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from market.arrays import AnyArray, BoolArray, FloatArray
+from market.arrays import AnyArray, BoolArray, DateArray, FloatArray
 from market.sources.tables.column_names import (
     LEVEL_FIELDS,
     PRICE_FIELDS,
@@ -19,11 +19,13 @@ from market.sources.tables.column_names import (
     meaning,
     paired_levels,
 )
-from market.sources.tables.files import PARQUET, TEXT, Sheet, dated_by_name, read_sheet
+from market.sources.tables.files import PARQUET, TEXT, Sheet, dated_by_name, read_sheet, symbols_by_index
 from market.sources.tables.values import as_text, decimal_comma, dot_is_decimal, parse_dates, parse_flags, parse_numbers
 from market.sources.tables.wide import is_wide, refuse_volumes, wide_symbols
 
 SHOWN = 5  # files that cannot be read, in one message
+FEW_REPEATED, REPEATED_SHARE = 5, 0.1
+"""From so many rows, and beyond this share of all, days that stand more than once are no slip of a single symbol."""
 FLAGS = ("listed", "tradable", TRADE_STATUS)
 TEXTS = ("currency",)
 """Columns that stay text: checks read them, the panel leaves them out."""
@@ -124,6 +126,8 @@ class Tables:
         sheet = sheet if self.columns else _with_levels(sheet, self.layout == "wide")
         if len(sheet.levels) == 2:
             return self._read_levels(sheet)
+        if headed and not {"date", "symbol"} & set(dict(self.columns).values()):
+            sheet = symbols_by_index(sheet)
         if headed and "date" not in dict(self.columns).values():
             sheet = dated_by_name(sheet)
         if self.layout == "wide" or (self.layout == "auto" and is_wide(sheet, bool(self.columns))):
@@ -168,6 +172,8 @@ class Tables:
                 )
         symbols = _symbols(sheet, fields, symbol)
         dates = parse_dates(sheet.columns[fields["date"]], self.date_format, symbols, sheet.place)
+        if "symbol" not in fields:
+            _refuse_repeated_days(sheet, dates)
         frame: dict[str, AnyArray] = {"date": dates, "symbol": symbols}
         numbers = self._numbers(sheet, fields)
         leading = [name for name in ("open", "high", "low", "close", "volume", "adj_close") if name in fields]
@@ -230,6 +236,17 @@ def _symbols(sheet: Sheet, fields: Mapping[str, int], symbol: str | None) -> Any
             raise ValueError(f"{sheet.path}: symbol='{symbol}' is given but the file holds {len(set(names))} symbols")
         names[:] = symbol
     return names
+
+
+def _refuse_repeated_days(sheet: Sheet, dates: DateArray) -> None:
+    """Refuses many days that stand more than once, which are of several symbols and would be mixed into one."""
+    repeated = len(dates) - len(np.unique(dates))
+    if repeated >= FEW_REPEATED and repeated > REPEATED_SHARE * len(dates):
+        raise ValueError(
+            f"{sheet.path}: {repeated} of {len(dates)} rows are of days that stand more than once, as in a table of "
+            f"several symbols, but no column names the symbol; call it 'symbol', or name it with columns=(('...', "
+            "'symbol'),)"
+        )
 
 
 def _refuse_features(sheet: Sheet, fields: Mapping[str, int]) -> None:

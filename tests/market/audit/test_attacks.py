@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from market.arrays import AnyFloatArray
-from market.audit import AuditResult, External, Scrutiny, audit_features
+from market.audit import AuditResult, External, Scrutiny, audit_columns, audit_features
+from market.audit import Columns as Named
 from market.panel import BARS, Panel
 
 DAYS, ASSETS = 700, 12
@@ -261,6 +262,42 @@ def test_a_table_mixed_with_something_honest_is_caught() -> None:
     assert any("SUSPICIOUS does not recompute from the panel" in line for line in verdict(maker).faults)
 
 
+def test_what_does_not_follow_the_panel_is_named_with_its_first_day() -> None:
+    kept = np.where(market().dates[:, None] >= market().dates[ONE_DAY], ahead(np.nan_to_num(returns(market()))), 0.0)
+    moves = [
+        lambda panel: np.nan_to_num(returns(panel)) + kept[: len(panel), : len(panel.assets)],  # held by position
+        lambda panel: kept[: len(panel), : len(panel.assets)],  # memoised
+    ]
+    for maker in moves:
+        lines = [line for line in verdict(maker).faults if line.startswith("controls: SUSPICIOUS does not recompute")]
+        assert f"first on {market().dates[ONE_DAY]} of S" in lines[0], lines
+
+
+def test_what_depends_on_the_first_day_is_named_with_its_first_day() -> None:
+    def maker(panel: Panel) -> AnyFloatArray:
+        late = np.arange(len(panel)) - len(panel) >= ONE_DAY - DAYS
+        return np.nan_to_num(returns(panel)) + np.where(late, 1e-3 * len(panel), 0.0)[:, None]
+
+    lines = [line for line in verdict(maker).faults if line.startswith("controls: SUSPICIOUS does not recompute")]
+    assert f"first on {market().dates[ONE_DAY]} of S0" in lines[0]
+
+
+def test_checks_say_which_columns_failed_before_them() -> None:
+    found = verdict(centred)
+    words = "passed, without SUSPICIOUS that failed before"
+    assert (found.checks["future"], found.checks["controls"], found.checks["every day"]) == ("failed", words, words)
+    kept = ahead(np.nan_to_num(returns(market())))
+    found = verdict(lambda panel: kept[: len(panel), : len(panel.assets)])
+    assert (found.checks["controls"], found.checks["every day"]) == ("failed", words)
+
+
+def test_a_check_says_that_no_column_was_left_to_ask() -> None:
+    only = audit_columns(lambda panel: [Named(centred(panel)[..., None], ("SUSPICIOUS",))], market(), LIGHT)
+    assert only.checks["every day"] == "not reached: every column failed before"
+    long = audit_columns(lambda panel: [Named(since_the_beginning(panel)[..., None], ("LONG",))], market(), LIGHT)
+    assert long.checks["every day"].startswith("skipped: all columns have a long memory")
+
+
 def test_what_is_kept_by_position_is_caught() -> None:
     kept = ahead(np.nan_to_num(returns(market())))
 
@@ -288,7 +325,9 @@ def test_features_in_a_file_that_are_others_than_those_computed_are_caught() -> 
 @pytest.mark.parametrize("maker", [lambda panel: panel["close"], lambda panel: np.log(panel["volume"] + 1)])
 def test_a_level_knows_of_later_splits(maker: Maker) -> None:
     found = verdict(maker)
-    assert any(line.startswith("scale: SUSPICIOUS moves when a later split") for line in found.faults)
+    (line,) = found.faults
+    assert line.startswith("scale: SUSPICIOUS moves when a later split")
+    assert f"first on {market().dates[0]}" in line
     assert verdict(maker, levels=("SUSPICIOUS",)).passed
 
 

@@ -7,7 +7,21 @@ import numpy as np
 import pytest
 
 from envs import Tape
-from market.audit import AuditError, AuditResult, External, Scrutiny, audit_features, audit_of, certified, shifted
+from envs.observables import observables_of
+from market.audit import (
+    AuditError,
+    AuditResult,
+    Columns,
+    External,
+    Scrutiny,
+    audit_columns,
+    audit_features,
+    audit_of,
+    certified,
+    is_proven,
+    sentence,
+    shifted,
+)
 from market.features import Feature, Formulas
 from market.panel import Panel
 from tests.encoders.tiny import bars
@@ -63,3 +77,28 @@ def test_an_external_column_is_moved_by_its_lag() -> None:
         shifted(values, ("a", "b"), (External("c", 1),))
     with pytest.raises(ValueError, match="lag is -1 days, expected 0 or more"):
         External("b", -1)
+
+
+def test_one_line_says_what_is_seen_on_a_tape_and_what_was_proven(panel: Panel, features: Panel) -> None:
+    audited, plain, seen = (
+        Tape.from_panel(panel, features=one).provenance for one in (features, FORMULAS.compute(panel), None)
+    )
+    assert sentence(audited).startswith("The agent saw features; audited and passed; ")
+    assert sentence(plain) == ("The agent saw features; not audited: nothing shows that it did not see the future.")
+    assert sentence(seen) == (
+        "The agent saw bars: ratios within each day's bar and to the close before, which hold nothing later."
+    )
+    assert [is_proven(one) for one in (audited, plain, seen)] == [True, False, True]
+
+
+def test_what_is_said_of_bars_passes_the_audit(panel: Panel) -> None:
+    def compute(one: Panel) -> list[Columns]:
+        seen = observables_of(one, None, None)
+        return [
+            Columns(seen.asset, seen.channels),
+            Columns(seen.market[:, None], seen.market_channels),
+            Columns(seen.seen[..., None].astype(np.float32), ("seen",)),
+        ]
+
+    assert audit_columns(compute, panel).faults == ()
+    assert audit_columns(compute, panel, Scrutiny(cuts=3, cells=1e4)).faults == ()
