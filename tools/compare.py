@@ -68,7 +68,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def evaluation_settings(options: Options) -> "Evaluate":
-    """Returns how trading runs are judged."""
+    """Returns how trading runs are evaluated."""
     from configs.files import load_python
     from configs.paths import located
     from configs.schema.evaluate import Evaluate

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from factorgym.__main__ import stages
-from tools.command import told
+from tools.command import report_progress
 from tools.outline import outline
 from tools.printing import divided, show_table
 
@@ -102,6 +102,6 @@ def test_a_narrow_terminal_gets_the_columns_below_each_other() -> None:
 
 def test_a_log_gets_a_line_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        assert list(told(range(5), 5, "training", every=0.0)) == list(range(5))
-        assert list(told(range(5), 5, "quick", every=60.0)) == list(range(5))
+        assert list(report_progress(range(5), 5, "training", every=0.0)) == list(range(5))
+        assert list(report_progress(range(5), 5, "quick", every=60.0)) == list(range(5))
     assert [record.message.split(",")[0] for record in caplog.records] == [f"training: {k} of 5" for k in (1, 2, 3, 4)]
