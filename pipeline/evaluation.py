@@ -1,5 +1,6 @@
 """The stage that evaluates trained agents: runs to evidence on their test days, and a page."""
 
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -178,7 +178,7 @@ class _Auditor:
                 if name in still
                 else "it depends on what days and assets are called or on where they stand"
             )
-            found[name] = f"{why}, first on {odd[name].told(self.panel)}"
+            found[name] = f"{why}, first on {odd[name].place(self.panel)}"
         return found, []
 
     def renamed(self) -> Iterator[Difference]:
