@@ -40,6 +40,11 @@ def located(value: S, workdir: str | Path) -> S:
     return dataclasses.replace(value, **changes) if changes else value
 
 
+def panel_of(path: str, workdir: str | Path) -> str:
+    """Returns the panel file that a path or a bare name means, as the field ``panel`` of a config does."""
+    return _place(path, Path(workdir), "data/{}/panel.safetensors")
+
+
 def _place(path: str, workdir: Path, bare: str) -> str:
     is_name = not path.startswith(".") and Path(path).suffix not in (".safetensors", *TABLE_SUFFIXES)
     if path and is_name and "/" not in path and "\\" not in path:

@@ -1,6 +1,7 @@
 """The terms of trading in words: every cost and every rule that a page's numbers depend on."""
 
 from envs.costs import Costs
+from envs.rebalancing import Rebalance
 from envs.rules import MarketRules
 from evaluation.formats import bar_name, number
 
@@ -31,6 +32,13 @@ def terms(rules: MarketRules) -> tuple[tuple[str, str], ...]:
         ("a position whose listing ends", ended),
         ("bars a year", bars),
     )
+
+
+def rebalance_in_words(rebalance: Rebalance) -> str:
+    """Returns on which days an account may trade."""
+    if isinstance(rebalance, int):
+        return "on every bar" if rebalance == 1 else f"once in {rebalance} bars, counted from the first"
+    return f"on the first day of each {'week' if rebalance == 'W' else 'month'}"
 
 
 def costs_in_words(costs: Costs) -> list[str]:

@@ -9,7 +9,15 @@ import numpy as np
 import pandas as pd
 
 from market.arrays import AnyArray, BoolArray, CodeArray, DateArray, FeatureArray, check_dates, check_distinct
-from market.storage.array_file import header_dates, header_day, header_names, read_arrays, read_header, write_arrays
+from market.storage.array_file import (
+    fingerprint,
+    header_dates,
+    header_day,
+    header_names,
+    read_arrays,
+    read_header,
+    write_arrays,
+)
 
 VERSION = 2
 ONE_FIT = 1  # the version whose header has a single fit_end, that of all rows
@@ -95,6 +103,12 @@ class MarketStates:
         fitted: BoolArray = self.fit_end >= self.dates
         return fitted
 
+    def fingerprint_of(self, days: int) -> str:
+        """Returns the sha256 of what the first `days` rows say; neither later rows nor the provenance count."""
+        said = {"dates": self.dates[:days].astype(str).tolist(), "fit_end": self.fit_end[:days].astype(str).tolist()}
+        arrays = {name: array[:days] for name, array in self._arrays().items()}
+        return fingerprint({**said, "assets": list(self.assets)}, arrays)
+
     def to_frame(self, start: str | None = None, stop: str | None = None) -> pd.DataFrame:
         """Returns the states as one long table, a row for each day and asset that has a state.
 
@@ -133,17 +147,7 @@ class MarketStates:
 
     def save(self, path: str | Path) -> str:
         """Writes ``states.safetensors`` (aside, then renamed) and returns its fingerprint."""
-        arrays: dict[str, AnyArray] = {
-            "asset": self.asset,
-            "market": self.market,
-            "forecast_mean": self.forecast_mean,
-            "forecast_std": self.forecast_std,
-            "mask": self.mask,
-            **{f"tokens_{name}": tokens for name, tokens in self.tokens.items()},
-        }
-        if self.codes is not None:
-            arrays["codes"] = self.codes
-        return write_arrays(path, arrays, self._header())
+        return write_arrays(path, self._arrays(), self._header())
 
     @staticmethod
     def load(path: str | Path, verify: bool = True) -> "MarketStates":
@@ -174,6 +178,18 @@ class MarketStates:
             raise ValueError(f"{path}: {error} is missing; extract the states again") from None
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+
+    def _arrays(self) -> dict[str, AnyArray]:
+        codes = {} if self.codes is None else {"codes": self.codes}
+        return {
+            "asset": self.asset,
+            "market": self.market,
+            "forecast_mean": self.forecast_mean,
+            "forecast_std": self.forecast_std,
+            "mask": self.mask,
+            **{f"tokens_{name}": tokens for name, tokens in self.tokens.items()},
+            **codes,
+        }
 
     def _header(self) -> dict[str, Any]:
         return states_header(self.dates, self.assets, self.fit_end, self.provenance, self.fold)

@@ -10,13 +10,16 @@ from agents.algorithms.on_policy import RecurrentPPO
 from agents.checkpoint import load_agent
 from agents.committee import Committee
 from configs.files import load_json
+from configs.paths import panel_of
 from configs.schema.trade import Trade
 from configs.schema.walk import Walk
 from envs import BatchMarket, Tape
 from envs.paper import PaperAccount, by_ticker
+from envs.rebalancing import trading_days
 from envs.rules import MarketRules
 from evaluation import decision as orders
 from evaluation.decision import Decision, Holdings
+from evaluation.terms import rebalance_in_words
 from market.arrays import FloatArray
 from market.artifacts import CONFIG, TRAINING
 from market.calendar import next_day
@@ -78,7 +81,7 @@ def decide(
     settings, source = settings or Decide(), Path(run)
     if settings.holdings is not None and settings.paper is not None:
         raise ValueError("decide: both holdings and a paper account are given; choose one")
-    experiment, panel = _opened(source, settings)
+    experiment, panel = _opened(source, settings, workdir)
     sources = _until_tomorrow(experiment, panel)
     tape = tape_of(experiment, sources, "test")
     committee = _committee(source, experiment, tape, sources.rules)
@@ -103,13 +106,13 @@ def decide(
     return result
 
 
-def _opened(source: Path, settings: Decide) -> tuple[Trade, Panel]:
+def _opened(source: Path, settings: Decide, workdir: str | Path) -> tuple[Trade, Panel]:
     experiment = load_json(source / CONFIG, Trade)
     if not (source / TRAINING).exists():
         raise ValueError(f"{source}: this run is not finished; the command of tools.train that began it continues it")
     if isinstance(experiment.agent, RecurrentPPO):
         raise ValueError(f"{source}: RecurrentPPO remembers earlier days, which a single decision lacks; use PPO")
-    experiment = replace(experiment, panel=settings.panel or experiment.panel)
+    experiment = replace(experiment, panel=panel_of(settings.panel, workdir) if settings.panel else experiment.panel)
     panel = Panel.load(experiment.panel)
     today = np.datetime64(settings.today or "today", "D")
     for fault in (orders.stale(panel, today, settings.max_age), orders.half_day(panel)):
@@ -123,7 +126,10 @@ def _until_tomorrow(experiment: Trade, panel: Panel) -> TradeSources:
     states = None if experiment.states is None else MarketStates.load(experiment.states)
     split, last = split_of(experiment, states), str(panel.dates[-1])
     if last < split.test[0]:
-        raise ValueError(f"{experiment.panel}: it ends on {last}, but the run learnt from days until {split.valid[1]}")
+        raise ValueError(
+            f"{experiment.panel}: it ends on {last}, but the first day to decide on is {split.test[0]}, the first test "
+            "day of the run; append newer days"
+        )
     if states is not None and states.dates[-1] < panel.dates[-1]:
         raise ValueError(
             f"{experiment.states}: the states end on {states.dates[-1]}, the panel on {last}; extract the new days "
@@ -206,6 +212,8 @@ def _about(
         "run": str(source),
         "day": str(found.day),
         "fill": tape.fill,
+        "trades": rebalance_in_words(experiment.rebalance),
+        "may_trade": bool(trading_days(tape.dates, experiment.rebalance)[len(tape) - 2]),
         "seeds": list(experiment.seeds),
         "worth": found.money,
         "expected_cost": found.cost,

@@ -88,12 +88,20 @@ def evaluated_observation(experiment: Trade, sources: TradeSources, folder: Path
             f"{experiment.panel}: its first {days} days hold other values than when the agents of {folder} learnt; "
             "prepare it as it was, or train again"
         )
-    if before.get("states_fingerprint") != now.get("states_fingerprint"):
+    if before.get("states_fingerprint") != now.get("states_fingerprint") and not _have_grown(before, sources.states):
         raise ValueError(
             f"{experiment.states}: the states are others than those that the agents of {folder} learnt from; restore "
             "them, or train again"
         )
     return now
+
+
+def _have_grown(before: dict[str, Any], states: MarketStates | None) -> bool:
+    """Tells whether states only have later days than those which a record is of; older records do not know."""
+    if states is None or "states_content" not in before:
+        return False
+    same: bool = states.fingerprint_of(before["states_days"]) == before["states_content"]
+    return same
 
 
 def refuse_states_of_another_panel(states: MarketStates, path: str, panel: Panel) -> None:
@@ -122,7 +130,9 @@ def _of_states(experiment: Trade, states: MarketStates) -> dict[str, Any]:
     path = Path(str(experiment.states))
     refuse_states_of_another_panel(states, str(path), Panel.load(experiment.panel))
     seen = SEEN[experiment.observe].format(states.provenance["encoder"])
-    found: dict[str, Any] = {"sees": seen, "states": str(path), "states_fingerprint": read_header(path)["fingerprint"]}
+    content = {"states_days": len(states.dates), "states_content": states.fingerprint_of(len(states.dates))}
+    file = {"states": str(path), "states_fingerprint": read_header(path)["fingerprint"]}
+    found: dict[str, Any] = {"sees": seen, **file, **content}
     record = path.with_name(AUDIT)
     if not states.audited or not record.exists():
         why = f"there is no {AUDIT} beside the states" if states.audited else "the states have not passed their audit"

@@ -18,7 +18,7 @@ from envs.actions.portfolio import Action
 from evaluation.backtest import Backtest
 from evaluation.reports.forecast import ForecastEvaluation
 from evaluation.rollout import rollout
-from evaluation.terms import terms
+from evaluation.terms import rebalance_in_words, terms
 from market.arrays import AnyArray
 from market.artifacts import AUDIT, CONFIG, TRAINING
 from market.audit import is_proven, sentence
@@ -203,6 +203,7 @@ class TrainedRun:
                 "days learnt in-sample",
                 ", ".join(f"{count} of {part}" for part, count in known["in_sample_days"].items()),
             ),
+            ("trades", rebalance_in_words(self.experiment.rebalance)),
             *terms(self.sources.rules),
         ]
         if self.sources.departures:

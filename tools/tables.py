@@ -275,7 +275,8 @@ def show_decision(result: results.DecideResult) -> None:
     if rows:
         show_rows(f"{found.day}: {len(rows)} trades, fill {about['fill']}", rows)
     else:
-        print(f"{found.day}: nothing to trade")
+        wait = "" if about["may_trade"] else f"; this run trades {about['trades']}, and this is none of those days"
+        print(f"{found.day}: nothing to trade{wait}")
     print(
         f"account {number(found.money)}, cash afterwards {percent(found.target[0])}, expected cost "
         f"{number(found.cost)}, turnover {percent(found.turnover)}"

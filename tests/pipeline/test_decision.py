@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -35,7 +36,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Panel
     return workdir, run, Panel.load(data), MarketStates.load(path)
 
 
-def until(trained, stop: int, folder: Path) -> Path:
+def until(trained, stop: int, folder: Path, **changes: Any) -> Path:
     """Writes the days before `stop` as a user would have them then, and a copy of the run that reads them."""
     _, run, panel, states = trained
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,38 +48,45 @@ def until(trained, stop: int, folder: Path) -> Path:
         shutil.copytree(run, here)
     experiment = files.load_json(run / "config.json", Trade)
     files.write(
-        replace(experiment, panel=str(folder / "panel.safetensors"), states=str(folder / "states.safetensors")),
+        replace(
+            experiment, panel=str(folder / "panel.safetensors"), states=str(folder / "states.safetensors"), **changes
+        ),
         here,
     )
     return here
 
 
-def test_decisions_on_a_growing_panel_equal_one_backtest_to_the_bit(trained, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rebalance", [1, "W"])
+def test_decisions_on_a_growing_panel_equal_one_backtest_to_the_bit(trained, rebalance, tmp_path: Path) -> None:
     _, run, panel, _ = trained
     found = open_run(run)
     experiment, tape = found.experiment, found.market.tape
-    market = BatchMarket(tape, 1, experiment.costs, experiment.action, observation="compact", autoreset=False)
+    shared = {"observation": "compact", "rebalance": rebalance}
+    market = BatchMarket(tape, 1, experiment.costs, experiment.action, autoreset=False, **shared)
     members = [load_agent(seed_folder(run, seed), experiment.agent, market) for seed in experiment.seeds]
     committee = Committee(members, market)
-    env = gymnasium.make(
-        "FactorGym/Portfolio-v0", tape=tape, costs=experiment.costs, action=committee.action, observation="compact"
-    )
+    env = gymnasium.make("FactorGym/Portfolio-v0", tape=tape, costs=experiment.costs, action=committee.action, **shared)
     backtest = rollout(committee, env)
     first = int(np.searchsorted(panel.dates, tape.dates[0]))
     account = tmp_path / "account.json"
     for day in range(first, first + 12):
-        here = until(trained, day + 1, tmp_path / "now")
+        here = until(trained, day + 1, tmp_path / "now", rebalance=rebalance)
         today = str(panel.dates[day])
         settings = pipeline.Decide(paper=str(account), today=today)
         result = pipeline.decide(here, settings, tmp_path)
         again = account.read_bytes()
         assert pipeline.decide(here, settings, tmp_path).about == result.about
         assert account.read_bytes() == again  # twice on one day
+        due = rebalance == 1 or day == first or tape.dates[day - first].item().weekday() == 0
+        assert result.about["may_trade"] is due
     paper = PaperAccount.load(account)
     assert [one.date for one in paper.history] == backtest.dates[:11].astype(str).tolist()
     for booked, row in zip(paper.history, backtest.weights, strict=False):
         assert [booked.weights.get(name, 0.0) for name in (CASH, *tape.assets)] == row.tolist()
-    assert result.decision.target == pytest.approx(backtest.weights[11], abs=1e-12)
+    if result.about["may_trade"]:
+        assert result.decision.target == pytest.approx(backtest.weights[11], abs=1e-12)
+    else:
+        assert result.decision.turnover == 0
     about = json.loads((tmp_path / "decide" / run.name / "decision.json").read_text())
     assert about["day"] == str(panel.dates[first + 11])
     assert about["fit_end"] == "2018-10-31"
@@ -122,7 +130,7 @@ def test_what_cannot_be_decided_is_one_line(trained, tmp_path: Path) -> None:
     early = tmp_path / "early.safetensors"
     stop = int(np.searchsorted(panel.dates, np.datetime64("2018-10-20")))
     panel[:stop].save(early)
-    refused("it ends on 2018-10-19, but the run learnt", panel=str(early), today="2018-10-19")
+    refused("it ends on 2018-10-19, but the first day to decide on is 2018-", panel=str(early), today="2018-10-19")
     short = replace(states, **{name: np.array(getattr(states, name)[:-3]) for name in GRIDS})
     short.save(tmp_path / "now" / "states.safetensors")
     refused("the states end on 2019-02-25, the panel on 2019-02-28; extract the new days")

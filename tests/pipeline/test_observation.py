@@ -95,6 +95,25 @@ def test_states_changed_since_training_are_refused(tmp_path) -> None:
         pipeline.evaluate({"tiny": [folder]}, SETTINGS, tmp_path, name="tiny")
 
 
+def test_states_that_only_grew_are_those_that_the_agents_learnt_from(tmp_path) -> None:
+    _, path = market(tmp_path)
+    whole = MarketStates.load(path)
+    grids = ("dates", "asset", "market", "forecast_mean", "forecast_std", "mask", "codes", "fit_end", "fold")
+    young = replace(whole, **{name: np.array(getattr(whole, name)[:-3]) for name in grids})
+    path.unlink()
+    young.save(path)
+    folder = run(tmp_path)
+    path.unlink()
+    whole.save(path)
+    pipeline.evaluate({"tiny": [folder]}, SETTINGS, tmp_path, name="tiny")
+    forecast = np.array(whole.forecast_mean)
+    forecast[-4, 0] += 1e-6  # the last day that was known
+    path.unlink()
+    replace(whole, forecast_mean=forecast).save(path)
+    with pytest.raises(ValueError, match="the states are others than those that the agents"):
+        pipeline.evaluate({"tiny": [folder]}, SETTINGS, tmp_path, overwrite=True, name="tiny")
+
+
 def test_a_panel_prepared_again_with_other_prices_is_refused(tmp_path) -> None:
     data, _ = market(tmp_path)
     folder = run(tmp_path, observe="features")

@@ -17,7 +17,7 @@ class Options:
     """Prints the summary of a panel and the quality report beside it, and draws them to an HTML page."""
 
     panel: str
-    """Panel file (panel.safetensors)."""
+    """Panel file, in the workdir, or the name of a prepared panel."""
     html: str | None = None
     """Page to write; none where not given."""
     moves: int = 10
@@ -26,12 +26,16 @@ class Options:
     """Number of findings to print one by one, the most dangerous first."""
     features: str | None = None
     """Directory of a pretraining run, of whose inputs the health is printed as well."""
+    workdir: str = "workdir"
+    """Where the artifacts of all stages live."""
 
 
 def main(argv: Sequence[str]) -> None:
     """Prints, and draws where asked to."""
+    from configs.paths import panel_of
+
     options = plain(Options, argv)
-    found = pipeline.inspect_panel(options.panel, options.moves, options.html)
+    found = pipeline.inspect_panel(panel_of(options.panel, options.workdir), options.moves, options.html)
     rows = found.summary.rows()
     width = max(len(name) for name, _ in rows)
     print("\n".join(f"{name:<{width}}  {text}" for name, text in rows))
