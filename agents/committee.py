@@ -67,7 +67,7 @@ class Committee:
         space, width = self.market.action_space, 1 + self.market.tape.n_assets
         targets, hold = np.zeros((1, width)), np.zeros(1, np.bool_)
         checked = checked_actions(np.asarray(action)[None], space, 1)
-        self.market.weigh(checked, np.array([day]), account.reshape(1, -1).astype(np.float64), targets, hold)
+        self.market.to_weights(checked, np.array([day]), account.reshape(1, -1).astype(np.float64), targets, hold)
         if hold[0] and not np.isnan(targets).any():
             targets[:, 1:] = np.nan
         weights: FloatArray = targets[0]

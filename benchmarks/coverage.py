@@ -112,7 +112,7 @@ def rank_ic_honesty(rng: np.random.Generator, horizon: int, days: int, count: in
 def worthless_rank_ic(
     rng: np.random.Generator, days: int, horizon: int, memory: float = 0.95, assets: int = 20
 ) -> FloatArray:
-    """Returns daily rank coefficients ``[T]`` of a persistent forecast that knows nothing, of overlapping returns."""
+    """Returns daily RankICs ``[T]`` of a persistent forecast that knows nothing, of overlapping returns."""
     noise = rng.normal(size=(days + BURN_IN, assets))
     forecast = signal.lfilter([1.0], [1.0, -memory], noise, axis=0)[BURN_IN:]
     total = np.cumsum(rng.normal(size=(days + horizon, assets)), axis=0)

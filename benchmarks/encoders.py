@@ -3,7 +3,7 @@
     python -m benchmarks encoders [--assets 300] [--batch 8] [--threads 2] [--processes 2] [--steps 10]
 
 A step is all that training does for a batch of days: gather the windows, the losses, their gradient, clipping, AdamW.
-The fastest of several is told, since other work on a machine can only slow one down, and so is what it takes of the
+The fastest of several is reported, since other work on a machine can only slow one down, and so is what it takes of the
 processor over all threads: ``days / cpu s`` times the threads is what a quiet machine would reach at best. The
 reference column holds public implementations on two cores of the machine that the goals were set on.
 

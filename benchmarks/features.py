@@ -3,7 +3,7 @@
     python -m benchmarks features [--tickers 500] [--days 4000] [--threads 2] [--blocks]
 
 Every implementation runs in a process of its own on the same random bars: once on a small panel, so that compilation
-and imports do not count, then three times, of which the median is told. Peak memory is that of the whole process, its
+and imports do not count, then three times, of which the median is shown. Peak memory is that of the whole process, its
 input included. pandas runs on fewer tickers and its time, which is linear in them, is scaled up; the table says so.
 """
 

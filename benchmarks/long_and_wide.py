@@ -8,7 +8,7 @@ Several numbers of names make a table of how seconds and memory grow with them.
 Prices are synthetic, features are Alpha158 (1.6 GB in single precision at the default size), the encoder is a small
 FactorVAE, and PPO trades the portfolio of all stocks. Each stage is the command that a user runs, in a process of its
 own; its time and its peak are what the system says of that process when it has ended, mapped files included. CPU
-seconds are told beside those of the clock because other work on a machine moves only the latter. An interrupted
+seconds are reported beside those of the clock because other work on a machine moves only the latter. An interrupted
 benchmark continues in the same `--workdir`, and leaves out what is finished.
 """
 

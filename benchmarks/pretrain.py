@@ -2,7 +2,7 @@
 
     python -m benchmarks pretrain [--cases dj30 sp500] [--precisions fp32 bf16] [--threads 2] [--steps 3]
 
-Every case runs in a process of its own: one step to warm up, then `steps` of which the fastest is told, since other
+Every case runs in a process of its own: one step to warm up, then `steps` of which the fastest is reported, since other
 work on a machine can only slow one down. Peak memory is that of the whole process, its input included. The reference
 column is the public implementation of the paper on two cores. bf16 is measured where the processor has it.
 """

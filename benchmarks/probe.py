@@ -30,7 +30,7 @@ class Options:
     every: int = 4
     """Train days from one that a ridge is fitted on to the next."""
     test: bool = False
-    """Judge the test days as well."""
+    """Evaluate the test days as well."""
     workdir: str = "workdir"
     """Where the artifacts of all stages live."""
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks quantizers [--tokens 4096] [--dim 64] [--codes 512] [--threads 1] [--repeats 30]
 
-Every codebook has been started and is in training; the fastest of many passes is told, since other work on a machine
+Every codebook has been started and is in training; the fastest of many passes is shown, since other work on a machine
 can only slow one down. vqtorch, whose method the affine one is, stands beside where it is installed.
 """
 

@@ -2,9 +2,9 @@
 
     python -m benchmarks summary [--only features envs] [--threads 2]
 
-A ratio is told only where both were measured in this call, on this machine. A figure that was measured elsewhere stands
+A ratio is shown only where both were measured in this call, on this machine. A figure that was measured elsewhere is
 in a column of its own, with the day on which it was noted and the machine. Peers that are not installed are named as
-such (`pip install -r benchmarks/requirements.txt`). The parts by themselves (`python -m benchmarks features`, ...) tell
+such (`pip install -r benchmarks/requirements.txt`). The parts by themselves (`python -m benchmarks features`, ...) show
 more of each.
 """
 

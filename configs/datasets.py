@@ -1,4 +1,4 @@
-"""Markets that experiments share: where their panels are, their days, and on what terms forecasts are judged."""
+"""Markets that experiments share: where their panels are, their days, and on what terms forecasts are traded."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from market.scaling.scalers import CrossSectionalZScore, RobustZScore, Scaling
 from market.splits import Split
 
 HORIZONS = (1, 2, 3, 5)
-"""Days of the returns whose mean rank the ``*_RANKS`` markets teach; forecasts are judged on one day as everywhere."""
+"""Days of the returns whose mean rank the ``*_RANKS`` markets teach; forecasts are evaluated on one day."""
 
 RETURNS = Formulas((Feature("RET1", "close / delay(close, 1) - 1"),))
 """The return of the day alone, for factor models of returns."""
@@ -23,12 +23,12 @@ UNCLIPPED = RobustZScore(clip=None)
 
 @dataclass(frozen=True)
 class Dataset:
-    """A prepared panel with its days, its label and the portfolio by which forecasts are judged."""
+    """A prepared panel with its days, its label and the portfolio by which forecasts are traded."""
 
     name: str
     """Folder of the panel under ``data`` in the workdir."""
     split: Split
-    """Days to fit on, to choose on and to judge on."""
+    """Days to fit on, to choose on and to test on."""
     label: Label = Label()
     """The return that is forecast."""
     scaling: Scaling = RobustZScore()
@@ -64,6 +64,20 @@ class Dataset:
             portfolio=self.portfolio,
             price_limit=self.price_limit,
             optim=optim,
+        )
+
+    def ranks(self, train_until: str, valid_until: str) -> "Dataset":
+        """Returns this market, taught ranks over several days.
+
+        Args:
+            train_until: Last day of train, earlier than without ranks, so that no label reaches valid.
+            valid_until: Last day of valid, earlier likewise.
+        """
+        split = self.split
+        return replace(
+            self,
+            label=replace(self.label, transform="rank", horizons=HORIZONS),
+            split=replace(split, train=(split.train[0], train_until), valid=(split.valid[0], valid_until)),
         )
 
 
@@ -102,37 +116,13 @@ SP500 = Dataset(
 )
 """505 stocks of the S&P 500 over five years."""
 
-CSI300_RANKS = replace(
-    CSI300,
-    label=Label(fill="next_close", horizon=1, transform="rank", horizons=HORIZONS),
-    split=Split(
-        train=("2010-01-04", "2017-12-13"),
-        valid=("2018-01-02", "2018-12-13"),
-        test=("2019-01-02", "2020-08-31"),
-    ),
-)
-"""CSI 300, taught ranks over several days; train and valid end earlier, so that no label reaches the next part."""
+CSI300_RANKS = CSI300.ranks(train_until="2017-12-13", valid_until="2018-12-13")
+"""CSI 300, taught ranks over several days."""
 
-DJ30_RANKS = replace(
-    DJ30,
-    label=Label(transform="rank", horizons=HORIZONS),
-    split=Split(
-        train=("2008-04-01", "2019-03-22"),
-        valid=("2019-04-08", "2021-03-24"),
-        test=("2021-04-08", "2024-03-28"),
-    ),
-)
+DJ30_RANKS = DJ30.ranks(train_until="2019-03-22", valid_until="2021-03-24")
 """The Dow Jones stocks, taught ranks over several days."""
 
-SP500_RANKS = replace(
-    SP500,
-    label=Label(transform="rank", horizons=HORIZONS),
-    split=Split(
-        train=("2013-02-08", "2016-06-23"),
-        valid=("2016-07-11", "2016-12-22"),
-        test=("2017-01-09", "2018-02-07"),
-    ),
-)
+SP500_RANKS = SP500.ranks(train_until="2016-06-23", valid_until="2016-12-22")
 """The 505 stocks of the S&P 500, taught ranks over several days."""
 
 BUNDLED = Dataset(

@@ -17,6 +17,8 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from encoders.base import Encoder
+from encoders.data import TrainingData
 from market.features.alpha360 import DAYS
 
 FIELDS = ("CLOSE", "OPEN", "HIGH", "LOW", "VWAP", "VOLUME")
@@ -63,6 +65,17 @@ class BarHistory:
     def build(self, width: int) -> "BarNetwork":
         """Returns a new network whose answer is `width` wide."""
         return BarNetwork(self, width)
+
+
+class BarReader:
+    """Base of encoder configs whose field `bars` says how the last columns of the features are read."""
+
+    bars: BarHistory | None
+
+    def begin(self, encoder: Encoder, data: TrainingData) -> None:
+        """Refuses features that do not end in the bars that are to be read."""
+        if self.bars is not None:
+            self.bars.refuse_other_columns(data.pipeline.scaler.fields)
 
 
 class BarNetwork(nn.Module):

@@ -153,10 +153,10 @@ class Encoder(nn.Module, ABC):
         """Returns the optimiser's groups: matrices decay, vectors and codebooks do not."""
         trained = [(name, parameter) for name, parameter in self.named_parameters() if parameter.requires_grad]
         decays = [parameter for name, parameter in trained if parameter.ndim > 1 and "codebook" not in name]
-        rests = [parameter for name, parameter in trained if parameter.ndim <= 1 or "codebook" in name]
+        others = [parameter for name, parameter in trained if parameter.ndim <= 1 or "codebook" in name]
         groups = [
             {"params": decays, "lr": learning_rate, "weight_decay": weight_decay},
-            {"params": rests, "lr": learning_rate, "weight_decay": 0.0},
+            {"params": others, "lr": learning_rate, "weight_decay": 0.0},
         ]
         return [group for group in groups if group["params"]]
 

@@ -78,15 +78,15 @@ def scaled(features: Panel, scaler: Scaler, panel: Panel) -> Panel:
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Everything that one run learns from and is judged on.
+    """Everything that one run learns from and is evaluated on.
 
     Attributes:
         panel: The prices.
         pipeline: Features, and the scaler fitted on the train days.
         store: Windows with the label as the loss wants it.
-        returns: ``[T, N]`` the label as a plain return, what forecasts are judged on; NaN where unknown.
+        returns: ``[T, N]`` the label as a plain return, what forecasts are evaluated on; NaN where unknown.
         label: What is forecast.
-        split: The days that are fitted, chosen and judged on, as dates.
+        split: The days that are fitted, chosen and evaluated on, as dates.
         days: The same as rows of the panel.
         health: What is wrong with each feature, as far as it is known.
     """
@@ -130,22 +130,22 @@ class TrainingData:
         )
 
     @property
-    def judged_parts(self) -> dict[str, slice]:
-        """Rows of the parts that an encoder is judged on: valid, and test where it is known."""
+    def evaluated_parts(self) -> dict[str, slice]:
+        """Rows of the parts that an encoder is evaluated on: valid, and test where it is known."""
         rows = {name: getattr(self.days, name) for name in ("valid", "test")}
         return {name: part for name, part in rows.items() if part.start < part.stop}
 
     @cached_property
     def train_days(self) -> IntArray:
         """Rows of train with a whole look-back behind them and a label for at least one asset."""
-        return self.judged_days(self.days.train)
+        return self.labelled_days(self.days.train)
 
-    def judged_days(self, part: slice) -> IntArray:
+    def labelled_days(self, part: slice) -> IntArray:
         """Returns the rows of a part that have a whole look-back and a known label."""
         rows = self.window_days(part)
         known = self.store.forward_return[rows].isfinite().any(dim=1).cpu().numpy()
-        judged: IntArray = rows[known]
-        return judged
+        labelled: IntArray = rows[known]
+        return labelled
 
     def window_days(self, part: slice) -> IntArray:
         """Returns the rows of a part that have a whole look-back behind them, which may reach into earlier parts.
@@ -188,12 +188,12 @@ def prepare(
     pipeline = Pipeline(features, scaling.fit(computed, days.train), lookback)
     store = WindowStore.from_panel(panel, scaled(computed, pipeline.scaler, panel), label.compute(panel), lookback)
     health = check.after(store.feature_array(), pipeline.scaler.clip)
-    returns = label.judged.compute(panel)
+    returns = label.plain.compute(panel)
     data = TrainingData(panel, pipeline, store, returns, label, split, days, health)
     for line in complaints(health):
         logger.warning("features: %s", line)
     for name in parts:
-        if not len(data.judged_days(getattr(days, name))):
+        if not len(data.labelled_days(getattr(days, name))):
             raise ValueError(f"split: no day of {name} has a label and {lookback} days behind it; move or lengthen it")
     return data
 

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from encoders.base import Encoder, EncoderConfig, Encoding, Forecast, Inference, State, evaluating
-from encoders.common.losses import gaussian_nll
+from encoders.common.losses import likelihood_of
 from encoders.data import TrainingData
 from encoders.training.hooks import checkpoint_of_same_data
 from encoders.windows import InputShape, Window
@@ -97,17 +97,12 @@ class EnsembleEncoder(Encoder):
 
     @property
     def codebook_sizes(self) -> Mapping[str, int]:
-        """Nothing is quantised here; what members quantise is judged with their own runs."""
+        """Nothing is quantised here; what members quantise is evaluated with their own runs."""
         return {}
 
     def forward(self, window: Window) -> Encoding:
         """Returns the negative log likelihood of the labels; there is nothing to descend."""
-        forecast = self.predict(window.features, window.mask, window.calendar)
-        known = window.mask & window.forward_return.isfinite()
-        loss = gaussian_nll(
-            forecast.mean.where(known, 0.0), forecast.std.where(known, 1.0), window.forward_return, known
-        )
-        return Encoding(loss, {"likelihood": loss.detach()}, forecast, {}, None)
+        return likelihood_of(self.predict(window.features, window.mask, window.calendar), window)
 
     @torch.no_grad()
     def infer(

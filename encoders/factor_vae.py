@@ -22,19 +22,18 @@ from einops import einsum, rearrange, reduce
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from encoders.bars import BarHistory, bar_columns
+from encoders.bars import BarHistory, BarReader, bar_columns
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
 from encoders.common.distributions import Normal, positive_std
 from encoders.common.layers import masked_mean, masked_softmax, pack, unpack
 from encoders.common.losses import LabelScale, gaussian_kl, gaussian_nll, rank_terms
-from encoders.data import TrainingData
 from encoders.windows import InputShape, Window
 
 TINY = 1e-6
 
 
 @dataclass(frozen=True)
-class FactorVAE:
+class FactorVAE(BarReader):
     """Everything that decides a FactorVAE.
 
     Attributes:
@@ -69,11 +68,6 @@ class FactorVAE:
         """
         shape.check_lookback(self.lookback)
         return FactorVAEEncoder(self, shape)
-
-    def begin(self, encoder: Encoder, data: TrainingData) -> None:
-        """Refuses features that do not end in the bars that are to be read."""
-        if self.bars is not None:
-            self.bars.refuse_other_columns(data.pipeline.scaler.fields)
 
 
 class Covariance(NamedTuple):

@@ -49,7 +49,7 @@ class Probe:
     Attributes:
         every: Train days from one that the ridge is fitted on to the next.
         batch: Days computed together.
-        parts: Parts that are judged; test only where it has been looked at before.
+        parts: Parts that are evaluated; test only where it has been looked at before.
     """
 
     every: int = 4
@@ -80,7 +80,7 @@ class Probe:
         self, encoder: Encoder, data: TrainingData, part: str, solved: Mapping[str, Float[Tensor, " R"]]
     ) -> dict[str, float]:
         daily: dict[str, list[FloatArray]] = {name: [] for name in (*solved, "forecast")}
-        for window, places in self._walk(encoder, data, data.judged_days(getattr(data.days, part)), forecasts=True):
+        for window, places in self._walk(encoder, data, data.labelled_days(getattr(data.days, part)), forecasts=True):
             label, mask = data.returns[window.day.numpy()], window.mask.numpy()
             scores = {name: places[name] @ coefficient for name, coefficient in solved.items()}
             scores["forecast"] = places["forecast"][..., 0]
@@ -102,7 +102,7 @@ def places_of(window: Window, found: Inference, forecasts: bool = False) -> dict
     """Returns what an asset is at each place: ``inputs``, its tokens by name, ``asset state``.
 
     Tokens of an asset come as they are, the last one of them and all side by side. Where both sides of a quantiser are
-    kept, `[enc, quant]`, they are told apart as ``before`` and ``after``. Tokens of days belong to no asset.
+    kept, `[enc, quant]`, they are probed as ``before`` and ``after``. Tokens of days belong to no asset.
     """
     places = {"inputs": window.features[:, -1]}
     for name, token in found.tokens.items():

@@ -240,7 +240,7 @@ class BatchMarket:
             "date": self.tape.dates[self.clock.day[rows]],
         }
 
-    def weigh(
+    def to_weights(
         self, actions: AnyArray, day: IntArray, account: FloatArray, targets: FloatArray, hold: BoolArray
     ) -> None:
         """Writes what checked actions ask for, of accounts ``[B, 1 + N]`` at the close of `day`; nothing is traded.
@@ -258,14 +258,14 @@ class BatchMarket:
             return
         held, terms = np.empty_like(targets), self.terms
         fill_weights(day, account, self.tape.before, status, terms.cash_before, terms.borrow_before, held)
-        self.action.weigh_held(actions, held, status, day, targets, hold)
+        self.action.adjust_weights(actions, held, status, day, targets, hold)
 
     def _ask(self, actions: AnyArray) -> None:
         """Writes the targets of checked actions; on a day that may not trade everything is held."""
         day = self.clock.day
         if self.rebalance != 1:
             self._hold[:] = False  # what an earlier day that may not trade has left there
-        self.weigh(actions, day, self._account, self._targets, self._hold)
+        self.to_weights(actions, day, self._account, self._targets, self._hold)
         if self.rebalance != 1:
             resting = ~(self.due[day] | (day == self.clock.start))
             self._hold[resting] = True

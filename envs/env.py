@@ -1,4 +1,4 @@
-"""The face of one episode: a Gymnasium environment over a BatchMarket of one."""
+"""One episode: a Gymnasium environment over a BatchMarket of one."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -63,14 +63,14 @@ class MarketRules:
         except (TypeError, KeyError) as error:
             raise ValueError(f"rules: {dict(data)} are no market rules ({error}); write the file again") from None
 
-    def told(
+    def override(
         self,
         costs: Costs | None = None,
         price_limit: float | None = None,
         delisting_return: float | None = None,
         fill: Fill | None = None,
     ) -> "MarketRules":
-        """Returns the rules with what a stage is told itself; None keeps them, a price limit of 0 takes it away."""
+        """Returns the rules with what a stage names itself; None keeps them, a price limit of 0 takes it away."""
         return replace(
             self,
             costs=self.costs if costs is None else costs,

@@ -1,7 +1,7 @@
 """Forecasters side by side: how good the forecasts of several encoders are, and whether they differ from a reference.
 
-Each encoder was trained with one or more seeds on the same question, so two kinds of chance are told apart: the days
-that happened to be judged (stationary block bootstrap) and the luck of training (Student's t over the seeds). What is
+Each encoder was trained with one or more seeds on the same question, so two kinds of chance are distinguished: the days
+that happened to be drawn (stationary block bootstrap) and the luck of training (Student's t over the seeds). What is
 reported of an encoder is the mean over its seeds.
 """
 
@@ -33,7 +33,7 @@ class SeedForecast:
         dates: ``[T]``.
         mean: ``[T, N]`` forecast; NaN where there is none.
         label: ``[T, N]`` what came true; NaN where unknown.
-        mask: ``[T, N]`` where the forecast is to be judged.
+        mask: ``[T, N]`` where the forecast is to be evaluated.
         parts: Rows of ``valid`` and ``test``.
         paths: What trading on the forecast earned on the test days, by rule.
         codebooks: Measures of the use of each codebook, by name; empty without codes.
@@ -62,11 +62,11 @@ class Forecaster:
     seeds: tuple[SeedForecast, ...]
 
     def daily_rank_ic(self, part: str, cells: BoolArray | None = None) -> FloatArray:
-        """Returns the rank coefficient of each day of a part, mean over seeds, ``[T]``; NaN where one is undefined.
+        """Returns the RankIC of each day of a part, mean over seeds, ``[T]``; NaN where one is undefined.
 
         Args:
             part: ``valid`` or ``test``.
-            cells: ``[T, N]`` over all days, where to judge; by default where each seed is to be judged.
+            cells: ``[T, N]`` over all days, where to evaluate; by default where each seed is to be evaluated.
         """
         each = []
         for one in self.seeds:
@@ -77,9 +77,9 @@ class Forecaster:
 
     @property
     def cells(self) -> BoolArray:
-        """``[T, N]``, true where every seed has a forecast that is to be judged."""
-        judged: BoolArray = np.all([one.mask & np.isfinite(one.mean) for one in self.seeds], axis=0)
-        return judged
+        """``[T, N]``, true where every seed has a forecast that is to be evaluated."""
+        found: BoolArray = np.all([one.mask & np.isfinite(one.mean) for one in self.seeds], axis=0)
+        return found
 
 
 def measured(
@@ -119,9 +119,9 @@ def measured(
 
 
 def paired(own: Forecaster, other: Forecaster, part: str, horizon: int = 1, seed: int = 0) -> Comparison:
-    """Returns the difference of the mean daily rank coefficients, drawing the same days of both.
+    """Returns the difference of the mean daily RankICs, drawing the same days of both.
 
-    Both are judged where both have a forecast, so that neither gains from the assets that the other leaves out, and on
+    Both count where both have a forecast, so that neither gains from the assets that the other leaves out, and on
     the days on which both are defined.
     """
     cells = own.cells & other.cells

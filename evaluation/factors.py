@@ -1,4 +1,4 @@
-"""Discovered factors, judged: against known ones, by what they explain, and by the days a model invents.
+"""Discovered factors, evaluated: against known ones, by what they explain, and by the days a model invents.
 
 Shapes: `T` days, `N` assets, `K` learnt factors, `J` known ones. NaN policy: a day counts for a comparison of factors
 where all of them are known; a return counts for its asset where it is known; too few of them give NaN, never an error.
@@ -69,7 +69,7 @@ def rotation(learnt: AnyFloatArray, known: AnyFloatArray) -> FloatArray:
     """Returns the map ``[K, J]`` that whitens learnt factors and turns them as near to the known ones as turning goes.
 
     What a method found up to the choice of axes is found after it. Directions in which learnt factors hardly move are
-    left out. Estimate it on other days than those it is judged on.
+    left out. Estimate it on other days than those it is evaluated on.
 
     Reference: Schönemann (1966), A generalized solution of the orthogonal Procrustes problem.
     """
@@ -136,15 +136,15 @@ class ExplainedVariance(NamedTuple):
     together: float
 
 
-def explained_variance(fit: Sample, judged: Sample) -> ExplainedVariance:
+def explained_variance(fit: Sample, evaluated: Sample) -> ExplainedVariance:
     """Returns what a regression of each asset on factors, fitted on some days, explains on others.
 
     The share is one less the squared error over that of the mean of the fitted days, pooled over assets and days. On
     the days of the fit principal components have the shares of their eigenvalues.
     """
     K = fit.factors.shape[1]
-    each = np.array([_explained(fit, judged, slice(k, k + 1)) for k in range(K)])
-    return ExplainedVariance(each, _explained(fit, judged, slice(None)))
+    each = np.array([_explained(fit, evaluated, slice(k, k + 1)) for k in range(K)])
+    return ExplainedVariance(each, _explained(fit, evaluated, slice(None)))
 
 
 class Reconstruction(NamedTuple):
@@ -209,11 +209,11 @@ def correlation_distance(one: FloatArray, other: FloatArray) -> float:
     return float(np.sqrt(np.mean(np.square(known)))) if len(known) else float("nan")
 
 
-def _explained(fit: Sample, judged: Sample, which: slice) -> float:
+def _explained(fit: Sample, evaluated: Sample, which: slice) -> float:
     error = total = 0.0
     for n in range(fit.returns.shape[1]):
         x, y = _known_together(fit.factors[:, which], fit.returns[:, n : n + 1])
-        u, v = _known_together(judged.factors[:, which], judged.returns[:, n : n + 1])
+        u, v = _known_together(evaluated.factors[:, which], evaluated.returns[:, n : n + 1])
         if len(x) <= x.shape[1] + 1:
             continue
         slope = np.linalg.lstsq(x - x.mean(axis=0), y - y.mean(axis=0), rcond=None)[0]
@@ -229,7 +229,7 @@ def _known_together(one: AnyFloatArray, other: AnyFloatArray) -> tuple[FloatArra
 
 
 def _unit(columns: FloatArray) -> FloatArray:
-    """Columns without their mean, of length one; NaN where one rests, and where there are no days."""
+    """Columns without their mean, of length one; NaN where one is constant, and where there are no days."""
     if not len(columns):
         return np.full((1, columns.shape[1]), np.nan)
     centred = columns - columns.mean(axis=0)

@@ -9,7 +9,7 @@ from evaluation.formats import display_name, number
 HOLDING = 3.0
 """Annual Sharpe ratio that a policy may have without trading; the best decades of the best markets stay below 2."""
 SKILL = 0.05
-"""Mean rank coefficient of an outstanding daily forecast, of which the square root of the number of bets makes a
+"""Mean RankIC of an outstanding daily forecast, of which the square root of the number of bets makes a
 Sharpe ratio (Grinold and Kahn, Active Portfolio Management)."""
 
 

@@ -48,7 +48,7 @@ def prediction_metrics(
     Args:
         mean: ``[T, N]`` forecast; NaN where there is none.
         label: ``[T, N]`` what came true; NaN where unknown.
-        mask: ``[T, N]`` true where the forecast is to be judged.
+        mask: ``[T, N]`` true where the forecast is to be evaluated.
         horizon: Days that a label spans; labels that overlap are not independent, and errors account for it.
         seed: Seed of the bootstrap.
 
@@ -134,7 +134,7 @@ def newey_west_lags(days: int, horizon: int = 1) -> int:
 
 
 def suspiciously_stable(rank_ic: FloatArray, n_assets: AnyFloatArray | Sequence[int]) -> bool:
-    """Returns whether daily rank coefficients vary less than chance alone makes them vary.
+    """Returns whether daily RankICs vary less than chance alone makes them vary.
 
     With N assets the coefficient of a day has a standard deviation of at least about ``1 / sqrt(N - 1)``, so a ratio
     ``rank_icir`` above ``1.3 rank_ic sqrt(N - 1)`` points at a leak or a mistake (smoothed labels, one day counted

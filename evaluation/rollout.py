@@ -44,10 +44,12 @@ def rollout(
         ValueError: The environment is another one, a wrapper plays several days in one step, or it ended the episode
             early and `allow_truncated` is false.
     """
-    face = env.unwrapped
-    if not isinstance(face, SingleEnv):
-        raise ValueError(f"rollout: the environment is a {type(face).__name__}; make FactorGym/Portfolio-v0 or another")
-    tape, market = face.tape, face.market
+    single = env.unwrapped
+    if not isinstance(single, SingleEnv):
+        raise ValueError(
+            f"rollout: the environment is a {type(single).__name__}; make FactorGym/Portfolio-v0 or another"
+        )
+    tape, market = single.tape, single.market
     observation, info = env.reset(seed=0, options={"day": 0, "days": len(tape) - 1})
     state, begins, over = None, np.ones(1, np.bool_), False
     accounts, steps = [], [info]

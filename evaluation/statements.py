@@ -76,7 +76,7 @@ def against(metrics: Metrics, agent: str, name: str) -> Statement:
     elif found["ci"][0] > 0:
         text = f"It did better than {display_name(name)} ({measured}), but {_unsteady(metrics, agent, name)}."
     else:
-        text = f"It cannot be told apart from {display_name(name)}: {measured}, which includes zero."
+        text = f"It cannot be distinguished from {display_name(name)}: {measured}, which includes zero."
     return Statement(text, DIFFERENCES, row)
 
 
@@ -86,11 +86,11 @@ def against_prices(metrics: Metrics, agent: str, name: str) -> Statement | None:
     if found is None or found["ci"] is None:
         return None
     low, high = found["ci"]
-    stands = "better" if low > 0 else "worse" if high < 0 else "no different that could be told"
+    stands = "did better than" if low > 0 else "did worse than" if high < 0 else "cannot be distinguished from"
     text = (
-        f"Without the dividends of what it held, which the price index leaves out too, it did {stands} than "
+        f"Without the dividends of what it held, which the price index leaves out too, it {stands} "
         f"{display_name(name)}: difference of Sharpe ratios {with_interval(found['difference'], found['ci'])}."
-    ).replace("it did no different that could be told than", "it cannot be told apart from")
+    )
     return Statement(text, DIFFERENCES, f"against {display_name(name)}, prices alone")
 
 
@@ -162,7 +162,10 @@ def forecast(metrics: Metrics) -> Statement | None:
     elif high < 0:
         text = f"The encoder's forecast points the wrong way: {measured}, which excludes zero."
     else:
-        text = f"The encoder's forecast shows no skill that can be told from none: {measured}, which includes zero."
+        text = (
+            f"The encoder's forecast shows no skill that can be distinguished from none: {measured}, which includes "
+            "zero."
+        )
     return Statement(text, FORECAST, "test")
 
 

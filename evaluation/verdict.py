@@ -13,7 +13,7 @@ The rules
    ``contradicted``: it loses against one and beats none. ``not established``: all else.
 3. ``suspect`` comes before all of these: its Sharpe ratio, or that of a policy that only holds, exceeds
    `evaluation.plausibility.sharpe_bound`, or its forecast is steadier than chance allows.
-4. A forecast *has skill* where the 95 % interval of its mean daily rank coefficient on the test days lies above zero,
+4. A forecast *has skill* where the 95 % interval of its mean daily RankIC on the test days lies above zero,
    and its stability is not suspicious.
 
 Nothing else enters: not the look of a curve, not the size of a return. Every statement names the table and the row that
@@ -113,7 +113,7 @@ def _summary(word: str, held: Mapping[str, str]) -> str:
         return f"It did better than {better}, but not by enough once everything tried is counted."
     parts = [
         f"it did worse than {worse}" if worse else "",
-        f"it cannot be told apart from {open_}" if open_ else "",
+        f"it cannot be distinguished from {open_}" if open_ else "",
         f"it did better than {better}" if better else "",
     ]
     found = " and ".join(part for part in parts if part)

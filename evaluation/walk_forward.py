@@ -112,7 +112,7 @@ def walk_sentences(metrics: Mapping[str, Any]) -> list[str]:
         f"{with_interval(whole['rank_ic'], whole['rank_ic_ci'], 4)} with {len(metrics['folds'])} fits."
     ]
     if gain is not None:
-        stands = "is not told apart from none"
+        stands = "is not distinguished from none"
         if gain["ci"] is not None and not gain["ci"][0] <= 0 <= gain["ci"][1]:
             stands = "is a gain" if gain["difference"] > 0 else "is a loss"
         found.append(

@@ -29,9 +29,9 @@ class ForecastRecord:
     Attributes:
         dates: ``[T]``, from the first day of the first part to the last day of the last.
         assets: N names.
-        mean: ``[T, N]`` float32; NaN on days between the parts and where an asset is not judged.
+        mean: ``[T, N]`` float32; NaN on days between the parts and where an asset is not evaluated.
         std: ``[T, N]`` float32.
-        mask: ``[T, N]``, true where the forecast is to be judged.
+        mask: ``[T, N]``, true where the forecast is to be evaluated.
         parts: Rows of each part, by name.
         panel_fingerprint: The panel that was forecast.
     """

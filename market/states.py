@@ -15,7 +15,7 @@ VERSION = 2
 ONE_FIT = 1  # the version whose header has a single fit_end, that of all rows
 PROVENANCE = ("encoder", "checkpoint_sha256", "panel_fingerprint", "split", "fill", "horizon", "audit")
 RULES = "market_rules"
-"""Entry of the provenance with the terms of trading that the forecasts were judged under; older states lack it."""
+"""Entry of the provenance with the terms of trading that the forecasts were traded under; older states lack it."""
 OPTIONAL = ("folds", RULES)
 
 

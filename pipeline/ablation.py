@@ -52,7 +52,7 @@ def ablate(
 
     Args:
         experiment: The agent, market and seeds that all variants share.
-        settings: How to judge.
+        settings: How to evaluate.
         workdir: Where the artifacts of all stages live.
         pca: States file of a PCA encoder; None makes one of the panel and days of the others.
         overwrite: Evaluate again what has been evaluated.

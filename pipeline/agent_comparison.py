@@ -37,7 +37,7 @@ def compare_agents(
         experiments: Trading runs to compare.
         runs: Directories of finished trading runs to compare with them.
         seeds: Seeds to train every experiment with; by default those that they name.
-        settings: How to judge.
+        settings: How to evaluate.
         workdir: Where the artifacts of all stages live.
         overwrite: Evaluate again what has been evaluated.
         observer: Follows from outside.

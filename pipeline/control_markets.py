@@ -86,7 +86,9 @@ def _rules(
     found = None if states is None else recorded_rules(states.provenance)
     home = "panel" if found is None else "states"
     found = found or recorded_rules(panel.source)
-    told = (found or MarketRules()).told(experiment.costs, experiment.price_limit, experiment.delisting_return, fill)
+    told = (found or MarketRules()).override(
+        experiment.costs, experiment.price_limit, experiment.delisting_return, fill
+    )
     rules = replace(told, periods_per_year=panel.periods_per_year)
     if found is None:
         return rules, ()
@@ -179,7 +181,7 @@ def read_index(path: str | Path) -> Panel:
 
 
 def _check_untouched(experiment: Trade, states: MarketStates | None, split: Split) -> None:
-    """Refuses states that had seen a day of test; every row is judged by the fit that it comes from."""
+    """Refuses states that had seen a day of test; every row is evaluated by the fit that it comes from."""
     if states is None:
         return
     first, last = (np.datetime64(day, "D") for day in split.test)

@@ -1,4 +1,4 @@
-"""The stage that discovers factors: PCA and VAEs of the same returns, judged on one page."""
+"""The stage that discovers factors: PCA and VAEs of the same returns, evaluated on one page."""
 
 import json
 from collections.abc import Sequence
@@ -40,12 +40,12 @@ BLOCK = 256  # days looked at together
 def discover(
     experiment: Discover, workdir: str | Path = "workdir", overwrite: bool = False, observer: Observer = SILENT
 ) -> DiscoverResult:
-    """Trains every model that is not trained yet, judges them, and writes ``workdir/discover/<name>/report.html``.
+    """Trains every model that is not trained yet, evaluates them, and writes ``workdir/discover/<name>/report.html``.
 
     Args:
         experiment: The models and the market.
         workdir: Where the artifacts of all stages live.
-        overwrite: Judge again although there is a page; models that are trained are kept.
+        overwrite: Evaluate again although there is a page; models that are trained are kept.
         observer: Follows from outside.
 
     Raises:
@@ -85,7 +85,7 @@ def study_factors(experiment: Discover, workdir: str | Path, observer: Observer 
     names = ", ".join(model.name for model in models)
     return FactorStudy(
         title=f"Discovered factors: {experiment.name}",
-        lead=f"{names} on {len(panel.assets)} assets, judged on days that no model was fitted or chosen on: "
+        lead=f"{names} on {len(panel.assets)} assets, evaluated on days that no model was fitted or chosen on: "
         f"{panel.dates[days.test][0]} to {panel.dates[days.test][-1]}",
         facts=facts(experiment, source, panel, folders),
         dates=panel.dates,
@@ -157,12 +157,12 @@ def read_model(
     drawn = _simulated(frozen, encoder, panel, checkpoint.about["train_rows"], study)
     forecasts = ForecastRecord.load(folder / FORECASTS).over(panel)
     returns = replace(experiment.label, transform=None).compute(panel)
-    judged = prediction_metrics(
+    measures = prediction_metrics(
         forecasts.mean[test], returns[test], forecasts.mask[test], horizon=experiment.label.horizon
     )
     lines = (folder / HISTORY).read_text(encoding="utf-8").splitlines()
     condition = experiment.encoder.condition if isinstance(experiment.encoder, VAE) else None
-    ci = judged["rank_ic_ci"]
+    ci = measures["rank_ic_ci"]
     return ModelResult(
         name=name,
         factors=factors,
@@ -170,7 +170,7 @@ def read_model(
         rebuilt=rebuilt * scaler.scale[0] + scaler.centre[0],
         drawn=drawn * scaler.scale[0] + scaler.centre[0],
         history=[json.loads(line) for line in lines],
-        rank_ic=(judged["rank_ic"], None if ci is None else (ci[0], ci[1])),
+        rank_ic=(measures["rank_ic"], None if ci is None else (ci[0], ci[1])),
         given="" if condition is None else f"the mean returns of {len(condition.names)} sectors",
     )
 
@@ -190,9 +190,9 @@ def _explained(
         window = store.gather(torch.from_numpy(block))
         factors[block] = rows.market
         rebuilt[block] = encoder.reconstruct(window.features, window.mask).cpu().numpy()
-        judged = (block >= test.start) & (block < test.stop)
-        total += rows.asset[judged].sum(axis=0)
-        count += rows.mask[judged].sum(axis=0)[:, None]
+        on_test = (block >= test.start) & (block < test.stop)
+        total += rows.asset[on_test].sum(axis=0)
+        count += rows.mask[on_test].sum(axis=0)[:, None]
     return factors, total / np.maximum(count, 1), rebuilt
 
 

@@ -1,4 +1,4 @@
-"""Encoders side by side: the same panel, days, label and seeds, judged by their forecasts and by trading on them."""
+"""Encoders side by side: the same panel, days, label and seeds, compared by their forecasts and by trading on them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -99,7 +99,7 @@ def compare_encoders(
     index: str | Path | None = None,
     index_asset: str | None = None,
 ) -> EncoderComparison:
-    """Judges encoders side by side by their forecasts and by trading on them, and draws them to ``report.html``.
+    """Evaluates encoders side by side by their forecasts and by trading on them, and draws them to ``report.html``.
 
     Encoders that are not trained yet are trained. Runs whose names differ in ``_seed_<k>`` alone are the seeds of one
     encoder.
@@ -117,7 +117,7 @@ def compare_encoders(
         index_asset: Name of the index in that file; may be left out where it holds only one.
 
     Raises:
-        ValueError: A run is not finished, was judged on another question or by an older version, or nothing is called
+        ValueError: A run is not finished, was evaluated on another question or by an older version, or none is called
             `reference`.
     """
     given = [Path(one) for one in runs]
@@ -143,7 +143,7 @@ def _compare(
     index: tuple[str | Path, str | None] | None,
     differences: Sequence[Mapping[str, str]],
 ) -> dict[str, Any]:
-    """Judges finished pretraining runs, writes ``report.html`` into `target`, and returns what was measured."""
+    """Evaluates finished pretraining runs, writes ``report.html`` into `target`, and returns what was measured."""
     experiments = [_finished(folder) for folder in folders]
     refuse_other_questions(experiments)
     names = encoder_names((), folders)
@@ -151,13 +151,15 @@ def _compare(
     command = new_command()
     for one in experiments:
         enter_looks(one, one.name, "compare", ("test",), command)
-    returns = shared.label.judged.compute(panel)
-    judged = [judge(folder, one, panel, returns) for folder, one in zip(folders, experiments, strict=True)]
+    returns = shared.label.plain.compute(panel)
+    evaluated = [
+        evaluate_forecast(folder, one, panel, returns) for folder, one in zip(folders, experiments, strict=True)
+    ]
     forecasters = [
-        Forecaster(name, tuple(run for owner, run in zip(names, judged, strict=True) if owner == name))
+        Forecaster(name, tuple(run for owner, run in zip(names, evaluated, strict=True) if owner == name))
         for name in dict.fromkeys(names)
     ]
-    held = held_backtests(shared, panel, judged[0].parts["test"], index)
+    held = held_backtests(shared, panel, evaluated[0].parts["test"], index)
     result = measured(forecasters, reference, shared.label.horizon, beside=held)
     write_text(target / REPORT, report(title, result, forecasters, _facts(shared, panel, folders), differences))
     return result
@@ -173,7 +175,7 @@ def _facts(shared: Pretrain, panel: Panel, folders: Sequence[Path]) -> tuple[tup
     )
 
 
-def judge(folder: Path, experiment: Pretrain, panel: Panel, returns: Any) -> SeedForecast:
+def evaluate_forecast(folder: Path, experiment: Pretrain, panel: Panel, returns: Any) -> SeedForecast:
     """Returns what one finished run forecast and what trading on it earned on the test days."""
     record = ForecastRecord.load(folder / FORECASTS)
     try:
@@ -258,7 +260,7 @@ def refuse_other_questions(experiments: Sequence[Pretrain]) -> None:
 
 def _question(experiment: Pretrain, field: str) -> Any:
     value = getattr(experiment, field)
-    return value.judged if field == "label" else value  # how a loss sees the return is its own affair
+    return value.plain if field == "label" else value  # how a loss sees the return is its own affair
 
 
 def _finished(folder: Path) -> Pretrain:

@@ -1,5 +1,6 @@
-"""The stage that judges trained agents: runs to evidence on their test days, and a page."""
+"""The stage that evaluates trained agents: runs to evidence on their test days, and a page."""
 
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,6 +26,8 @@ from pipeline.run_directory import evaluate_folder, lock
 from pipeline.trained_run import TrainedRun, open_run, run_fingerprint
 from pipeline.trial_count import looks_so_far, other_trials
 
+logger = logging.getLogger(__name__)
+
 
 def evaluate(
     runs: str | Path | Mapping[str, Sequence[Path]],
@@ -43,7 +46,7 @@ def evaluate(
 
     Args:
         runs: Directory of a trading run; or runs that share a market, by a name for it: each group becomes a section.
-        settings: How to judge.
+        settings: How to evaluate.
         workdir: Where the artifacts of all stages live.
         overwrite: Look at the test days again; the report then says how often they were looked at.
         name: Folder under ``workdir/evaluate``; the name of the run by default, of the first group where several are
@@ -179,7 +182,7 @@ def _study(title: str, runs: Sequence[TrainedRun], sections: tuple[Section, ...]
         lead=f"{agents} trading {markets}; test days {tape.dates[0]} to {tape.dates[-1]}, seen once training was over",
         facts=tuple(dict.fromkeys(fact for one in runs for fact in one.facts())),
         sections=sections,
-        judged=first.forecast(),
+        forecast=first.forecast(),
         audit=first.audit(),
         config="\n".join(one.config() for one in runs),
     )

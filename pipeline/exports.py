@@ -98,15 +98,15 @@ def _weights(account: Backtest) -> pd.DataFrame:
 
 def _forecasts(run: Path) -> pd.DataFrame | None:
     opened = open_run(run)
-    judged, states = opened.forecast(), opened.sources.states
-    if judged is None or states is None:
+    forecast, states = opened.forecast(), opened.sources.states
+    if forecast is None or states is None:
         return None
-    days, columns = judged.dates.astype(str), np.array(opened.sources.panel.assets, dtype=object)
+    days, columns = forecast.dates.astype(str), np.array(opened.sources.panel.assets, dtype=object)
     parts = []
-    for part, rows in judged.parts.items():
-        row, column = np.nonzero(np.isfinite(judged.mean[rows]))
-        told = {"forecast": judged.mean[rows][row, column], "realised": judged.label[rows][row, column]}
-        parts.append(pd.DataFrame({"date": days[rows][row], "symbol": columns[column], "part": part, **told}))
+    for part, rows in forecast.parts.items():
+        row, column = np.nonzero(np.isfinite(forecast.mean[rows]))
+        values = {"forecast": forecast.mean[rows][row, column], "realised": forecast.label[rows][row, column]}
+        parts.append(pd.DataFrame({"date": days[rows][row], "symbol": columns[column], "part": part, **values}))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -31,7 +31,7 @@ def pretrain_many(
         experiments: What decides the runs.
         workdir: Where the artifacts of all stages live.
         overwrite: Throw away runs that are already there, finished or not.
-        test: Judge the best checkpoints on the test days too.
+        test: Evaluate the best checkpoints on the test days too.
         observer: Follows from outside.
         engine: Where they are trained.
         trackers: Trackers that show the runs beside TensorBoard.

@@ -70,7 +70,7 @@ def write_observation(experiment: Trade, sources: TradeSources, folder: Path) ->
     return found
 
 
-def judged_observation(experiment: Trade, sources: TradeSources, folder: Path) -> dict[str, Any]:
+def evaluated_observation(experiment: Trade, sources: TradeSources, folder: Path) -> dict[str, Any]:
     """Returns the record of what the agents of a finished run see, up to the end of its test days.
 
     Raises:

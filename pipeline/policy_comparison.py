@@ -95,7 +95,7 @@ def measure_comparison(
     Args:
         title: Names the market.
         comparison: Who traded.
-        settings: How to judge.
+        settings: How to evaluate.
         description: Further entries of ``metrics.json``, such as the prediction measures.
         tried: Training runs beside the candidates.
     """

@@ -16,7 +16,7 @@ from market.panel import Panel
 from market.preparation.lists import read_membership, read_splits
 from market.preparation.prepare import prepared
 from market.preparation.quality import Report
-from market.sources.content import content_digest, described_content, told_difference
+from market.sources.content import content_digest, describe_difference, described_content
 from market.sources.yahoo.source import YFinance
 from market.storage.array_file import read_header, read_json, write_json, write_text
 from pipeline.results import SILENT, InspectResult, Observer, PrepareResult
@@ -150,8 +150,8 @@ def _refuse_changed_content(target: Path, digest: str | None, read: Callable[[],
         return
     now = described_content(read(), str(digest))
     raise ValueError(
-        f"{target}: the source has changed since: it has {told_difference(now, before)}; add --overwrite to prepare it "
-        "again, or choose another --name"
+        f"{target}: the source has changed since: it has {describe_difference(now, before)}; add --overwrite to "
+        "prepare it again, or choose another --name"
     )
 
 

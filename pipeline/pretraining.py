@@ -54,9 +54,9 @@ def pretrain(
         overwrite: Throw away a run that is already there, finished or not.
         reuse: Return a finished run of this very experiment instead of refusing to run it again.
         observer: Follows from outside; told of the result in the first process only.
-        test: Judge the best checkpoint on the test days too; each such look is counted beside the panel.
+        test: Evaluate the best checkpoint on the test days too; each such look is counted beside the panel.
         until: Last day that may be known. The panel is cut after it, so the run is the same whenever it is made, and
-            the test days of the split are not judged. None knows the whole panel.
+            the test days of the split are not evaluated. None knows the whole panel.
         proven: Inputs that were audited before; where the run learns from those, they are not audited again.
         trackers: Trackers that show the run beside TensorBoard (`pipeline.trackers`).
 
@@ -92,7 +92,7 @@ def leave_process_group() -> None:
 def rules_of(experiment: Pretrain, panel: Panel) -> MarketRules:
     """Returns the terms on which a run trades its forecasts: those of the panel, but for what it says itself."""
     known = recorded_rules(panel.source) or MarketRules()
-    own = known.told(experiment.costs, experiment.price_limit, experiment.delisting_return, experiment.label.fill)
+    own = known.override(experiment.costs, experiment.price_limit, experiment.delisting_return, experiment.label.fill)
     return replace(own, periods_per_year=panel.periods_per_year)
 
 

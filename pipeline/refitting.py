@@ -294,7 +294,7 @@ def _metrics(
     panel: Panel,
     workdir: str | Path,
 ) -> dict[str, Any]:
-    label = experiment.experiment.label.judged  # plain returns, whatever was taught
+    label = experiment.experiment.label.plain  # plain returns, whatever was taught
     returns = label.compute(panel)
     fits = []
     for fold, one in zip(folds, states, strict=True):

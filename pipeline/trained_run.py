@@ -27,7 +27,7 @@ from market.prices.labels import Label
 from market.storage.array_file import read_header, read_json
 from market.storage.ledger import config_hash
 from pipeline.control_markets import TradeSources, read_sources, tape_of
-from pipeline.observation import judged_observation
+from pipeline.observation import evaluated_observation
 from pipeline.policy_comparison import Candidate
 from pipeline.reference_policies import EvaluationMarket
 from pipeline.run_directory import seed_folder
@@ -239,7 +239,7 @@ def open_run(folder: Path) -> TrainedRun:
         shorts=takes_shorts(experiment.action),
         start_from=experiment.start_from,
     )
-    found = TrainedRun(folder, experiment, sources, market, judged_observation(experiment, sources, folder))
+    found = TrainedRun(folder, experiment, sources, market, evaluated_observation(experiment, sources, folder))
     found.audit()
     _refuse_learnt_days(found)
     return found

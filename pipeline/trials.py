@@ -209,7 +209,7 @@ def _learn(experiment: Pretrain | Trade, folder: Path, params: dict[str, Any], t
 
 @lru_cache(maxsize=1)  # most sweeps vary nothing of this, and features take longer than many a trial
 def _data(panel: str, fingerprint: str, inputs: TrialInputs) -> TrainingData:
-    """The data that trials learn from and are judged on, without test days; `fingerprint` is that of the panel."""
+    """The data that trials learn from and are evaluated on, without test days; `fingerprint` is that of the panel."""
     whole = Panel.load(panel)
     days = inputs.split.days(whole.dates, inputs.label.span)
     return prepare(whole[: days.valid.stop + inputs.label.span], *inputs, ("train", "valid"))

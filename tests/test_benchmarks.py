@@ -1,4 +1,4 @@
-"""The table of `make bench`: a ratio is told of what was measured in the same call, and of nothing else."""
+"""The table of `make bench`: a ratio is shown of what was measured in the same call, and of nothing else."""
 
 from typing import get_args
 

@@ -96,14 +96,14 @@ def progress(entries: Iterable[S], total: int, title: str) -> Iterator[S]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield from told(entries, total, title)
+        yield from report_progress(entries, total, title)
         return
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
         yield from bar.track(entries, total=total)
 
 
-def told(entries: Iterable[S], total: int, title: str, every: float = A_MINUTE) -> Iterator[S]:
+def report_progress(entries: Iterable[S], total: int, title: str, every: float = A_MINUTE) -> Iterator[S]:
     """Yields `entries` and logs how far they are, at most once in `every` seconds."""
     heartbeat = Heartbeat(title, total, every=every)
     for count, entry in enumerate(entries, start=1):

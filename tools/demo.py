@@ -42,7 +42,7 @@ class Options:
     workdir: str = "workdir"
     """Where the artifacts of all stages live; the paths in the configuration lead there."""
     overwrite: bool = False
-    """Judge again although there is a report."""
+    """Evaluate again although there is a report."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def run_stages(experiment: "Demo", workdir: Path, overwrite: bool, headings: Hea
     if experiment.simulation is not None:
         simulate(experiment.simulation, workdir, headings)
     headings.show(headings.total, "agents and classical policies on the test days")
-    judge(experiment, workdir, overwrite)
+    evaluate_runs(experiment, workdir, overwrite)
 
 
 def simulate(simulation: "Simulation", workdir: Path, headings: Headings) -> None:
@@ -111,7 +111,7 @@ def simulate(simulation: "Simulation", workdir: Path, headings: Headings) -> Non
     pipeline.train(simulation.trade, workdir, reuse=True, observer=SHOWING)
 
 
-def judge(experiment: "Demo", workdir: Path, overwrite: bool) -> None:
+def evaluate_runs(experiment: "Demo", workdir: Path, overwrite: bool) -> None:
     """Evaluates all runs, a section for each market, and prints their tables; a report that is there is left alone."""
     folder = workdir / "evaluate" / experiment.name
     if (folder / METRICS).exists() and not overwrite:

@@ -1,4 +1,4 @@
-"""`python -m tools.discover --config configs/discover/factor_market.py`: factors discovered, judged, on one page."""
+"""`python -m tools.discover --config configs/discover/factor_market.py`: factors discovered, evaluated, on one page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ class Options:
     workdir: str = "workdir"
     """Where the artifacts of all stages live."""
     overwrite: bool = False
-    """Judge again although there is a page; models that are trained are kept."""
+    """Evaluate again although there is a page; models that are trained are kept."""
 
 
 def main(argv: Sequence[str]) -> None:
-    """Trains every model that is not trained yet, judges them, and writes the page."""
+    """Trains every model that is not trained yet, evaluates them, and writes the page."""
     from configs.schema.discover import Discover
 
     experiment, options = configured(Discover, Options, argv, "configs/discover")

@@ -20,7 +20,7 @@ class Options(EngineOptions):
     overwrite: bool = False
     """Throw away a run that is already there, finished or not."""
     test: bool = False
-    """Judge the best checkpoint on the test days too; each such look is counted beside the panel."""
+    """Evaluate the best checkpoint on the test days too; each such look is counted beside the panel."""
 
 
 def main(argv: Sequence[str]) -> None:

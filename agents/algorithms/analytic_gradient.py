@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from torch import Tensor
 
 from agents.algorithms.gradient_policy import DayScores, GradientPolicy
-from agents.differentiable.actions import has_gradient, rests, target_weights
+from agents.differentiable.actions import has_gradient, holds, target_weights
 from agents.differentiable.market import DifferentiableMarket
 from agents.vec_env import MarketVecEnv
 from envs import BatchMarket
@@ -229,7 +229,7 @@ class AnalyticPolicyGradient(BaseAlgorithm):
         raw = self.learner.act(scores.assets[place], scores.lead[place], account.float()).double()
         held = self.money.drift(rows, account)
         available = torch.from_numpy((market.tape.status[rows] & AVAILABLE) > 0)
-        hold = rests(market.action, raw) | ~market.due[rows]
+        hold = holds(market.action, raw) | ~market.due[rows]
         found = self.money.trade(rows, held, target_weights(market.action, raw, held.weights, available), wealth, hold)
         return found.account, found.growth, found.turnover
 

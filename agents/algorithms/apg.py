@@ -1,6 +1,6 @@
 """APG, analytic policy gradient: the gradient of booked wealth by the policy, computed instead of sampled.
 
-The market is exogenous: what an account does moves no price. All actions of a day can therefore be judged on the path
+The market is exogenous: what an account does moves no price. All actions of a day can therefore be tried on the path
 that happened, and the derivative of wealth by the policy's parameters exists (`agents.differentiable`). An update books
 short segments from random days and random positions, and climbs the mean log growth in excess of a benchmark less half
 the risk aversion times its variance.
@@ -39,7 +39,7 @@ class APG(ContinuousAgent):
         gamma: Discount a day of that value.
         state_dropout: Share of the channels of states that training hides from one day to another.
         weight_decay: Weight decay of AdamW.
-        averaging: Decay an update of the moving average of weights, which is the policy that acts, is judged and is
+        averaging: Decay an update of the moving average of weights, which is the policy that acts, is validated and is
             kept; 0 acts with the latest weights. Latest weights wander with the days that an update happened to draw.
         max_grad_norm: Gradient norm clip.
         width: Hidden width of the scorer.

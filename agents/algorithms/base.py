@@ -20,7 +20,7 @@ class AgentConfig(Protocol):
 
     @property
     def gamma(self) -> float:
-        """Discount a day, which reward scaling shares."""
+        """Discount factor per day, which reward scaling shares."""
         ...
 
     def build(self, env: VecEnv, table: StateTable | None, portfolio: bool, seed: int, device: str) -> BaseAlgorithm:

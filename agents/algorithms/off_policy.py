@@ -69,7 +69,7 @@ class SAC(ContinuousAgent):
 
     Attributes:
         learning_rate: Of Adam, for actor, critics and temperature.
-        buffer_size: Steps remembered; compact observations make one cost tens of bytes.
+        buffer_size: Replay buffer size in steps, tens of bytes each with compact observations.
         learning_starts: Steps of random actions before the first update.
         batch_size: Steps of a minibatch.
         tau: Share of the critics that the targets take over at an update.

@@ -27,16 +27,16 @@ class PPO(Agent):
     Reference: Schulman et al. (2017), Proximal Policy Optimization Algorithms. https://arxiv.org/abs/1707.06347
 
     Attributes:
-        learning_rate: Of Adam.
+        learning_rate: Learning rate of Adam.
         n_steps: Days of each environment between updates.
         batch_size: Steps of a minibatch; at most all that was collected.
         n_epochs: Passes over what was collected.
-        gamma: Discount a day.
-        gae_lambda: Of generalised advantage estimation.
+        gamma: Discount factor per day.
+        gae_lambda: Decay of generalised advantage estimation.
         clip_range: Clip range of the probability ratio.
         ent_coef: Weight of the entropy bonus.
         vf_coef: Weight of the value loss.
-        max_grad_norm: Longest gradient.
+        max_grad_norm: Gradient norm clip.
         target_kl: Stop the epochs of an update beyond 1.5 times this divergence; None never does.
         width: Hidden width of the portfolio scorer.
         net_arch: Hidden widths of the plain networks.
@@ -69,13 +69,13 @@ class A2C(Agent):
     https://arxiv.org/abs/1602.01783
 
     Attributes:
-        learning_rate: Of RMSprop.
+        learning_rate: Learning rate of RMSprop.
         n_steps: Days of each environment between updates.
-        gamma: Discount a day.
-        gae_lambda: Of generalised advantage estimation; 1 is the paper's.
+        gamma: Discount factor per day.
+        gae_lambda: Decay of generalised advantage estimation; 1 is the paper's.
         ent_coef: Weight of the entropy bonus.
         vf_coef: Weight of the value loss.
-        max_grad_norm: Longest gradient.
+        max_grad_norm: Gradient norm clip.
         width: Hidden width of the portfolio scorer.
         net_arch: Hidden widths of the plain networks.
         log_std_init: Log of the first standard deviation of continuous actions.
@@ -103,16 +103,16 @@ class RecurrentPPO(Agent):
     https://arxiv.org/abs/2205.11104
 
     Attributes:
-        learning_rate: Of Adam.
+        learning_rate: Learning rate of Adam.
         n_steps: Days of each environment between updates.
         batch_size: Steps of a minibatch; at most all that was collected.
         n_epochs: Passes over what was collected.
-        gamma: Discount a day.
-        gae_lambda: Of generalised advantage estimation.
+        gamma: Discount factor per day.
+        gae_lambda: Decay of generalised advantage estimation.
         clip_range: Clip range of the probability ratio.
         ent_coef: Weight of the entropy bonus.
         vf_coef: Weight of the value loss.
-        max_grad_norm: Longest gradient.
+        max_grad_norm: Gradient norm clip.
         lstm_hidden_size: Width of the memory.
         net_arch: Hidden widths of the networks behind it.
         log_std_init: Log of the first standard deviation of continuous actions.

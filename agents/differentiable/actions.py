@@ -53,7 +53,7 @@ def has_gradient(action: Action) -> bool:
     return isinstance(final, LongOnly | LongShort | Position | SectorLimit | Tilt)
 
 
-def rests(action: Action, raw: Float[Tensor, "B A"]) -> BoolArray:
+def holds(action: Action, raw: Float[Tensor, "B A"]) -> BoolArray:
     """Returns where a relative action trades nothing at all ``[B]``: no gradient is asked for there."""
     if isinstance(action, Step):
         return (raw.detach()[:, 0] <= 0).numpy()

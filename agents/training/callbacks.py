@@ -23,7 +23,7 @@ ShouldStop = Callable[[Sequence[float]], bool]
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How long an agent learns and how often it is judged.
+    """How long an agent learns and how often it is validated.
 
     Attributes:
         total_steps: Environment steps at most, over all environments.
@@ -73,7 +73,7 @@ class ValidationHistory:
 
 
 def worth(entry: Mapping[str, Any]) -> float:
-    """Returns what a validation is judged by: its objective, else the growth of wealth."""
+    """Returns what a validation is measured by: its objective, else the growth of wealth."""
     return float(entry.get("objective", entry["growth"]))
 
 
@@ -83,11 +83,11 @@ class ValidationCallback(BaseCallback):
     Args:
         folder: Folder of the seed.
         schedule: How long and how often.
-        validator: Judges on the valid tape.
+        validator: Evaluates on the valid tape.
         about: What is written beside the policy, see `agents.checkpoint.describe`, with the run's recipe in it.
         progress: Where the run stands.
         monitor: Shows it.
-        judge_first: Whether the policy is judged before it learns, because it begins at something worth keeping.
+        validate_first: Whether the policy is validated before it learns, because it begins at something worth keeping.
         should_stop: Asked after each validation, with the worth of all of them, whether those were enough.
     """
 
@@ -99,11 +99,11 @@ class ValidationCallback(BaseCallback):
         about: dict[str, Any],
         progress: ValidationHistory,
         monitor: AgentLogger,
-        judge_first: bool = False,
+        validate_first: bool = False,
         should_stop: ShouldStop | None = None,
     ) -> None:
         super().__init__()
-        self.judge_first, self.should_stop = judge_first, should_stop
+        self.validate_first, self.should_stop = validate_first, should_stop
         self.folder, self.schedule, self.validator = folder, schedule, validator
         self.about, self.progress, self.monitor = about, progress, monitor
         self._told_to_stop = self._ask_to_stop()
@@ -119,7 +119,7 @@ class ValidationCallback(BaseCallback):
         return bool(history) and self.should_stop is not None and self.should_stop([worth(one) for one in history])
 
     def _on_training_start(self) -> None:
-        if self.judge_first and not self.progress.history:
+        if self.validate_first and not self.progress.history:
             self.validate()
 
     def _on_rollout_start(self) -> None:
@@ -142,13 +142,13 @@ class ValidationCallback(BaseCallback):
         return self.model.num_timesteps
 
     def validate(self) -> None:
-        """Judges the present policy; keeps it, with the scale of rewards it learnt under, where it is the best."""
-        course = self.validator.judge(self.model.policy)
-        measures = self.validator.measures(course)
+        """Evaluates the present policy; keeps it, with the scale of rewards it learnt under, where it is the best."""
+        trace = self.validator.validate(self.model.policy)
+        measures = self.validator.measures(trace)
         self.monitor.measured(self.num_steps, measures)
         if self.progress.add({"step": self.num_steps, **measures}):
             about = {**self.about, "reward_scale": reward_scale(self.model), "valid": self.progress.best}
             save_agent(self.folder, self.model.policy, about)
-            self.monitor.draw(self.num_steps, course, self.validator.market.tape.assets)
+            self.monitor.draw(self.num_steps, trace, self.validator.market.tape.assets)
         write_text(self.folder / HISTORY, "".join(json.dumps(one) + "\n" for one in self.progress.history))
         self._told_to_stop = self._ask_to_stop()

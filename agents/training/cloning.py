@@ -20,7 +20,7 @@ from stable_baselines3.dqn.policies import DQNPolicy
 from torch import Tensor
 
 from agents.baselines.base import ClassicalPolicy, Rule
-from agents.differentiable.actions import has_gradient, rests, target_weights
+from agents.differentiable.actions import has_gradient, holds, target_weights
 from agents.differentiable.market import DifferentiableMarket, TradedDay
 from agents.history import History
 from envs import BatchMarket, Costs, Episodes, Step, Tape
@@ -139,7 +139,7 @@ def _traded(
     available = torch.from_numpy((market.tape.status[rows] & AVAILABLE) > 0)
     targets = target_weights(market.action, raw, held.weights, available)
     stuck = (SMALLEST - raw[:, 0]).clamp(min=0).mean() if isinstance(market.action, Step) else torch.zeros(())
-    return money.trade(rows, held, targets, hold=rests(market.action, raw)), stuck
+    return money.trade(rows, held, targets, hold=holds(market.action, raw)), stuck
 
 
 def deterministic_action(policy: BasePolicy, observation: dict[str, Tensor]) -> Float[Tensor, "B A"]:

@@ -89,7 +89,7 @@ class Task:
         episodes = Episodes(self.episode_days)
         return self._market(self.train, self.n_envs, episodes, autoreset=True)
 
-    def judging(self) -> BatchMarket:
+    def validation(self) -> BatchMarket:
         """Returns the one pass to choose by."""
         return self._market(self.valid, 1, Episodes(), autoreset=False)
 
@@ -129,7 +129,7 @@ def train_agent(
     Args:
         config: The agent.
         task: What it trades.
-        schedule: How long it learns and how often it is judged.
+        schedule: How long it learns and how often it is validated.
         seed: Decides first weights, actions, minibatches and the days episodes start on.
         folder: Folder of the seed.
         settings: What decides the run, as JSON; a continuation must have the same.
@@ -146,7 +146,7 @@ def train_agent(
     if record is not None:
         return record
     task.refuse_in_sample()
-    validator = Validator(config, task.judging(), task.portfolio)
+    validator = Validator(config, task.validation(), task.portfolio)
     market = task.learning()
     rewarded = with_scaled_rewards(market, config.gamma)
     model = config.build(rewarded, StateTable(task.train), task.portfolio, seed, device)

@@ -115,10 +115,10 @@ class AgentLogger:
         self._scalars.scalars(shown(measures), step)
         self._bar.update(self._task, description=f"{self._title}, valid growth {measures['growth']:+.3f}")
 
-    def draw(self, step: int, course: EpisodeTrace, assets: tuple[str, ...]) -> None:
-        """Draws the course of a validation."""
-        self._writer.add_figure(f"{WEALTH}/course", wealth_figure(course), step)
-        picture = weights_figure(course.dates, course.weights, assets)
+    def draw(self, step: int, trace: EpisodeTrace, assets: tuple[str, ...]) -> None:
+        """Draws the trace of a validation."""
+        self._writer.add_figure(f"{WEALTH}/course", wealth_figure(trace), step)
+        picture = weights_figure(trace.dates, trace.weights, assets)
         self._writer.add_figure(f"{TRADING}/weights of the best policy", picture, step)
 
     def finish(self, settings: Mapping[str, Any], measures: Mapping[str, float]) -> None:
@@ -148,12 +148,12 @@ def grouped(name: str) -> str:
     return f"{GROUPS.get(group, group)}/{measure}"
 
 
-def wealth_figure(course: EpisodeTrace) -> Figure:
+def wealth_figure(trace: EpisodeTrace) -> Figure:
     """Returns a figure of wealth against the benchmark."""
     figure = Figure(figsize=(8, 3), layout="constrained")
     axis = figure.subplots()
-    axis.plot(course.dates, course.wealth, label="agent")
-    axis.plot(course.dates, course.benchmark, label="benchmark", color="0.6")
+    axis.plot(trace.dates, trace.wealth, label="agent")
+    axis.plot(trace.dates, trace.benchmark, label="benchmark", color="0.6")
     axis.set(ylabel="wealth")
     axis.legend()
     return figure

@@ -88,7 +88,7 @@ def risk_aversion_of(config: AgentConfig, reward: Reward) -> float | None:
 
 
 class Validator:
-    """Judges the weights that a policy has at the moment, by another policy of the same networks on the valid tape.
+    """Evaluates the weights that a policy has at the moment, by another policy of the same networks on the valid tape.
 
     It draws no random numbers, so how often one looks does not change what is learnt. Policies are chosen by their log
     growth or, where the agent or the reward has a risk aversion, by what they then maximise: mean excess log growth
@@ -106,8 +106,8 @@ class Validator:
         self.risk_aversion = risk_aversion_of(config, market.reward)
         self.policy = config.policy(market.observation_space, market.action_space, table, portfolio)
 
-    def judge(self, learner: BasePolicy) -> EpisodeTrace:
-        """Returns the course of the learner's present weights."""
+    def validate(self, learner: BasePolicy) -> EpisodeTrace:
+        """Returns the trace of the learner's present weights."""
         self.policy.load_state_dict(learner.state_dict())
         return trace_episode(self.policy, self.market)
 

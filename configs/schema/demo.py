@@ -33,7 +33,7 @@ class Demo:
     trades: tuple[Trade, ...]
     """Trading runs on its states; those on the same market share a section of the report, in this order."""
     evaluate: Evaluate = Evaluate()
-    """How the runs are judged."""
+    """How the runs are evaluated."""
     simulation: Simulation | None = None
     """A simulated market, which gets the first section of the report; None leaves it out."""
     name: str = "demo"

@@ -29,14 +29,14 @@ class DiscoverModel:
 
 @dataclass(frozen=True)
 class Discover:
-    """Factor discovery: PCA and VAEs of the same returns, judged against known factors and each other on one page."""
+    """Factor discovery: PCA and VAEs of the same returns, beside known factors and each other on one page."""
 
     name: str
     """Folder under workdir/discover that receives the page."""
     models: tuple[DiscoverModel, ...]
     """Models to compare; the first is the one the others are measured by."""
     split: Split
-    """Days to fit on, to choose on and to judge on."""
+    """Days to fit on, to choose on and to test on."""
     prepare: Prepare | None = None
     """Where the prices come from; prepared where that is not done. Not used where `panel` names a file."""
     panel: str | None = field(default=None, metadata={IN_WORKDIR: "data/{}/panel.safetensors"})
@@ -52,7 +52,7 @@ class Discover:
     scaling: Scaling = RobustZScore(clip=None)
     """How it is scaled; each model standardises every asset besides."""
     label: Label = Label(fill="next_close", horizon=1)
-    """The return that the forecasts of the models are judged on."""
+    """The return that the forecasts of the models are evaluated on."""
     optim: Optim = Optim()
     """How the models learn that are not fitted at once."""
     threshold: float = 0.8

@@ -8,7 +8,7 @@ from configs.paths import IN_WORKDIR
 
 @dataclass(frozen=True)
 class Evaluate:
-    """How a trained run is judged on its test days: rivals, costs, and what is counted as tried."""
+    """How a trained run is evaluated on its test days: rivals, costs, and what is counted as tried."""
 
     cost_points: tuple[float, ...] = (0.0, 1.0, 5.0, 10.0, 20.0)
     """Proportional costs in basis points at which agents and references are traded again; empty leaves it out."""

@@ -26,7 +26,7 @@ class Pretrain:
     encoder: EncoderConfig
     """The encoder; --encoder.lookback, --encoder.quantizer.codebook-size, ... override its sizes."""
     split: Split
-    """Days to fit on, to choose on and to judge on."""
+    """Days to fit on, to choose on and to test on."""
     features: FeatureSet = Alpha158()
     """Features computed from the prices."""
     scaling: Scaling = RobustZScore()

@@ -48,7 +48,7 @@ class Trade:
     scaling: Scaling = RobustZScore()
     """How these features are scaled; fitted on the train days."""
     split: Split | None = None
-    """Days to learn on, to choose on and to judge on; None takes those of the states."""
+    """Days to learn on, to choose on and to test on; None takes those of the states."""
     fill: Fill | None = None
     """When decisions are carried out; None takes the fill of the states, else the panel's default."""
     reward: Reward = LogGrowth()
@@ -79,7 +79,7 @@ class Trade:
     n_envs: int = 256
     """Episodes at once in training."""
     schedule: TrainingConfig = TrainingConfig()
-    """How long the agent learns and how often it is judged on the valid days."""
+    """How long the agent learns and how often it is validated."""
     in_sample: InSample = "refuse"
     """Whether agents may learn on days whose states had seen their own labels, as those of a single split have on its
     train and valid days; results on such days mean nothing, and the report says so."""

@@ -1,4 +1,4 @@
-"""PPO weighs the 20 bundled S&P 500 stocks; a minute on one CPU core."""
+"""PPO chooses the weights of the 20 bundled S&P 500 stocks; a minute on one CPU core."""
 
 from agents.algorithms.on_policy import PPO
 from agents.training.callbacks import TrainingConfig

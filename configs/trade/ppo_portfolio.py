@@ -1,4 +1,4 @@
-"""PPO weighs 29 Dow Jones stocks on the states of STORM with both branches.
+"""PPO chooses the weights of 29 Dow Jones stocks on the states of STORM with both branches.
 
 A tenth of the usual learning rate: on the valid days a faster agent soon trades a tenth of its wealth a day.
 """

@@ -1,4 +1,4 @@
-"""SAC weighs 29 Dow Jones stocks on the states of STORM with both branches."""
+"""SAC chooses the weights of 29 Dow Jones stocks on the states of STORM with both branches."""
 
 from agents.algorithms.on_policy import SAC
 from agents.training.callbacks import TrainingConfig

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from encoders.base import Encoder, EncoderConfig, Encoding, Forecast, Inference, State
-from encoders.common.losses import gaussian_nll
+from encoders.common.losses import likelihood_of
 from encoders.data import TrainingData
 from encoders.windows import Window
 from market.arrays import IntArray
@@ -90,12 +90,7 @@ class ScoreEncoder(Encoder):
 
     def forward(self, window: Window) -> Encoding:
         """Returns the negative log likelihood of the labels; there is nothing to descend."""
-        forecast = self.predict(window.features, window.mask, window.calendar)
-        known = window.mask & window.forward_return.isfinite()
-        loss = gaussian_nll(
-            forecast.mean.where(known, 0.0), forecast.std.where(known, 1.0), window.forward_return, known
-        )
-        return Encoding(loss, {"likelihood": loss.detach()}, forecast, {}, None)
+        return likelihood_of(self.predict(window.features, window.mask, window.calendar), window)
 
     @torch.no_grad()
     def infer(

@@ -15,17 +15,16 @@ from einops import rearrange, reduce
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from encoders.bars import BarHistory, bar_columns
+from encoders.bars import BarHistory, BarReader, bar_columns
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
 from encoders.common.distributions import positive_std
 from encoders.common.layers import pack, unpack
 from encoders.common.losses import LabelScale, gaussian_nll, rank_terms
-from encoders.data import TrainingData
 from encoders.windows import InputShape, Window
 
 
 @dataclass(frozen=True)
-class GRU:
+class GRU(BarReader):
     """Everything that decides a recurrent forecaster.
 
     Attributes:
@@ -58,11 +57,6 @@ class GRU:
         """
         shape.check_lookback(self.lookback)
         return GRUEncoder(self, shape)
-
-    def begin(self, encoder: Encoder, data: TrainingData) -> None:
-        """Refuses features that do not end in the bars that are to be read."""
-        if self.bars is not None:
-            self.bars.refuse_other_columns(data.pipeline.scaler.fields)
 
 
 class GRUEncoder(Encoder):

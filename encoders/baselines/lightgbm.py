@@ -85,7 +85,7 @@ class LightGBM:
         encoder.learn_units(data)
         train, valid = (
             lightgbm.Dataset(*encoder.rows(data, days), free_raw_data=True)
-            for days in (data.train_days, data.judged_days(data.days.valid))
+            for days in (data.train_days, data.labelled_days(data.days.valid))
         )
         parameters = asdict(self.boosting)
         rounds, patience = parameters.pop("n_estimators"), parameters.pop("early_stopping_rounds")

@@ -127,7 +127,7 @@ class RidgeEncoder(ScoreEncoder):
                     cells.label.double().numpy(),
                     cells.mask.numpy(),
                 )
-                for cells in cross_sections_of(data, data.judged_days(data.days.valid))
+                for cells in cross_sections_of(data, data.labelled_days(data.days.valid))
             ]
         )
         known = np.isfinite(daily)

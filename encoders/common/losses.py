@@ -12,8 +12,10 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from encoders.base import Encoding, Forecast
 from encoders.common.layers import NEVER, masked_mean
 from encoders.distributed import summed_over_ranks
+from encoders.windows import Window
 
 LABEL_CLIP = 5.0
 """Standard deviations beyond which a label no longer moves a likelihood: returns have tails that a Gaussian lacks."""
@@ -69,6 +71,14 @@ def gaussian_nll(
     """Returns the mean negative log density of known labels, without the constant ``log(2 pi) / 2``."""
     label = label.where(known, 0.0)
     return masked_mean(std.log() + 0.5 * ((label - mean) / std).square(), known)
+
+
+def likelihood_of(forecast: Forecast, window: Window) -> Encoding:
+    """Returns the negative log likelihood of the labels under a forecast, which has nothing to descend."""
+    known = window.mask & window.forward_return.isfinite()
+    mean, std = forecast.mean.where(known, 0.0), forecast.std.where(known, 1.0)
+    loss = gaussian_nll(mean, std, window.forward_return, known)
+    return Encoding(loss, {"likelihood": loss.detach()}, forecast, {}, None)
 
 
 def gaussian_kl(

@@ -148,8 +148,8 @@ def next_token_targets(
 ) -> tuple[list[int], Int[Tensor, "S q"], Bool[Tensor, "S q"]]:
     """Returns what positions predict in training: positions, the codes that were to come, and whether these are known.
 
-    Position ``p`` has read the rows before ``p`` and foretells the label of the last of their days, which becomes known
-    `span` rows later: item ``p - 1 + span``. The last position foretells the last item, the label of today; those of
+    Position ``p`` has read the rows before ``p`` and predicts the label of the last of their days, which becomes known
+    `span` rows later: item ``p - 1 + span``. The last position predicts the last item, the label of today; those of
     the ``span - 1`` days before today are not known yet, and nothing is asked of their positions.
 
     Args:

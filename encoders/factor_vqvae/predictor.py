@@ -1,4 +1,4 @@
-"""FactorVQVAE, second stage: a transformer foretells today's token, and the token's factors forecast the return.
+"""FactorVQVAE, second stage: a transformer predicts today's token, and the token's factors forecast the return.
 
 The first stage (`encoders.factor_vqvae.tokenizer`, which says when a token is known) comes from a run of its own. Its
 extractor, tokens, codebook and factors stay as they are, so training reads them once a day and run; only its decoder
@@ -188,8 +188,8 @@ class FactorVQVAEPredictorEncoder(Encoder):
         mask, label, config = window.mask, window.forward_return, self.config
         known = mask & label.isfinite()
         standard = self.stage.label_scale.standard(label, known)
-        remembered = self._remembered if self.training else None
-        reading = self._read_all(window) if remembered is None else _wide(remembered(window.day))
+        frozen = self._remembered if self.training else None
+        reading = self._read_all(window) if frozen is None else _wide(frozen(window.day))
         today = self.predict_next(reading._replace(codes=reading.codes[:, :-1]), mask)
         mean, std = unpack(today.returns.mean, mask), unpack(today.returns.std, mask).where(mask, 1.0)
         with torch.autocast(label.device.type, enabled=False):

@@ -40,7 +40,7 @@ def scenarios(
     those of today.
 
     Args:
-        encoder: What foretells.
+        encoder: The predictor.
         features: Windows, scaled.
         mask: True where the asset was listed.
         n_days: Days to come.

@@ -1,6 +1,6 @@
 """An asset's own window as an addition to its state, past the tokens: a recurrent network behind a bounded gate.
 
-Codes keep what rebuilds prices, which is not what foretells them: a ridge finds in STORM's quantised tokens a third of
+Codes keep what rebuilds prices, which is not what predicts them: a ridge finds in STORM's quantised tokens a third of
 the signal that it finds in the inputs. The network here reads the same window for the label alone. Its part of a state
 is bounded, and a gate that sees the tokens decides how much of it counts, so that tokens stay the base of the state.
 """

@@ -30,11 +30,10 @@ from einops import rearrange, repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from encoders.bars import BarHistory, bar_columns
+from encoders.bars import BarHistory, BarReader, bar_columns
 from encoders.base import Encoder, Encoding, Forecast, Inference, State, evaluating
 from encoders.common.layers import masked_mean, pack, unpack
 from encoders.common.losses import LabelScale, gaussian_kl, gaussian_nll, info_nce, price_inconsistency, rank_loss
-from encoders.data import TrainingData
 from encoders.quantizers import Learnable, QuantizerConfig
 from encoders.storm.branches import StormSizes
 from encoders.storm.factors import StormFactorModel, StormFactorOutput, StormFactors
@@ -58,7 +57,7 @@ class LossWeights:
         consistency: Rebuilt bars whose low or high does not bound open and close.
         alignment: Contrast between the two branches' views of a day.
         codes: One minus the correlation of the label's ranks with a linear reading of an asset's quantised tokens. It
-            reaches the tokens straight through the quantiser, so that codes keep what foretells the label.
+            reaches the tokens straight through the quantiser, so that codes keep what predicts the label.
     """
 
     likelihood: float = 0.2
@@ -71,7 +70,7 @@ class LossWeights:
 
 
 @dataclass(frozen=True)
-class Storm:
+class Storm(BarReader):
     """Everything that decides a STORM encoder.
 
     Attributes:
@@ -121,11 +120,6 @@ class Storm:
         if self.bars is not None and self.head is None:
             raise ValueError("bars are read by the head, and there is none; give the encoder a GatedHead or no bars")
         return StormEncoder(self, shape)
-
-    def begin(self, encoder: Encoder, data: TrainingData) -> None:
-        """Refuses features that do not end in the bars that are to be read."""
-        if self.bars is not None:
-            self.bars.refuse_other_columns(data.pipeline.scaler.fields)
 
 
 class StormOutput(NamedTuple):

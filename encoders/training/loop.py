@@ -52,7 +52,7 @@ class Experiment:
 
     Attributes:
         encoder: Builds the encoder.
-        data: What it learns from and is judged on.
+        data: What it learns from and is evaluated on.
         optim: How it learns.
         seed: Decides first weights, order of days and every random number.
         settings: The whole experiment as JSON; kept in the checkpoint and in TensorBoard.
@@ -60,7 +60,7 @@ class Experiment:
         listed: What TensorBoard lists beside the final measures; None lists the settings.
         should_stop: Asked before each epoch, with the validation metric of all finished ones, whether those were
             enough; None goes on to the end. A continued run asks again.
-        test: Whether the best checkpoint is judged on the test days too. Its forecasts of them are kept in any case.
+        test: Whether the best checkpoint is evaluated on the test days too. Its forecasts of them are kept in any case.
         upgraded: Returns settings that an earlier version wrote as today's version writes them.
         first_weights: A checkpoint of the same encoder to start from; None draws the weights anew.
         curves: Keeps the curves beside TensorBoard.
@@ -111,7 +111,7 @@ def pretrain(experiment: Experiment, directory: str | Path) -> dict[str, Any]:
             run.learn_epoch(progress, monitor)
             run.close_epoch(progress, monitor)
         run.average_best(progress)
-        metrics = run.outcome.judge_best(run.encoder, progress.best_epoch, progress.epoch, experiment.test)
+        metrics = run.outcome.evaluate_best(run.encoder, progress.best_epoch, progress.epoch, experiment.test)
         monitor.finish(run.listed, metrics)
     return metrics
 
@@ -120,20 +120,20 @@ def _fit(experiment: Experiment, config: ClosedForm, directory: Path) -> dict[st
     accelerator = make_accelerator(experiment.optim)
     data, metric = experiment.data, experiment.optim.metric
     encoder = config.fit(data.learnable, experiment.seed).to(accelerator.device)
-    judge = Evaluator(accelerator, data, data.store.to(accelerator.device), experiment.optim.batch_size)
+    evaluator = Evaluator(accelerator, data, data.store.to(accelerator.device), experiment.optim.batch_size)
     about = describe(data, encoder, experiment.settings or {})
-    outcome = TrainingResult(judge, directory, about, experiment.backtest)
+    outcome = TrainingResult(evaluator, directory, about, experiment.backtest)
     shown = (directory / "tensorboard", 1, 0, accelerator.is_main_process, experiment.curves)
     with PretrainLogger(*shown, data.panel) as monitor:
-        train = judge.losses(encoder, data.train_days)
-        forecasts, losses = judge.evaluate(encoder, data.days.valid)
+        train = evaluator.losses(encoder, data.train_days)
+        forecasts, losses = evaluator.evaluate(encoder, data.days.valid)
         valid = outcome.measures(data.days.valid, forecasts, losses)
         outcome.keep(encoder, 0, metric, score(valid, metric))
         entry = {"epoch": 0, "step": 1, "train": train.terms, "valid": valid}
         monitor.epoch(1, entry, losses, encoder)
         if accelerator.is_main_process:
             _write_history(directory, [entry])
-        metrics = outcome.judge_best(encoder, 0, 1, experiment.test)
+        metrics = outcome.evaluate_best(encoder, 0, 1, experiment.test)
         monitor.finish(experiment.listed or about["settings"], metrics)
     return metrics
 
@@ -167,9 +167,9 @@ class _Run:
         share = self.optim.batch_size // self.accelerator.num_processes
         self.workspace = self.store.workspace(share // self.optim.accumulation)
         self.augmented = FeatureDropout(self.data.pipeline.scaler.fields, self.optim.feature_dropout)
-        self.judge = Evaluator(self.accelerator, self.data, whole, share)
+        self.evaluator = Evaluator(self.accelerator, self.data, whole, share)
         self.about = describe(self.data, self.encoder, experiment.settings or {})
-        self.outcome = TrainingResult(self.judge, directory, self.about, experiment.backtest)
+        self.outcome = TrainingResult(self.evaluator, directory, self.about, experiment.backtest)
         self.best = BestEpochs(directory / "last", self.optim.average_best)
 
     @property
@@ -177,7 +177,7 @@ class _Run:
         return self.directory / "last" / ENCODER_STATE
 
     @property
-    def judged(self) -> Encoder:
+    def validated(self) -> Encoder:
         """The encoder that is validated and kept: the averaged one where there is one."""
         average = self.learner.average
         return self.encoder if average is None else average.module  # type: ignore[return-value]
@@ -268,7 +268,7 @@ class _Run:
     def close_epoch(self, progress: TrainingProgress, monitor: PretrainLogger) -> None:
         """Validates, keeps the checkpoint if it is the best so far, and saves the state."""
         step = (progress.epoch + 1) * self.n_batches
-        forecasts, losses = self.judge.evaluate(self.judged, self.data.days.valid)
+        forecasts, losses = self.evaluator.evaluate(self.validated, self.data.days.valid)
         valid = self.outcome.measures(self.data.days.valid, forecasts, losses)
         entry = {
             "epoch": progress.epoch,
@@ -286,13 +286,13 @@ class _Run:
                 MIN_ASSETS,
             )
         if progress.improves(value, valid["loss"]["total"]):
-            self.outcome.keep(self.judged, progress.best_epoch, self.optim.metric, progress.best_value)
-        monitor.epoch(step, entry, losses, self.judged)
+            self.outcome.keep(self.validated, progress.best_epoch, self.optim.metric, progress.best_value)
+        monitor.epoch(step, entry, losses, self.validated)
         progress.finish_epoch(entry)
         if self.first:
             _write_history(self.directory, progress.history)
         if self.first and self.optim.average_best > 1:
-            self.best.keep(self.scores(progress), self.judged.state_dict())
+            self.best.keep(self.scores(progress), self.validated.state_dict())
         self.save(progress)
 
     def scores(self, progress: TrainingProgress) -> list[float | None]:
@@ -306,7 +306,7 @@ class _Run:
             return
         self.accelerator.wait_for_everyone()
         self.encoder.load_state_dict(self.best.average(scores))
-        forecasts, losses = self.judge.evaluate(self.encoder, self.data.days.valid)
+        forecasts, losses = self.evaluator.evaluate(self.encoder, self.data.days.valid)
         value = score(self.outcome.measures(self.data.days.valid, forecasts, losses), self.optim.metric)
         better = value is not None and (progress.best_value is None or value > progress.best_value)
         if self.first:

@@ -20,16 +20,16 @@ Backtest = Callable[[FloatArray, slice], Mapping[str, float | None]]
 
 @dataclass(frozen=True, eq=False)
 class TrainingResult:
-    """Judges encoders and writes down what was found; the first process writes.
+    """Evaluates encoders and writes down what was found; the first process writes.
 
     Attributes:
-        judge: Measures on the data of the run.
+        evaluator: Measures on the data of the run.
         directory: Where the files go.
         about: What the checkpoint says of the run (`encoders.checkpoint.describe`).
         backtest: Measures of trading on a forecast; None leaves them out.
     """
 
-    judge: Evaluator
+    evaluator: Evaluator
     directory: Path
     about: Mapping[str, Any]
     backtest: Backtest | None
@@ -42,7 +42,7 @@ class TrainingResult:
     def measures(self, part: slice, forecasts: Forecasts, losses: Losses) -> dict[str, Any]:
         """Returns prediction, loss, codebook and, where wanted, portfolio measures of a part."""
         found = {
-            **prediction(self.judge.data, forecasts, part),
+            **prediction(self.evaluator.data, forecasts, part),
             "loss": losses.terms,
             "codebooks": codebook_health(losses.counts),
         }
@@ -52,28 +52,30 @@ class TrainingResult:
 
     def keep(self, encoder: Encoder, epoch: int | None, metric: str, value: float | None) -> None:
         """Writes the checkpoint of an encoder that is the best so far by `metric` on valid."""
-        if self.judge.accelerator.is_main_process:
+        if self.evaluator.accelerator.is_main_process:
             chosen = {"epoch": epoch, "metric": metric, "value": value}
-            scaler = self.judge.data.pipeline.scaler.arrays()
-            answers = answers_of(encoder, self.judge.data.store.shape)
+            scaler = self.evaluator.data.pipeline.scaler.arrays()
+            answers = answers_of(encoder, self.evaluator.data.store.shape)
             Checkpoint(encoder.state_dict(), scaler, {**self.about, **chosen}, answers).save(self.model_path)
 
-    def judge_best(self, encoder: Encoder, best_epoch: int | None, n_epochs: int, test: bool = False) -> dict[str, Any]:
+    def evaluate_best(
+        self, encoder: Encoder, best_epoch: int | None, n_epochs: int, test: bool = False
+    ) -> dict[str, Any]:
         """Returns and writes the metrics of the checkpoint, put into `encoder`, on valid and, where asked, on test.
 
         Deviations are calibrated on valid (`encoders.training.calibration`), and the checkpoint learns by how much. The
         forecasts of both parts are kept beside the metrics, so that runs can be compared day by day; a forecast that is
         not held against what came true is no look at the test days.
         """
-        judge = self.judge
-        judge.accelerator.wait_for_everyone()
+        evaluator = self.evaluator
+        evaluator.accelerator.wait_for_everyone()
         checkpoint = Checkpoint.load(self.model_path)
         checkpoint.load_into(encoder)
-        train = judge.losses(encoder, judge.data.train_days)
-        parts = judge.data.judged_parts
+        train = evaluator.losses(encoder, evaluator.data.train_days)
+        parts = evaluator.data.evaluated_parts
         asked = [name for name in parts if test or name != "test"]
-        seen = {name: judge.evaluate(encoder, parts[name]) for name in asked}
-        scale = std_scale(judge.data, seen["valid"][0], parts["valid"])
+        seen = {name: evaluator.evaluate(encoder, parts[name]) for name in asked}
+        scale = std_scale(evaluator.data, seen["valid"][0], parts["valid"])
         metrics: dict[str, Any] = {
             "best_epoch": best_epoch,
             "n_epochs": n_epochs,
@@ -82,16 +84,18 @@ class TrainingResult:
             "std_scale": scale,
             "train": {"loss": train.terms, "codebooks": codebook_health(train.counts)},
         }
-        made = {name: seen[name][0] if name in seen else judge.forecasts(encoder, part) for name, part in parts.items()}
+        made = {
+            name: seen[name][0] if name in seen else evaluator.forecasts(encoder, part) for name, part in parts.items()
+        }
         forecasts = {name: one._replace(std=one.std * scale) for name, one in made.items()}
         for name in asked:
             part = parts[name]
             metrics[name] = self.measures(part, forecasts[name], seen[name][1]) | {
-                "coverage_90": coverage(judge.data, forecasts[name], part),
-                "per_year": by_year(judge.data, forecasts[name], part),
+                "coverage_90": coverage(evaluator.data, forecasts[name], part),
+                "per_year": by_year(evaluator.data, forecasts[name], part),
             }
-        if judge.accelerator.is_main_process:
+        if evaluator.accelerator.is_main_process:
             replace(checkpoint, about={**checkpoint.about, "std_scale": scale}).save(self.model_path)
-            ForecastRecord.of(judge.data.panel, forecasts, parts).save(self.directory / FORECASTS)
+            ForecastRecord.of(evaluator.data.panel, forecasts, parts).save(self.directory / FORECASTS)
             write_json(self.directory / METRICS, metrics)
         return metrics

@@ -54,7 +54,7 @@ class Evaluator:
 
     def evaluate(self, encoder: Encoder, part: slice) -> tuple[Forecasts, Losses]:
         """Returns the forecasts of a part and, over those of its days that have a label, the losses."""
-        return self.forecasts(encoder, part), self.losses(encoder, self.data.judged_days(part))
+        return self.forecasts(encoder, part), self.losses(encoder, self.data.labelled_days(part))
 
     def forecasts(self, encoder: Encoder, part: slice) -> Forecasts:
         """Returns the forecasts of every day of `part` that has a whole look-back, in full precision."""
@@ -70,7 +70,7 @@ class Evaluator:
                 found[:, window.day] = torch.stack([forecast.mean, forecast.std, window.mask]).double()
                 times[window.day] += 1
         found, times = self._summed(found), self._summed(times)
-        assert int(times.max()) == 1, "a day was judged by two processes"
+        assert int(times.max()) == 1, "a day was evaluated by two processes"
         found[:2, times == 0] = torch.nan
         mean, std, mask = found.cpu().numpy()
         return Forecasts(mean, std, mask.astype(np.bool_))

@@ -229,7 +229,7 @@ class Templates:
 
 
 def checked_actions(actions: AnyArray | Sequence[Any], space: spaces.Space[Any], n_envs: int) -> AnyArray:
-    """Returns the actions of `n_envs` episodes as an array that `Action.weigh` can take.
+    """Returns the actions of `n_envs` episodes as an array that `Action.to_weights` can take.
 
     Raises:
         ValueError: The shape is wrong, a number is not finite, or a discrete action does not exist.

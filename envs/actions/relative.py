@@ -1,6 +1,6 @@
-"""Relative actions: they start from what the account holds, so that doing nothing is the easiest thing to say.
+"""Relative actions: they start from what the account holds, so that doing nothing is the easiest thing to do.
 
-A relative action is weighed against the weights that the account has drifted to at the fill, before the trade. An
+A relative action is measured from the weights that the account has drifted to at the fill, before the trade. An
 action of zeros trades nothing, exactly; a fresh policy, whose outputs are close to zero, therefore holds what it has.
 """
 
@@ -21,7 +21,7 @@ from market.arrays import AnyArray, BoolArray, FloatArray, IntArray
 class RelativeAction(Action, Protocol):
     """An action that needs to know what is held."""
 
-    def weigh_held(
+    def adjust_weights(
         self,
         actions: AnyArray,
         held: FloatArray,
@@ -30,7 +30,7 @@ class RelativeAction(Action, Protocol):
         targets: FloatArray,
         hold: BoolArray,
     ) -> None:
-        """Writes target weights as `Action.weigh` does, given the weights `held` ``[B, 1 + N]`` at the fill."""
+        """Writes target weights as `Action.to_weights` does, given the weights `held` ``[B, 1 + N]`` at the fill."""
         ...
 
 
@@ -48,7 +48,7 @@ class _FromCash:
         """Writes the target weights of accounts that hold nothing but cash."""
         held = np.zeros(targets.shape)
         held[:, 0] = 1.0
-        self.weigh_held(actions, held, status, day, targets, hold)
+        self.adjust_weights(actions, held, status, day, targets, hold)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Tilt(_FromCash):
         """Returns the box of scores."""
         return spaces.Box(-self.bound, self.bound, (n_assets + self.cash,), np.float32)
 
-    def weigh_held(
+    def adjust_weights(
         self,
         actions: AnyArray,
         held: FloatArray,
@@ -147,7 +147,7 @@ class Step(_FromCash):
         low, high = (np.concatenate([[edge], ends]) for edge, ends in ((-1.0, inner.low), (1.0, inner.high)))
         return FractionBox(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
 
-    def weigh_held(
+    def adjust_weights(
         self,
         actions: AnyArray,
         held: FloatArray,

@@ -75,13 +75,11 @@ def verdicts(result: Mapping[str, Any]) -> list[str]:
     sentences = []
     for name, one in result["encoders"].items():
         test = one["test"]
-        words = (
-            f"{display_name(name)}: mean daily rank coefficient {with_interval(test['rank_ic'], test['rank_ic_ci'], 4)}"
-        )
+        words = f"{display_name(name)}: mean daily RankIC {with_interval(test['rank_ic'], test['rank_ic_ci'], 4)}"
         found = test["against"]
         if found is not None and found["ci"] is not None:
             low, high = found["ci"]
-            stands = "ahead of" if low > 0 else "behind" if high < 0 else "not to be told apart from"
+            stands = "ahead of" if low > 0 else "behind" if high < 0 else "not to be distinguished from"
             measured = with_interval(found["difference"], found["ci"], 4)
             words += f"; {stands} {display_name(result['reference'])}, paired difference {measured}"
         if test["suspicious"]:
@@ -188,7 +186,7 @@ def seeds_table(result: Mapping[str, Any]) -> str:
 
 
 def growth_figure(forecasters: Sequence[Forecaster]) -> go.Figure:
-    """Returns the running sum of the daily rank coefficients: its slope is the skill, its steadiness the ICIR."""
+    """Returns the running sum of the daily RankICs: its slope is the skill, its steadiness the ICIR."""
     figure = go.Figure()
     for k, one in enumerate(forecasters):
         first = one.seeds[0]
@@ -251,7 +249,7 @@ def _method(page: Page) -> None:
         "A coefficient of a day is taken over the assets that are listed over the whole look-back, have a forecast, "
         "and whose return is known because they could be bought on the day of the trade. Means are over days and then "
         "over seeds. Intervals over days: stationary block bootstrap, 1,000 draws, of the mean of the seeds; over "
-        "seeds: Student's t. Paired differences draw the same days of both, and judge both on the assets that both "
+        "seeds: Student's t. Paired differences draw the same days of both, and use the assets that both "
         "forecast. Buy and hold: equal parts of all assets on the first day, left alone; equal weight: brought back to "
         "equal parts every day, at the same costs; both know nothing, so what is not ahead of them is worth nothing. "
         "p: two-sided, of a difference as far from zero if there were none.",

@@ -167,7 +167,7 @@ def _matching(page: Page, study: FactorStudy, metrics: Mapping[str, Any]) -> Non
     page.text(
         "Direct: as paired. Turned: after the rotation that brings all factors nearest to the known ones. Mapped: "
         "after any linear map. Both are estimated on train days. Shared: canonical correlations, what the two sets "
-        "have in common whatever the axes. Normal factors have no axes of their own; they are told apart only where "
+        "have in common whatever the axes. Normal factors have no axes of their own; they are distinguished only where "
         "each explains another amount, so what only turning finds is not lost but not named either.",
         quiet=True,
     )

@@ -27,7 +27,7 @@ class ForecastEvaluation:
         dates: ``[T]``.
         mean: ``[T, N]`` forecast; NaN where there is none.
         label: ``[T, N]`` what came true; NaN where unknown.
-        mask: ``[T, N]`` where the forecast is to be judged.
+        mask: ``[T, N]`` where the forecast is to be evaluated.
         parts: Rows of ``valid`` and ``test``.
         horizon: Days that a label spans.
         codes: ``[T, N, K]`` codes of the quantiser, None where there is none.
@@ -65,13 +65,13 @@ class ForecastEvaluation:
         return [np.bincount(slot, minlength=size).astype(np.float64) for slot in slots]
 
 
-def ic_figure(judged: ForecastEvaluation) -> go.Figure:
-    """Returns the rank coefficient of each day as the mean of a quarter, with valid and test told apart."""
+def ic_figure(forecast: ForecastEvaluation) -> go.Figure:
+    """Returns the mean RankIC of the last quarter, day by day, valid and test in two colours."""
     figure = go.Figure()
     for name, colour in (("valid", SECOND), ("test", ACCENT)):
-        rows = judged.parts[name]
-        daily = daily_rank_ic(judged.mean[rows], judged.label[rows], judged.mask[rows])
-        days = judged.dates[rows].astype(str).tolist()
+        rows = forecast.parts[name]
+        daily = daily_rank_ic(forecast.mean[rows], forecast.label[rows], forecast.mask[rows])
+        days = forecast.dates[rows].astype(str).tolist()
         figure.add_scatter(
             x=days,
             y=pd.Series(daily).rolling(ROLLING, min_periods=ROLLING // 2).mean().round(4),
@@ -80,20 +80,20 @@ def ic_figure(judged: ForecastEvaluation) -> go.Figure:
             hovertemplate="%{x}: %{y:.3f}<extra></extra>",
         )
     styled(figure, 320)
-    figure.update_yaxes(title="rank coefficient", zeroline=True, zerolinewidth=1)
+    figure.update_yaxes(title="RankIC", zeroline=True, zerolinewidth=1)
     return figure
 
 
-def quantiles_figure(judged: ForecastEvaluation) -> go.Figure:
+def quantiles_figure(forecast: ForecastEvaluation) -> go.Figure:
     """Returns what the assets of each forecast quantile earned over the average asset on test days, a year."""
-    rows = judged.parts["test"]
-    count = min(QUANTILES, judged.mean.shape[1])
-    returns = quantile_returns(judged.mean[rows], judged.label[rows], judged.mask[rows], count)
+    rows = forecast.parts["test"]
+    count = min(QUANTILES, forecast.mean.shape[1])
+    returns = quantile_returns(forecast.mean[rows], forecast.label[rows], forecast.mask[rows], count)
     returns = returns[np.isfinite(returns).all(axis=1)]
     excess = returns - returns.mean(axis=1, keepdims=True) if len(returns) else np.zeros((1, count))
-    yearly = excess.mean(axis=0) * DAYS_PER_YEAR / judged.horizon
+    yearly = excess.mean(axis=0) * DAYS_PER_YEAR / forecast.horizon
     spread = excess.std(axis=0, ddof=1) if len(excess) > 1 else np.zeros(count)
-    error = 1.96 * spread / np.sqrt(len(excess)) * DAYS_PER_YEAR / judged.horizon
+    error = 1.96 * spread / np.sqrt(len(excess)) * DAYS_PER_YEAR / forecast.horizon
     bars = go.Bar(
         x=[_quantile_name(k, count) for k in range(count)],
         y=np.round(yearly, 4),
@@ -107,10 +107,10 @@ def quantiles_figure(judged: ForecastEvaluation) -> go.Figure:
     return figure
 
 
-def codes_figure(judged: ForecastEvaluation) -> go.Figure:
+def codes_figure(forecast: ForecastEvaluation) -> go.Figure:
     """Returns the share of the test days' tokens that each code took, most used first, one line a slot."""
     figure = go.Figure()
-    counts = judged.code_counts()
+    counts = forecast.code_counts()
     for k, count in enumerate(counts):
         share = np.sort(count / max(count.sum(), 1))[::-1]
         figure.add_scatter(

@@ -47,7 +47,7 @@ class PolicyReport:
         lead: One line below it.
         facts: Names and texts of where the data come from and how they were divided.
         sections: At least one; several where several markets were traded on the same states.
-        judged: The encoder's forecast, None where there is none.
+        forecast: The encoder's forecast, None where there is none.
         audit: Content of ``audit.json``, None where there are no states.
         config: The configuration as text.
     """
@@ -56,7 +56,7 @@ class PolicyReport:
     lead: str
     facts: tuple[tuple[str, str], ...]
     sections: tuple[Section, ...]
-    judged: ForecastEvaluation | None = None
+    forecast: ForecastEvaluation | None = None
     audit: Mapping[str, Any] | None = None
     config: str = ""
 
@@ -77,7 +77,7 @@ def report(study: PolicyReport) -> str:
     for section in study.sections:
         named = f": {section.title}" if len(study.sections) > 1 else ""
         _paths(page, section, named)
-    if study.judged is not None:
+    if study.forecast is not None:
         _forecast(page, study)
     if study.audit is not None:
         page.heading("Audit of the states")
@@ -194,18 +194,18 @@ def _paths(page: Page, section: Section, named: str) -> None:
 
 
 def _forecast(page: Page, study: PolicyReport) -> None:
-    assert study.judged is not None
+    assert study.forecast is not None
     page.heading("The encoder's forecast")
     metrics = study.sections[0].metrics
     page.markup(tables.prediction_table({name: metrics[name] for name in ("valid", "test")}))
-    if study.judged.mean.shape[1] < MIN_ASSETS:
+    if study.forecast.mean.shape[1] < MIN_ASSETS:
         page.text(f"With fewer than {MIN_ASSETS} assets there is no cross-section to judge a forecast by.")
         return
-    page.figure(ic_figure(study.judged))
+    page.figure(ic_figure(study.forecast))
     page.heading("What the assets of each forecast quantile earned", 3)
     page.text("Test days, before costs; bars are 95 % intervals that take days as independent.", quiet=True)
-    page.figure(quantiles_figure(study.judged))
-    if study.judged.codes is not None:
+    page.figure(quantiles_figure(study.forecast))
+    if study.forecast.codes is not None:
         page.heading("Use of the codebook")
         page.text(
             "On a day an asset has one code for each position in the look-back window, position 1 for its oldest days; "
@@ -213,7 +213,7 @@ def _forecast(page: Page, study: PolicyReport) -> None:
             quiet=True,
         )
         page.markup(tables.codebooks_table(metrics["codebooks"]))
-        page.figure(codes_figure(study.judged))
+        page.figure(codes_figure(study.forecast))
 
 
 def _audit(page: Page, audit: Mapping[str, Any]) -> None:

@@ -33,7 +33,7 @@ def audit_features(
         features: The feature set; what it declares in ``external`` and ``levels`` is taken from it.
         panel: What they are computed from.
         settings: How hard to look.
-        written: The feature panel that is going to be used, which is what is judged; it is computed where not given.
+        written: The feature panel that is going to be used, which is what is evaluated; it is computed where not given.
     """
 
     def compute(one: Panel) -> Sequence[Columns]:
@@ -130,7 +130,7 @@ class _Auditor:
             "repeat",
             (
                 f"{one.name} moved by {one.amount()} when it was computed from the same panel again, first on "
-                f"{one.told(self.panel)}"
+                f"{one.place(self.panel)}"
                 for one in found
             ),
         )
@@ -178,7 +178,7 @@ class _Auditor:
                 if name in still
                 else "it depends on what days and assets are called or on where they stand"
             )
-            found[name] = f"{why}, first on {odd[name].told(self.panel)}"
+            found[name] = f"{why}, first on {odd[name].place(self.panel)}"
         return found, []
 
     def renamed(self) -> Iterator[Difference]:

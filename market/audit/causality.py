@@ -71,7 +71,7 @@ class Causality:
             for one in self._compared(self.original, found, np.arange(cut + 1), self.known):
                 self.faults[one.name] = (
                     f"{one.name} moved by {one.amount()} {told}, on {one.days} of {cut + 1} days, first "
-                    f"{one.told(self.panel)}"
+                    f"{one.place(self.panel)}"
                 )
 
     def cuts(self) -> IntArray:
@@ -119,7 +119,7 @@ class Causality:
             for fault in self._compared(found, after, np.arange(row + 1), self.known):
                 if fault.name in names:
                     self.faults[fault.name] = (
-                        f"{fault.name} moved by {fault.amount()} on {fault.told(base)} when later days were rewritten"
+                        f"{fault.name} moved by {fault.amount()} on {fault.place(base)} when later days were rewritten"
                     )
         self.long |= set().union(*furthest.values()) - set(self.faults)
 
@@ -155,7 +155,7 @@ class Causality:
             lead = int(pattern.distance[np.flatnonzero(pattern.tested == row)[0]])
             for name, one in sure.items():
                 self.faults[name] = (
-                    f"{name} moved by {one.amount()} on {one.told(base)} when days from {lead} to "
+                    f"{name} moved by {one.amount()} on {one.place(base)} when days from {lead} to "
                     f"{lead + pattern.length - 1} days later were rewritten"
                 )
             for name in names - set(sure):

@@ -50,8 +50,8 @@ class Difference(NamedTuple):
     days: int
     shared: bool
 
-    def told(self, panel: Panel) -> str:
-        """Returns the day and the asset."""
+    def place(self, panel: Panel) -> str:
+        """Returns the day, and the asset where only one moved."""
         return f"{panel.dates[self.row]}" if self.shared else f"{panel.dates[self.row]} of {panel.assets[self.asset]}"
 
     def amount(self) -> str:

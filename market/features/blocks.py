@@ -38,7 +38,7 @@ def compute_features(name: str, table: Sequence[Feature], panel: Panel) -> Panel
     """Returns the features of `table` as a panel of the same days, assets and masks.
 
     Row ``t`` uses rows ``<= t`` of `panel` only. An asset's series begins with its first close or its first listed day,
-    whichever is earlier: membership of an index decides what may be traded and judged, not what was known. Days on
+    whichever is earlier: membership of an index decides what may be traded, not what was known. Days on
     which it is halted (listed but not tradable) are missing to every operator: vendors write a flat bar without volume
     there, which is a price that nobody paid. What is not listed is NaN on the way out, and so is every infinity.
 

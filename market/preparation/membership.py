@@ -17,7 +17,7 @@ FIRST_DAY, LAST_DAY = np.datetime64("0001-01-01", "D"), np.datetime64("9999-12-3
 def with_membership(panel: Panel, intervals: pd.DataFrame) -> Panel:
     """Returns the panel with assets listed only while they are members, of an index for example.
 
-    An asset may join and leave several times. Membership decides what may be traded and judged, not what is known: bars
+    An asset may join and leave several times. Membership decides what may be traded, not what is known: bars
     outside it stay in the values, and features have their history from before it joined. Every listing of a ticker that
     was cut into several is a member on its own days. Assets without an interval are never listed; intervals of other
     symbols are ignored.
@@ -97,7 +97,7 @@ def membership_coverage(panel: Panel, intervals: pd.DataFrame) -> dict[str, dict
     """Returns for every year of the panel the number of ``members`` and how many of them are ``without_bars`` all year.
 
     Members without a bar are the ones that a collection has forgotten, most often because they no longer exist: what is
-    judged without them is judged on survivors.
+    evaluated without them is evaluated on survivors.
     """
     starts, ends = _days(intervals["start"], FIRST_DAY), _days(intervals["end"], LAST_DAY)
     symbols = intervals["symbol"].astype(str).to_numpy()

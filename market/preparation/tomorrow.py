@@ -17,7 +17,7 @@ from market.states import MarketStates
 
 
 def with_tomorrow(panel: Panel) -> Panel:
-    """Returns a panel with one more day: every price rests at its last close, masks are those of the last day."""
+    """Returns a panel with one more day: every price stays at its last close, masks are those of the last day."""
     values = np.concatenate([panel.values, panel.values[-1:]])
     last = _marks(panel)[-1]
     for name in PRICES:

@@ -30,7 +30,7 @@ class Label:
         horizon: Days that the position is held.
         transform: None for the simple return; ``rank`` or ``zscore`` for its place in the day's cross-section.
         horizons: Holding periods in days whose transformed returns are averaged to what a loss sees; empty for
-            `horizon` alone. Forecasts are judged on the return over `horizon` whatever a loss sees.
+            `horizon` alone. Forecasts are evaluated on the return over `horizon` whatever a loss sees.
         trim: Share of a day's labels, the most extreme ones at both ends, that a loss does not see.
     """
 
@@ -57,8 +57,8 @@ class Label:
             raise ValueError(f"label: trim is {self.trim}, expected a share in [0, 1)")
 
     @property
-    def judged(self) -> "Label":
-        """The plain return that forecasts are judged on, whatever a loss sees of it."""
+    def plain(self) -> "Label":
+        """The plain return that forecasts are evaluated on, whatever a loss sees of it."""
         return Label(self.fill, self.horizon)
 
     @property

@@ -35,7 +35,7 @@ def described_content(frame: pd.DataFrame, digest: str) -> dict[str, Any]:
     return {"sha256": digest, "rows": len(frame), "last": str(pd.Timestamp(frame["date"].max()).date())}
 
 
-def told_difference(now: dict[str, Any], before: dict[str, Any]) -> str:
+def describe_difference(now: dict[str, Any], before: dict[str, Any]) -> str:
     """Returns in words how the content of a source differs from what was read before."""
     return (
         f"{now['rows']:,} rows to {now['last']}, while the panel was made of {before['rows']:,} to {before['last']}"

@@ -1,7 +1,7 @@
 """Ledger: every run that looked at the valid or test days of a panel, kept beside the panel, whoever looked.
 
 A result is worth the less the more was tried before it, and what was tried does not lie in one working directory. So
-each run that chooses on valid days or is judged on test days leaves a line in ``ledger.jsonl`` in the folder of its
+each run that chooses on valid days or is evaluated on test days leaves a line in ``ledger.jsonl`` in the folder of its
 panel, with what it saw: a hash of the closes of every month. Runs belong together where they saw the same closes in any
 month, so appending days, moving a split, or another working directory starts no count anew. Nothing is ever removed.
 What the ledger cannot know is a copy of the panel in another folder.
@@ -32,7 +32,7 @@ class Look:
 
     Attributes:
         stage: ``pretrain``, ``sweep``, ``train``, ``evaluate``, ``compare`` or ``discover``.
-        part: Whether it looked at the days it chooses on or at those it is judged on.
+        part: Whether it looked at the days it chooses on or at those it is evaluated on.
         run: Name of the run's directory.
         config: Hash of its configuration, see `config_hash`.
         seed: Of the training.

@@ -28,7 +28,7 @@ class PretrainJob(Job):
         experiment: Its configuration.
         until: Last day that may be known; None for the whole panel.
         reuse: Leave a finished run alone instead of refusing it.
-        test: Judge the best checkpoint on the test days too.
+        test: Evaluate the best checkpoint on the test days too.
         trackers: Trackers that show it beside TensorBoard.
     """
 
@@ -200,14 +200,14 @@ class SeedJob(TrainJob):
 
 @dataclass(frozen=True)
 class EvaluateJob(Job):
-    """Judges a finished training run on its test days, where that has not been done.
+    """Evaluates a finished training run on its test days, where that has not been done.
 
     Attributes:
         run_folder: Directory of the run.
         panel: Its panel, beside which looks are counted.
         states: Its states, None where it sees none.
-        settings: How to judge.
-        overwrite: Judge again what has been judged.
+        settings: How to evaluate.
+        overwrite: Evaluate again what has been evaluated.
     """
 
     run_folder: str

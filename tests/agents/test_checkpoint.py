@@ -28,7 +28,7 @@ from agents.checkpoint import load_agent
 from agents.training.validation import trace_episode
 from tests.agents.planted import SMALL, task_for
 agent, portfolio = SMALL[int(sys.argv[2])], sys.argv[3] == "True"
-market = task_for(agent, portfolio).judging()
+market = task_for(agent, portfolio).validation()
 print(json.dumps(trace_episode(load_agent(sys.argv[1], agent, market), market).wealth.tolist()))
 """
 
@@ -41,7 +41,7 @@ def trained(folder: Path, agent=SMALL[0], portfolio: bool = True):
 def test_an_agent_decides_the_same_in_another_process(index: int, portfolio: bool, tmp_path: Path) -> None:
     agent = SMALL[index]
     trained(tmp_path, agent, portfolio)
-    market = task_for(agent, portfolio).judging()
+    market = task_for(agent, portfolio).validation()
     here = trace_episode(load_agent(tmp_path, agent, market), market).wealth
     command = [sys.executable, "-c", ELSEWHERE, str(tmp_path), str(index), str(portfolio)]
     there = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
@@ -62,7 +62,7 @@ def test_it_trades_the_gymnasium_environments_in_both_views(agent, tmp_path: Pat
         assert backtest.name == type(agent).__name__
         paths.append(backtest.wealth)
     np.testing.assert_array_equal(*paths)
-    market = task.judging()
+    market = task.validation()
     np.testing.assert_allclose(trace_episode(load_agent(tmp_path, agent, market), market).wealth, paths[0], rtol=1e-12)
 
 
@@ -92,7 +92,7 @@ def test_another_environment_is_refused(change, message, tmp_path: Path) -> None
 
 def test_another_agent_or_other_networks_are_refused(tmp_path: Path) -> None:
     trained(tmp_path)
-    market = task_for(SMALL[0]).judging()
+    market = task_for(SMALL[0]).validation()
     with pytest.raises(ValueError, match="agent was 'PPO' in training, here it is 'A2C'"):
         load_agent(tmp_path, SMALL[1], market)
     with pytest.raises(ValueError, match=r"has shape \(.*32.*\), the configuration builds \(.*16.*\)") as caught:
@@ -111,7 +111,7 @@ def test_a_single_stock_agent_knows_its_stock(tmp_path: Path) -> None:
 
 def test_a_damaged_or_missing_file_is_refused(tmp_path: Path) -> None:
     trained(tmp_path)
-    market = task_for(SMALL[0]).judging()
+    market = task_for(SMALL[0]).validation()
     with pytest.raises(ValueError, match="no such file"):
         load_agent(tmp_path / "nowhere", SMALL[0], market)
     path = tmp_path / POLICY
@@ -126,7 +126,7 @@ def test_a_damaged_or_missing_file_is_refused(tmp_path: Path) -> None:
 def test_what_is_saved_is_what_was_learnt(agent, tmp_path: Path) -> None:
     trained(tmp_path, agent)
     arrays, _ = read_arrays(tmp_path / POLICY, "policy", 1)
-    market = task_for(agent).judging()
+    market = task_for(agent).validation()
     loaded = load_agent(tmp_path, agent, market)
     for name, value in loaded.policy.state_dict().items():
         np.testing.assert_array_equal(value.numpy(), arrays[name])
@@ -139,6 +139,6 @@ def test_what_is_saved_is_what_was_learnt(agent, tmp_path: Path) -> None:
 
 def test_the_agent_says_until_when_it_learnt(tmp_path: Path) -> None:
     trained(tmp_path)
-    market = task_for(SMALL[0]).judging()
+    market = task_for(SMALL[0]).validation()
     loaded = load_agent(tmp_path, PPO(n_steps=8, batch_size=16, n_epochs=2), market)
     assert loaded.fit_end == noise_tape().dates[-1]

@@ -8,7 +8,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from agents.differentiable.actions import has_gradient, rests, target_weights
+from agents.differentiable.actions import has_gradient, holds, target_weights
 from agents.differentiable.market import DifferentiableMarket
 from envs import (
     BatchMarket,
@@ -82,7 +82,7 @@ def asked(twin: DifferentiableMarket, action, rows, raw, held) -> tuple[torch.Te
     hold = np.zeros(len(rows), bool)
     if has_gradient(action):
         available, numbers = torch.from_numpy((tape.status[rows] & AVAILABLE) > 0), torch.from_numpy(raw)
-        return target_weights(action, numbers, held.weights, available), rests(action, numbers)
+        return target_weights(action, numbers, held.weights, available), holds(action, numbers)
     targets = np.zeros((len(rows), 1 + tape.n_assets))
     action.to_weights(raw, tape.status, rows, targets, hold)
     return torch.from_numpy(targets), hold

@@ -99,7 +99,7 @@ def test_the_same_seed_gives_the_same_policy_and_wealth(tmp_path: Path) -> None:
     first, again, other = (trained(tmp_path / str(k), seed=seed) for k, seed in enumerate((3, 3, 4)))
     assert first == again
     assert first["policy_fingerprint"] != other["policy_fingerprint"]
-    market = replace(task_for(SMALL[0]), n_envs=1).judging()
+    market = replace(task_for(SMALL[0]), n_envs=1).validation()
     paths = [trace_episode(load_agent(tmp_path / str(k), SMALL[0], market), market).wealth for k in (0, 1)]
     np.testing.assert_array_equal(*paths)
     assert np.log(paths[0][-1]) == first["valid"]["growth"]

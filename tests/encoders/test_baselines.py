@@ -82,7 +82,7 @@ def test_ridge_takes_the_penalty_that_ranks_valid_best_and_nothing_else_of_valid
     alphas = (1e-4, 1.0, 1e4)
     chosen = Ridge(alphas=alphas).fit(data, 0)
     alone = [Ridge(alphas=(alpha,)).fit(data, 0) for alpha in alphas]
-    days = torch.from_numpy(data.judged_days(data.days.valid))
+    days = torch.from_numpy(data.labelled_days(data.days.valid))
     window = data.store.gather(days)
     label = data.returns[days.numpy()]
     means = [each.predict(window.features, window.mask, window.calendar).mean.numpy() for each in alone]
@@ -165,7 +165,7 @@ def test_returns_shuffled_in_time_teach_nothing(config: ClosedForm, tmp_path: Pa
 
 @pytest.mark.parametrize("config", [Ridge(), LightGBM(boosting=SMALL)], ids=["ridge", "trees"])
 def test_a_run_leaves_what_every_run_leaves(config: ClosedForm, tmp_path: Path) -> None:
-    """The checkpoint is what was fitted and judged, its states pass the audit, a second run writes the same."""
+    """The checkpoint is what was fitted and evaluated, its states pass the audit, a second run writes the same."""
     data = tiny_data(lookback=1)
     metrics = pretrain(Experiment(config, data, Optim(batch_size=16), 0, {"name": "tiny"}), tmp_path / "one")
     pretrain(Experiment(config, data, Optim(batch_size=16), 0, {"name": "tiny"}), tmp_path / "two")
@@ -178,8 +178,8 @@ def test_a_run_leaves_what_every_run_leaves(config: ClosedForm, tmp_path: Path) 
     assert_equal_encoders(frozen.encoder, config.fit(data, 0))
     days = data.window_days(data.days.test)
     found = frozen.rows(frozen.store(data.panel), days)
-    judged = prediction_metrics(found.forecast_mean, data.returns[days], found.mask, data.label.horizon)
-    assert judged["rank_ic"] == pytest.approx(metrics["test"]["rank_ic"])
+    evaluated = prediction_metrics(found.forecast_mean, data.returns[days], found.mask, data.label.horizon)
+    assert evaluated["rank_ic"] == pytest.approx(metrics["test"]["rank_ic"])
     how = Extraction(PROVENANCE, data.fit_end, TrainingFacts(data.label, RobustZScore(), data.days.train))
     verdict = extract(frozen, data.panel, tmp_path / "states.safetensors", how)
     assert verdict.passed, verdict.faults

@@ -179,7 +179,7 @@ def test_what_is_foretold_is_never_known(span: int) -> None:
     assert known.all()
     for position, item in zip(positions, target[0].tolist(), strict=True):
         row = item if item < 6 else 5 + span  # where the label becomes known
-        assert row - span == position - 1, "a position foretells the label of the last day it has read"
+        assert row - span == position - 1, "a position predicts the label of the last day it has read"
         assert row > position - 1
     assert positions[-1] == 6
     assert len(positions) == 6 - span + 2
@@ -280,12 +280,12 @@ def test_training_on_remembered_days_is_training(encoder: FactorVQVAEPredictorEn
     plain = fresh(data.store.gather(days))
     fresh.use_windows(data.store)
     for _ in range(2):
-        remembered = fresh(data.store.gather(days.flip(0)))
-        torch.testing.assert_close(remembered.loss, plain.loss)
-        assert remembered.codes["returns"].numel() == plain.codes["returns"].numel()
+        cached = fresh(data.store.gather(days.flip(0)))
+        torch.testing.assert_close(cached.loss, plain.loss)
+        assert cached.codes["returns"].numel() == plain.codes["returns"].numel()
     fresh.stage.extractor.features.weight.data.mul_(3.0)  # of a stage that is not frozen, memories are wrong
     torch.testing.assert_close(fresh(data.store.gather(days)).loss, plain.loss)
-    assert not torch.allclose(fresh.eval()(data.store.gather(days)).loss, plain.loss)  # valid days are not remembered
+    assert not torch.allclose(fresh.eval()(data.store.gather(days)).loss, plain.loss)  # valid days are not cached
 
 
 def test_a_run_reads_each_training_day_once(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,7 @@ def test_short_and_long_sequences_attend_alike():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_perceptron_and_its_gradients_are_those_of_plain_layers(dtype):
+def test_feed_forward_and_its_gradients_are_those_of_plain_layers(dtype):
     ours = FeedForward(8)
     plain = nn.Sequential(nn.Linear(8, 32), nn.GELU(), nn.Linear(32, 8))
     plain.load_state_dict(dict(zip(plain.state_dict(), ours.state_dict().values(), strict=True)))

@@ -41,7 +41,7 @@ def test_no_label_reaches_beyond_fit_end(fill: Fill) -> None:
         assert np.isfinite(label[last]).any(), name
         assert not np.isfinite(label[last + 1 :]).any(), name
     assert len(data.store.features) == len(data.store.prices) == len(data.store.listed) == len(data.panel)
-    assert data.judged_parts.keys() == {"valid"}
+    assert data.evaluated_parts.keys() == {"valid"}
 
 
 def test_train_and_valid_stay_what_they_were() -> None:

@@ -336,7 +336,7 @@ def remember(self, *args):
 training._Run.__init__ = remember
 metrics = pretrain(experiment(replace(OPTIM, ema_decay=0.9)), folder)
 run, rank = runs[0], PartialState().process_index
-forecasts = run.judge.forecasts(run.encoder, run.data.days.test)
+forecasts = run.evaluator.forecasts(run.encoder, run.data.days.test)
 np.save(folder / f"mean{rank}.npy", forecasts.mean)
 np.save(folder / f"codebook{rank}.npy", run.learner.average.module.quantizer.codebook.detach().numpy())
 np.save(folder / f"weight{rank}.npy", run.learner.average.module.head.weight.detach().numpy())

@@ -18,11 +18,11 @@ def test_rules_survive_a_header() -> None:
 
 
 def test_a_stage_keeps_what_it_is_not_told() -> None:
-    assert LIMITED.told() == LIMITED
-    assert LIMITED.told(price_limit=0.0).price_limit is None
-    assert LIMITED.told(price_limit=0.2).price_limit == 0.2
-    assert LIMITED.told(delisting_return=0.0).delisting_return == 0.0
-    assert LIMITED.told(Costs()).costs == Costs()
+    assert LIMITED.override() == LIMITED
+    assert LIMITED.override(price_limit=0.0).price_limit is None
+    assert LIMITED.override(price_limit=0.2).price_limit == 0.2
+    assert LIMITED.override(delisting_return=0.0).delisting_return == 0.0
+    assert LIMITED.override(Costs()).costs == Costs()
 
 
 def test_departures_name_what_differs() -> None:

@@ -45,7 +45,7 @@ def comparison(edge, n_seeds=3, spread=0.0, noise=0.002, index=False, seed=0):
     return PolicyComparison({"PPO": seeds}, others, published, bound, tables)
 
 
-def judged(skill, seed=0, codes=True):
+def evaluated(skill, seed=0, codes=True):
     """A forecast that is `skill` parts of what came true and one part noise, over valid and test days."""
     rng = np.random.default_rng(seed)
     days, names = len(DATES), 8

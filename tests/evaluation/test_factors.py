@@ -128,9 +128,9 @@ def test_principal_components_explain_the_shares_of_their_eigenvalues() -> None:
 
 def test_noise_explains_nothing_on_other_days() -> None:
     factors, returns = normal(400, 3), normal(400, 5)
-    fit, judged = Sample(factors[:200], returns[:200]), Sample(factors[200:], returns[200:])
+    fit, evaluated = Sample(factors[:200], returns[:200]), Sample(factors[200:], returns[200:])
     assert explained_variance(fit, fit).together > 0
-    assert explained_variance(fit, judged).together < 0
+    assert explained_variance(fit, evaluated).together < 0
     assert np.isnan(explained_variance(fit, Sample(factors[:0], returns[:0])).together)
 
 

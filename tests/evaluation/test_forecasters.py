@@ -88,7 +88,7 @@ def test_pairing_sees_what_two_separate_intervals_cannot() -> None:
     assert "behind own" in swapped[1]
     same = measured([other, forecaster("twin", 0.3, seeds=(5,))], "other", horizon=1)
     assert same["encoders"]["twin"]["test"]["against"]["ci"] == [0.0, 0.0]
-    assert "not to be told apart" in verdicts(same)[1]
+    assert "not to be distinguished" in verdicts(same)[1]
 
 
 def test_days_that_one_of_both_lacks_are_left_out() -> None:

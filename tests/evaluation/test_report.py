@@ -8,14 +8,14 @@ from evaluation.policy_comparison import measured
 from evaluation.reports.policy import PolicyReport, Section, report
 from evaluation.verdict import reach_verdict
 from tests.browser import browser, opened, undrawn_figures
-from tests.evaluation.comparisons import comparison, judged, paper
+from tests.evaluation.comparisons import comparison, evaluated, paper
 
 AUDIT = {"verdict": "passed", "checks": {"future": "passed", "assets": "not applicable"}, "faults": []}
 
 
 @pytest.fixture(scope="module")
 def study() -> PolicyReport:
-    played, forecast = comparison(0.0, index=True), judged(0.1)
+    played, forecast = comparison(0.0, index=True), evaluated(0.1)
     known = {"audit": "passed", "fit_end": "2017-12-29", "always_listed": True}
     metrics = measured(played) | forecast.metrics() | known
     facts = (("panel", "bundled"), ("fit_end", "2017-12-29"))

@@ -5,7 +5,7 @@ import pytest
 
 from evaluation.policy_comparison import measured
 from evaluation.verdict import limits, outcome, reach_verdict
-from tests.evaluation.comparisons import comparison, judged
+from tests.evaluation.comparisons import comparison, evaluated
 
 
 @cache
@@ -25,13 +25,13 @@ def test_a_clear_win_is_supported() -> None:
     assert "did better than buy and hold" in text
     assert "excludes zero" in text
     assert "survives a correction for the 3 training runs" in text
-    assert "cannot be told apart" not in text
+    assert "cannot be distinguished" not in text
 
 
 def test_nothing_is_not_established() -> None:
     found, text = told(metrics_of(0.0))
     assert found.word == "not established"
-    assert "cannot be told apart from buy and hold" in text
+    assert "cannot be distinguished from buy and hold" in text
     assert "includes zero" in text
     assert "did better" not in text
 
@@ -128,15 +128,15 @@ def test_one_seed_is_said_to_be_one() -> None:
 
 @pytest.mark.parametrize(
     ("skill", "words"),
-    [(0.5, "has skill"), (0.0, "no skill that can be told from none"), (-0.5, "points the wrong way")],
+    [(0.5, "has skill"), (0.0, "no skill that can be distinguished from none"), (-0.5, "points the wrong way")],
 )
 def test_a_forecast_is_judged_by_its_interval(skill, words) -> None:
-    metrics = {**metrics_of(0.0, 1), **judged(skill).metrics()}
+    metrics = {**metrics_of(0.0, 1), **evaluated(skill).metrics()}
     assert words in " ".join(limits(metrics))
 
 
 def test_a_suspicious_forecast_is_not_praised() -> None:
-    metrics = {**metrics_of(0.0, 1), **judged(0.5).metrics()}
+    metrics = {**metrics_of(0.0, 1), **evaluated(0.5).metrics()}
     metrics["test"]["suspicious"] = True  # of the forecast's own measures, which are fresh
     text = " ".join(limits(metrics))
     assert "look for a leak" in text

@@ -76,7 +76,7 @@ CASES = {
         result(both(WIN)),
         "supported",
         ("better than buy and hold and equal weight",),
-        ("told apart",),
+        ("distinguished",),
     ),
     "wins once trained": (result(both(WIN), (1.0,), None), "supported", ("trained once",), ("Trained 1",)),
     "wins against an index too": (
@@ -88,7 +88,7 @@ CASES = {
     "wins, not against the index": (
         result({**both(WIN), "index": TIE}),
         "not established",
-        ("it cannot be told apart from index",),
+        ("it cannot be distinguished from index",),
         ("supports",),
     ),
     "wins, loses against the index": (
@@ -111,7 +111,7 @@ CASES = {
     "ties with both": (
         result(both(TIE)),
         "not established",
-        ("told apart from buy and hold and equal weight",),
+        ("distinguished from buy and hold and equal weight",),
         ("did better", "worse"),
     ),
     "no difference at all": (result(both(NOTHING)), "not established", ("includes zero",), ("excludes zero",)),
@@ -120,12 +120,12 @@ CASES = {
         result(both(LOSS)),
         "contradicted",
         ("did worse than buy and hold and equal weight",),
-        ("told apart", "better"),
+        ("distinguished", "better"),
     ),
     "loses to equal weight alone, holding differs by nothing": (
         result({"buy_and_hold": NOTHING, "equal_weight": SMALL_LOSS}),
         "contradicted",
-        ("it did worse than equal weight and it cannot be told apart from buy and hold",),
+        ("it did worse than equal weight and it cannot be distinguished from buy and hold",),
         ("worse than buy and hold", "holding the market was better"),
     ),
     "loses to holding alone": (
@@ -138,24 +138,24 @@ CASES = {
         result({"buy_and_hold": WIN, "equal_weight": LOSS}),
         "not established",
         ("did worse than equal weight and it did better than buy and hold",),
-        ("told apart",),
+        ("distinguished",),
     ),
     "one win, one tie": (
         result({"buy_and_hold": WIN, "equal_weight": TIE}),
         "not established",
-        ("cannot be told apart from equal weight and it did better than buy and hold",),
+        ("cannot be distinguished from equal weight and it did better than buy and hold",),
         ("worse",),
     ),
     "interval touches zero from above": (
         result(both((0.3, 0.0, 0.6))),
         "not established",
-        ("told apart",),
+        ("distinguished",),
         ("did better",),
     ),
     "interval touches zero from below": (
         result(both((-0.3, -0.6, 0.0))),
         "not established",
-        ("told apart",),
+        ("distinguished",),
         ("worse",),
     ),
     "one asset: one reference": (
@@ -245,7 +245,7 @@ CASES = {
     "an honest forecast changes nothing": (
         result(both(TIE)) | {"test": {"suspicious": False, "rank_icir": 0.3, "n_assets": 20}},
         "not established",
-        ("cannot be told apart",),
+        ("cannot be distinguished",),
         ("believed",),
     ),
     "an agent in cash": (
@@ -343,7 +343,7 @@ def agrees_with(text, row) -> None:
         assert low > 0
     if "did worse" in text:
         assert high < 0
-    if "told apart" in text or "includes zero" in text:
+    if "distinguished" in text or "includes zero" in text:
         assert low <= 0 <= high
     if "excludes zero" in text:
         assert low > 0 or high < 0

@@ -68,7 +68,7 @@ def artifacts(folder: Path) -> dict[str, Artifact]:
         link = place / POLICY
         link.unlink(missing_ok=True)
         link.symlink_to(path)
-        return load_agent(place, agent, task.judging())
+        return load_agent(place, agent, task.validation())
 
     return {
         "panel": Artifact(folder / "panel.safetensors", Panel.load),

@@ -136,7 +136,7 @@ def test_unlisted_cells_are_missing(panel: Panel, whole: Panel) -> None:
 
 
 def test_what_was_known_before_an_asset_joined_enters(panel: Panel, whole: Panel) -> None:
-    """Membership decides what may be traded and judged, not what was known."""
+    """Membership decides what may be traded and evaluated, not what was known."""
     always = replace(panel, listed=np.ones_like(panel.listed), tradable=panel.tradable | ~panel.listed)
     everywhere = FEATURES.compute(always).values
     np.testing.assert_array_equal(whole.values[panel.listed], everywhere[panel.listed])

@@ -164,7 +164,7 @@ def test_a_label_of_several_horizons_is_the_mean_of_theirs(seed, fill, transform
     np.testing.assert_allclose(found.compute(panel), np.mean(each, axis=0))
     assert found.span == 5 + found.delay
     assert np.isnan(found.compute(panel)[-found.span :]).all()
-    np.testing.assert_array_equal(found.judged.compute(panel), Label(fill, 1).compute(panel))
+    np.testing.assert_array_equal(found.plain.compute(panel), Label(fill, 1).compute(panel))
 
 
 @given(seed=st.integers(0, 200), cut=st.integers(8, 19))

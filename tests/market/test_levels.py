@@ -1,4 +1,4 @@
-"""Splits, crashes, glitches and taken tickers told apart, on markets whose truth is known."""
+"""Splits, crashes, glitches and taken tickers distinguished, on markets whose truth is known."""
 
 from dataclasses import replace
 from typing import Any

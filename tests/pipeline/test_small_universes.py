@@ -62,7 +62,7 @@ def encoded(workdir: Path, assets: int, volume: float) -> tuple[Path, pipeline.P
     return panel, pipeline.pretrain(experiment, workdir)
 
 
-def judged(workdir: Path, panel: Path, states: Path, asset: str | None) -> dict[str, Any]:
+def evaluated(workdir: Path, panel: Path, states: Path, asset: str | None) -> dict[str, Any]:
     """Trains an agent of a few steps and returns the evidence on it."""
     experiment = Trade(
         name="few",
@@ -99,7 +99,7 @@ def test_few_assets_go_all_the_way(assets: int, asset: str | None, volume: float
         kept = json.loads((trained.folder / "metrics.json").read_text())["best_epoch"]
         assert kept == int(np.argmin(losses)) > 0
     states = pipeline.extract(trained.folder, workdir=tmp_path).path
-    metrics = judged(tmp_path, panel, states, asset)
+    metrics = evaluated(tmp_path, panel, states, asset)
     held = metrics["performance"]["buy_and_hold"]
     assert held["annual_return"] != 0
     assert metrics["performance"]["PPO"]["annual_volatility"] is not None

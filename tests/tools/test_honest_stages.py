@@ -1,4 +1,4 @@
-"""What one stage knows the next one knows too: limits, costs, and that a run is no longer the one that was judged."""
+"""What one stage knows the next one knows too: limits, costs, and that a run has changed since it was evaluated."""
 
 import json
 from dataclasses import replace

@@ -30,7 +30,7 @@ def test_a_run_from_a_rule_is_judged_against_it(tmp_path):
     trade_runs.market(tmp_path)
     run = trade_runs.trained(tmp_path, name="tiny_apg", agent=AGENT, **START)
     history = [json.loads(line) for line in (run / "seed_0" / "history.jsonl").read_text().splitlines()]
-    assert [entry["step"] for entry in history] == [0, 64, 128]  # judged before it learns
+    assert [entry["step"] for entry in history] == [0, 64, 128]  # evaluated before it learns
     assert max(entry["objective"] for entry in history) == next(e["objective"] for e in history[::-1] if e["best"])
     record = json.loads((run / "seed_0" / "agent.json").read_text())
     assert record["channels"] == ["state_0", "state_1", "forecast", "forecast_rank", "forecast_level", "forecast_std"]
