@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pipeline
+from configs.paths import panel_of
 from tools.command import plain, run
 
 
@@ -32,8 +33,6 @@ class Options:
 
 def main(argv: Sequence[str]) -> None:
     """Prints, and draws where asked to."""
-    from configs.paths import panel_of
-
     options = plain(Options, argv)
     found = pipeline.inspect_panel(panel_of(options.panel, options.workdir), options.moves, options.html)
     rows = found.summary.rows()
