@@ -253,7 +253,7 @@ def check_empty_day(encoder: Encoder, window: Window) -> None:
 
 
 def _assert_finite_step(encoder: Encoder, loss: Tensor) -> None:
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert loss.isfinite()
     assert all(p.grad is None or p.grad.isfinite().all() for p in encoder.parameters())
 
