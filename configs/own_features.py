@@ -4,11 +4,13 @@ import dataclasses
 import re
 from typing import Any, TypeVar, cast
 
-from market.features.external import WithColumns
-
 S = TypeVar("S")
 
 OPTION = "--own-features"
+MEANING = (
+    "Puts the columns of a table (CSV or Parquet: date, symbol, ...) beside the features; a value is known LAG trading "
+    "days after its day (1)."
+)
 LAG = 1
 """Trading days until a value is known where the option does not say: the close after the day that it is of."""
 HOLDERS = frozenset({"features", "experiment", "base", "earlier"})
@@ -36,6 +38,8 @@ def with_own_features(value: S, text: str) -> S:
 
 
 def _changed(value: Any, path: str, lag: int) -> Any:
+    from market.features.external import WithColumns  # late, because help reads the names above
+
     if isinstance(value, tuple):
         parts = tuple(_changed(one, path, lag) for one in value)
         return value if all(new is old for new, old in zip(parts, value, strict=True)) else parts

@@ -45,8 +45,8 @@ class Costs:
                 continue
             if not math.isfinite(value) or (value < 0 and name != "cash_rate"):
                 raise ValueError(f"costs: {name} is {value}, expected a finite number of at least 0")
-        for name in ("buy_rate", "sell_rate", "margin", "borrow_rate"):
-            if getattr(self, name) >= 1:
+        for name in ("fee_rate", "sell_fee_rate", "half_spread", "buy_rate", "sell_rate", "margin", "borrow_rate"):
+            if (getattr(self, name) or 0.0) >= 1:
                 raise ValueError(f"costs: {name} is {getattr(self, name)}, expected a fraction below 1, not percent")
         if self.cash_rate <= -1:
             raise ValueError(f"costs: cash_rate is {self.cash_rate} a day, expected more than -1")

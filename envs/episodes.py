@@ -46,7 +46,8 @@ class Episodes:
         shortest, longest = self._lengths(tape)
         if not 1 <= shortest <= longest <= len(tape) - 1:
             raise ValueError(
-                f"episode_days is {self.days}, but the tape's {len(tape)} days hold episodes of 1 to {len(tape) - 1}"
+                f"episode_days is {self.days}, but the tape's {len(tape)} days hold episodes of 1 to {len(tape) - 1}; "
+                "choose fewer (--episode-days), or None for all of them"
             )
         self.initial_weights(tape, self.weights)
 

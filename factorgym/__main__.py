@@ -16,6 +16,15 @@ def stages() -> dict[str, str]:
     return dict(sorted(found.items())) | {"extract": "tools.extract_state"}
 
 
+def _purposes(names: dict[str, str]) -> str:
+    from tools.outline import purpose
+
+    folder = Path(tools.__path__[0])
+    spelled = {module: name for name, module in names.items()}  # of two names of a stage, the later one
+    files = {name: folder.joinpath(*module.split(".")[1:]).with_suffix(".py") for module, name in spelled.items()}
+    return "\n".join(f"  {name:<10}{purpose(path)}" for name, path in sorted(files.items()))
+
+
 def main() -> None:
     """Runs the stage that the command line names."""
     from tools.command import run
@@ -26,7 +35,7 @@ def main() -> None:
         return
     if len(sys.argv) < 2 or sys.argv[1] not in names:
         wanted = "" if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help") else f"no stage '{sys.argv[1]}'; "
-        print(f"{wanted}usage: factorgym STAGE [--help] [options]\nstages: {', '.join(names)}")
+        print(f"{wanted}usage: factorgym STAGE [--help] [options]\nstages:\n{_purposes(names)}")
         sys.exit(0 if not wanted and len(sys.argv) > 1 else 2)
     stage = sys.argv.pop(1)
     sys.argv[0] = f"factorgym {stage}"

@@ -12,8 +12,9 @@ from configs.schema.names import check_folder_name
 from configs.schema.pretrain import Pretrain
 from encoders.checkpoint import Checkpoint
 from encoders.states import extraction
-from encoders.states.audit import ProvenInputs, TrainingFacts
+from encoders.states.audit import TrainingFacts
 from encoders.states.extraction import Batch, Extraction, known_rows
+from encoders.states.inputs import ProvenInputs
 from encoders.training.launch import init_distributed
 from envs.rules import RECORDED
 from market.arrays import AnyArray

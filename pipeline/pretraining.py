@@ -15,7 +15,7 @@ from configs.values import to_data, upgraded
 from encoders import data as encoder_pipeline
 from encoders.checkpoint import Checkpoint
 from encoders.data import TrainingData
-from encoders.states.audit import ProvenInputs, inputs_fingerprint, inputs_record
+from encoders.states.inputs import ProvenInputs, inputs_fingerprint, inputs_record
 from encoders.training import loop as training
 from encoders.training.launch import init_distributed
 from envs.rules import MarketRules, recorded_rules

@@ -17,7 +17,7 @@ from configs.schema.pretrain import Pretrain
 from configs.schema.walk import Walk
 from encoders.data import Pipeline
 from encoders.ensemble import Ensemble, Member
-from encoders.states.audit import ProvenInputs, prove_inputs
+from encoders.states.inputs import ProvenInputs, prove_inputs
 from encoders.states.stitching import FoldStates, stitch
 from evaluation.walk_forward import FittedForecast, walk_metrics, walk_page
 from market.arrays import DateArray

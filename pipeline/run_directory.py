@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from configs import files
-from market.artifacts import CONFIG
+from market.artifacts import AUDIT, CONFIG, CONFIG_SOURCE, FEATURES
 from market.storage.system import try_lock
 
 
@@ -66,6 +66,8 @@ def sweep_folder(workdir: str | Path, name: str) -> Path:
     return Path(workdir) / "sweep" / name
 
 
+PREPARATIONS = frozenset({CONFIG, CONFIG_SOURCE, AUDIT, FEATURES})
+"""Files of a run that are written before it learns."""
 POLL = 0.2  # seconds between two looks at a lock
 _patience: ContextVar[float] = ContextVar("patience", default=0.0)
 
@@ -124,6 +126,8 @@ def _remove_leftovers(folder: Path) -> None:
 def begin(folder: Path, experiment: Any, result: str, overwrite: bool) -> None:
     """Makes `folder` ready for `experiment`: fresh, or as an interrupted run of the same experiment left it.
 
+    What another experiment left before it learnt anything, as one whose panel was misspelled, is thrown away.
+
     Args:
         folder: Folder of the run, held by this process.
         experiment: What runs; written beside its results as ``config.py`` and ``config.json``.
@@ -140,9 +144,15 @@ def begin(folder: Path, experiment: Any, result: str, overwrite: bool) -> None:
     record = folder / CONFIG
     if record.exists():
         differing = files.difference(record, experiment)
-        if differing:
+        if differing and _has_results(folder):
             raise ValueError(f"{folder}: started with {differing}; use the same, or --overwrite to start again")
+        if differing:
+            remove_folder(folder)
     files.write(experiment, folder)
+
+
+def _has_results(folder: Path) -> bool:
+    return any(path.is_file() and path.name not in PREPARATIONS for path in folder.rglob("*"))
 
 
 def remove_folder(folder: Path) -> None:

@@ -13,7 +13,7 @@ import tyro
 from configs.classes import trust
 from configs.components import open_fields, with_components
 from configs.files import load_python
-from configs.own_features import HOLDERS, OPTION, with_own_features
+from configs.own_features import HOLDERS, MEANING, OPTION, with_own_features
 from configs.paths import located
 from configs.values import place_today
 from configs.variation import parsed, varied
@@ -145,10 +145,7 @@ def _description(schema: type[Any], given: str, value: Any) -> str:
     if names:
         lines.append(f"{', '.join(names)}: another part, with its defaults; a wrong NAME lists what there is.")
     if HOLDERS & {field.name for field in dataclasses.fields(schema)}:
-        lines.append(
-            f"{OPTION} TABLE[:LAG] puts the columns of a table (date, symbol, ...) beside the features; a value "
-            "is known LAG trading days after its day (1)."
-        )
+        lines.append(f"{OPTION} TABLE[:LAG]: {MEANING}")
     lines.append("--vary FIELD=A,B ... runs one experiment for each combination, where a command runs many.")
     return "\n\n".join((*lines, _TRUST))
 

@@ -1,4 +1,4 @@
-"""`python -m tools.compare --configs configs/pretrain/csi300_*.py --seeds 0 1 2 --reference csi300_lightgbm`.
+"""`python -m tools.compare --configs configs/pretrain/csi300_*.py --seeds 0 1 2`: runs side by side, day by day.
 
 Many runs, one table: encoders by their forecasts, trading runs beside buy and hold, and with `--ablation` what states
 add to one agent. Runs that are not trained yet are trained, and runs that are not evaluated yet are evaluated, so this

@@ -6,10 +6,18 @@ import textwrap
 from pathlib import Path
 from types import ModuleType
 
+from configs.own_features import HOLDERS, MEANING, OPTION
+
 ROOT = Path(__file__).parent.parent
 WIDEST = 100
 PARSERS = ("configured", "configurations")
 """Functions whose first argument is the schema of a command's configs."""
+
+
+def purpose(path: Path) -> str:
+    """Returns what the command of a module is for: its docstring after the example."""
+    first = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n\n")[0]
+    return " ".join(first.partition("`: ")[2].split())
 
 
 def outline(module: ModuleType) -> str:
@@ -22,11 +30,9 @@ def outline(module: ModuleType) -> str:
     parts = [f"usage: python -m {name} {takes}", (ast.get_docstring(tree) or "").split("\n\n")[0]]
     parts += ["options:", *_fields(tree, "Options")]
     if schema is not None:
-        home = ROOT / f"{schema[0].replace('.', '/')}.py"
-        held = ast.parse(home.read_text(encoding="utf-8"))
         parts += [
             "--config PATH names the experiment, a Python file; what follows overrides its fields:",
-            *_fields(held, schema[1], "set by the config"),
+            *_experiment(*schema),
             "Parts have fields of their own (--encoder.lookback 20, --agent.gamma 0.9) and can be exchanged "
             f"(--encoder:gru); python -m {name} --config PATH --help lists them all with the values of that config.",
         ]
@@ -71,6 +77,15 @@ def _fields(tree: ast.Module, name: str, needed: str = "required") -> list[str]:
         if isinstance(node, ast.AnnAssign):
             lines.append(f"  {_spelling(node, needed)}\n{_meaning(after)}")
     return lines
+
+
+def _experiment(module: str, name: str) -> list[str]:
+    """Returns the lines of a schema, and of the option that puts a table beside its features, where it has some."""
+    tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
+    found = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+    fields = {ast.unparse(node.target) for node in found.body if isinstance(node, ast.AnnAssign)}
+    own = [f"  {OPTION} TABLE[:LAG]\n      {MEANING}"] if fields & HOLDERS else []
+    return [*_fields(tree, name, "set by the config"), *own]
 
 
 def _spelling(node: ast.AnnAssign, needed: str) -> str:

@@ -22,28 +22,25 @@ because a rounding can turn a code that lies at a tie.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
 import torch
 
 from encoders.base import evaluating
-from encoders.data import EncodedDays, FrozenEncoder, Pipeline
+from encoders.data import EncodedDays, FrozenEncoder
+from encoders.states.comparison import StateComparison, equal_values
+from encoders.states.inputs import ProvenInputs, audit_inputs, inputs_fingerprint
 from encoders.states.perturbation import noise_after, noise_in, unlisted
 from encoders.windows import WindowStore
 from market.arrays import AnyArray, AnyFloatArray, IntArray
-from market.audit import AuditError, Columns, Scrutiny, audit_columns, externals_of
 from market.audit import AuditResult as AuditResult
+from market.audit import Scrutiny, externals_of
 from market.panel import Panel
 from market.prices.labels import Label
 from market.scaling.scalers import Scaling
-from market.storage.array_file import fingerprint
 from market.storage.scratch import copied, day_blocks
 
-INPUTS = ("features", "listed", "calendar")
-ROWS = ("asset", "market", "forecast_mean", "forecast_std", "mask", "codes")
-ALLOWED = 0.02  # share of days that roundings may move
 LATER = 64  # days after a day, or after train, that are noise; what comes after them is left out
 BEFORE = "audited with the days before"
 STRETCH = 512  # days on which other assets are changed
@@ -86,28 +83,7 @@ class TrainingFacts:
     scaling: Scaling
     train: slice | None
     inputs: Mapping[str, Any] | None = None
-    proven: "ProvenInputs | None" = None
-
-
-@dataclass(frozen=True)
-class ProvenInputs:
-    """Inputs that `audit_inputs` found honest, day by day: what was shown of them holds of their first days too.
-
-    Attributes:
-        features: What they were computed with.
-        days: A digest of the inputs of each day.
-        verdict: What was found.
-    """
-
-    features: str
-    days: tuple[bytes, ...]
-    verdict: AuditResult
-
-    def cover(self, features: object, store: WindowStore) -> bool:
-        """Returns whether the inputs in `store` are these, to the bit, or their first days."""
-        if self.features != repr(features) or len(store.features) > len(self.days):
-            return False
-        return day_digests(store) == self.days[: len(store.features)]
+    proven: ProvenInputs | None = None
 
 
 @dataclass(frozen=True)
@@ -156,70 +132,6 @@ def audit(
     return AuditResult(tuple(faults), checks, settings, auditor.coverage, external)
 
 
-def audit_inputs(pipeline: Pipeline, panel: Panel, settings: Scrutiny | None = None) -> AuditResult:
-    """Returns the verdict on what encoders are fed with: scaled features, on every day of `panel`."""
-
-    def compute(one: Panel) -> list[Columns]:
-        scaled = pipeline.inputs(one)
-        return [Columns(scaled.values, scaled.fields)]
-
-    levels = tuple(getattr(pipeline.features, "levels", ()))
-    return audit_columns(compute, panel, settings, externals_of(pipeline.features), levels)
-
-
-def prove_inputs(pipeline: Pipeline, panel: Panel) -> ProvenInputs:
-    """Audits the inputs that `pipeline` makes of `panel`, for all who are fed with them or with their first days.
-
-    Raises:
-        AuditError: They see the future, or cannot be shown not to.
-    """
-    verdict = _passed(audit_inputs(pipeline, panel))
-    return ProvenInputs(repr(pipeline.features), day_digests(pipeline.store(panel)), verdict)
-
-
-def inputs_record(
-    pipeline: Pipeline, panel: Panel, store: WindowStore, proven: ProvenInputs | None = None
-) -> dict[str, Any]:
-    """Returns the verdict on the inputs in `store`, as JSON that names them by their fingerprint.
-
-    Inputs that are `proven` are not audited again.
-
-    Raises:
-        AuditError: They see the future, or cannot be shown not to.
-    """
-    covered = proven is not None and proven.cover(pipeline.features, store)
-    verdict = proven.verdict if proven is not None and covered else _passed(audit_inputs(pipeline, panel))
-    return {**verdict.to_json(), "inputs_fingerprint": inputs_fingerprint(store)}
-
-
-def _passed(verdict: AuditResult) -> AuditResult:
-    if not verdict.passed:
-        raise AuditError(verdict, "nothing is learnt from these features")
-    return verdict
-
-
-def day_digests(store: WindowStore) -> tuple[bytes, ...]:
-    """Returns a sha256 of what encoders are fed with of each day: features, listings and calendar."""
-    arrays = list(_input_arrays(store).values())
-    found: list[bytes] = []
-    for rows in day_blocks(arrays[0]):
-        found += [
-            sha256(b"".join(str(one.shape[1:]).encode() + one[day].tobytes() for one in arrays)).digest()
-            for day in range(rows.start, min(rows.stop, len(arrays[0])))
-        ]
-    return tuple(found)
-
-
-def _input_arrays(store: WindowStore) -> dict[str, AnyArray]:
-    masks = {name: np.ascontiguousarray(getattr(store, name).cpu().numpy()) for name in INPUTS[1:]}
-    return {INPUTS[0]: store.feature_array(), **masks}
-
-
-def inputs_fingerprint(store: WindowStore) -> str:
-    """Returns the sha256 of what encoders are fed with: features, listings and calendar of all days."""
-    return fingerprint({"lookback": store.lookback}, _input_arrays(store))
-
-
 class _Auditor:
     def __init__(
         self,
@@ -231,7 +143,8 @@ class _Auditor:
         continuation: Continuation | None = None,
         store: WindowStore | None = None,
     ) -> None:
-        self.frozen, self.panel, self.written = frozen, panel, written
+        self.frozen, self.panel = frozen, panel
+        self.compared = StateComparison(panel, written, settings.tolerance)
         self.training, self.settings, self.continuation = training, settings, continuation
         self.generator = np.random.default_rng(settings.seed)
         self.store = frozen.store(panel) if store is None else store
@@ -293,7 +206,9 @@ class _Auditor:
         mapped = None if self.store.mapped is None else values
         poisoned = replace(self.store, features=features, prices=prices, listed=listed, mapped=mapped)
         told = "after everything outside the windows became NaN"
-        yield from self.compare(self.frozen.rows(self.store, days), self.frozen.rows(poisoned, days), days, told)
+        yield from self.compared.repeated(
+            self.frozen.rows(self.store, days), self.frozen.rows(poisoned, days), days, told
+        )
 
     def future(self) -> Iterator[str]:
         last = len(self.panel) - 2
@@ -312,8 +227,8 @@ class _Auditor:
         tail = np.arange(max(self.first, cut - self.settings.days + 1), cut + 1)
         for days in (tail, self.sample(self.first, cut + 1)):
             moved = self.frozen.rows(other, days)
-            yield from self.compare(self.frozen.rows(self.store, days), moved, days, told)
-            yield from self.compare_written(moved.arrays(), days, f"in the file, {told}")
+            yield from self.compared.repeated(self.frozen.rows(self.store, days), moved, days, told)
+            yield from self.compared.filed(moved.arrays(), days, f"in the file, {told}")
 
     def batch(self) -> Iterator[str]:
         days = self.generator.permutation(self.sample(self.first, len(self.panel), 2 * self.settings.days))
@@ -322,7 +237,7 @@ class _Auditor:
             self.frozen.rows(self.store, days[start : start + size]).arrays() for start in range(0, len(days), size)
         ]
         found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        yield from self.compare_written(found, days, "in other batches")
+        yield from self.compared.filed(found, days, "in other batches")
 
     def labels(self) -> Iterator[str]:
         label = self.training.label.compute(self.panel)
@@ -335,8 +250,8 @@ class _Auditor:
         noise = np.where(np.isfinite(label), self.generator.normal(0, scale, label.shape), np.nan)
         before, after = (self.rows_after_training_path(values, days) for values in (label, noise))
         told = "after the labels became noise"
-        yield from self.compare(before, after, days, told)
-        yield from self.compare_written(after.arrays(), days, f"in the file, {told}")
+        yield from self.compared.repeated(before, after, days, told)
+        yield from self.compared.filed(after.arrays(), days, f"in the file, {told}")
 
     def scaler(self) -> Iterator[str]:
         train = self.training.train
@@ -358,7 +273,7 @@ class _Auditor:
         """Yields a line for each part of the scaler that is another one when it is fitted on `panel`."""
         names, fitted = self.fitted(panel, train)
         for name, array in self.frozen.pipeline.scaler.arrays().items():
-            wrong = np.flatnonzero(~_equal(array, fitted[name]))
+            wrong = np.flatnonzero(~equal_values(array, fitted[name]))
             if len(wrong):
                 k = wrong[0]
                 yield (
@@ -390,7 +305,7 @@ class _Auditor:
         samples = [self.sample(self.first, stop) for _, stop, _ in changed]
         for (panel, _, told), days, before in zip(changed, samples, self.rows_of(absent, samples), strict=True):
             [found] = self.rows_of(panel, [days])
-            yield from self.compare(_without(before, asset), _without(found, asset), days, told)
+            yield from self.compared.repeated(_without(before, asset), _without(found, asset), days, told)
             if found.asset[:, asset].any() or np.isfinite(found.forecast_mean[:, asset]).any():
                 yield f"unlisted {name} has a state or a forecast"
 
@@ -410,47 +325,6 @@ class _Auditor:
         with torch.no_grad(), evaluating(self.frozen.encoder):
             self.frozen.encoder(store.gather(torch.from_numpy(days)))
         return self.frozen.rows(store, days)
-
-    def compare(self, before: EncodedDays, after: EncodedDays, days: IntArray, told: str) -> Iterator[str]:
-        """Yields a line for each array in which a bit differs."""
-        found = after.arrays()
-        for name, array in before.arrays().items():
-            if name in ROWS:
-                yield from self.describe(name, array, found[name], ~_equal(array, found[name]), days, told)
-
-    def compare_written(self, found: Mapping[str, AnyArray], days: IntArray, told: str) -> Iterator[str]:
-        """Yields a line for each array that differs from the file on more days than roundings explain."""
-        for name in ROWS:
-            if name not in self.written:
-                continue
-            kept = np.asarray(self.written[name][days])
-            wrong = ~_equal(kept, found[name])
-            if kept.dtype == np.float32:
-                scale = float(np.nanstd(kept, dtype=np.float64)) or 1.0
-                wrong &= ~(np.abs(kept.astype(np.float64) - found[name]) <= self.settings.tolerance * scale)
-            if wrong.reshape(len(days), -1).any(axis=1).sum() > max(1, ALLOWED * len(days)):
-                yield from self.describe(name, kept, found[name], wrong, days, told)
-
-    def describe(
-        self, name: str, before: AnyArray, after: AnyArray, wrong: AnyArray, days: IntArray, told: str
-    ) -> Iterator[str]:
-        if not wrong.any():
-            return
-        place = np.argwhere(wrong)[0]
-        moved = wrong.reshape(len(days), -1).any(axis=1)
-        change = np.abs(before.astype(np.float64) - after)[wrong]
-        size = f"up to {np.nanmax(change):.3g}" if np.isfinite(change).any() else "to or from nothing"
-        which = "" if name == "market" else f" of {self.panel.assets[place[1]]}"
-        yield (
-            f"{name} moved by {size} {told}, on {moved.sum()} of {len(days)} days looked at, "
-            f"first {self.panel.dates[days[place[0]]]}{which}"
-        )
-
-
-def _equal(one: AnyArray, other: AnyArray) -> AnyArray:
-    both_missing = (one != one) & (other != other)
-    equal: AnyArray = (one == other) | both_missing
-    return equal
 
 
 def _without(rows: EncodedDays, asset: int) -> EncodedDays:

@@ -12,7 +12,7 @@ import pytest
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
 from encoders.data import prepare
-from encoders.states.audit import audit_inputs
+from encoders.states.inputs import audit_inputs
 from market.audit import Scrutiny
 from market.features import FeatureSet
 from market.features.alpha158 import Alpha158

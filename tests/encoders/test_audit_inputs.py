@@ -13,8 +13,9 @@ from encoders.base import EncoderConfig
 from encoders.baselines.gru import GRU
 from encoders.data import FrozenEncoder, Pipeline, prepare
 from encoders.factor_vae import FactorVAE
-from encoders.states.audit import Audit, TrainingFacts, inputs_fingerprint, inputs_record, prove_inputs
+from encoders.states.audit import Audit, TrainingFacts
 from encoders.states.extraction import AuditError, Extraction, extract
+from encoders.states.inputs import inputs_fingerprint, inputs_record, prove_inputs
 from market.features import FeatureSet
 from market.features.alpha158 import Alpha158
 from market.features.external import WithColumns
@@ -116,7 +117,7 @@ def test_proven_inputs_are_recorded_with_the_fingerprint_of_the_run(monkeypatch:
     panel = with_amount()
     pipeline = piped(Moves(), panel)
     proven = prove_inputs(pipeline, panel)
-    monkeypatch.setattr("encoders.states.audit.audit_columns", None)  # nothing is audited a second time
+    monkeypatch.setattr("encoders.states.inputs.audit_columns", None)  # nothing is audited a second time
     store = pipeline.store(panel[:90])
     record = inputs_record(pipeline, panel[:90], store, proven)
     assert record["inputs_fingerprint"] == inputs_fingerprint(store)

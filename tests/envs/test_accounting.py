@@ -236,8 +236,9 @@ def test_trades_rebuild_the_positions():
     [
         ("fee_rate", -1e-3, "fee_rate is -0.001"),
         ("fee_rate", math.nan, "fee_rate is nan"),
-        ("half_spread", 1.5, "buy_rate is 1.5, expected a fraction below 1, not percent"),
-        ("sell_fee_rate", 2.0, "sell_rate is 2.0"),
+        ("half_spread", 1.5, "half_spread is 1.5, expected a fraction below 1, not percent"),
+        ("fee_rate", 10.0, "fee_rate is 10.0, expected a fraction below 1, not percent"),
+        ("sell_fee_rate", 2.0, "sell_fee_rate is 2.0"),
         ("cash_rate", -1.0, "cash_rate is -1.0"),
         ("margin", 1.0, "margin is 1.0"),
     ],

@@ -98,7 +98,7 @@ def test_impossible_options_are_refused(options, said):
 
 @pytest.mark.parametrize("days", [0, 50, (5, 3), (1, 99)])
 def test_impossible_lengths_are_refused(days):
-    with pytest.raises(ValueError, match="hold episodes of 1 to 49"):
+    with pytest.raises(ValueError, match=r"hold episodes of 1 to 49; choose fewer \(--episode-days"):
         make(episode_days=days)
 
 

@@ -245,15 +245,15 @@ def test_several_seeds_forecast_together_and_networks_may_start_warm(bars, tmp_p
 
 
 def test_what_all_refits_are_fed_with_is_audited_once(bars, tmp_path, monkeypatch) -> None:
-    from encoders.states import audit
+    from encoders.states import inputs
 
-    real, looked_at = audit.audit_inputs, []
+    real, looked_at = inputs.audit_columns, []
 
-    def counted(pipeline, panel, settings=None):
+    def counted(compute, panel, *rest):
         looked_at.append(len(panel))
-        return real(pipeline, panel, settings)
+        return real(compute, panel, *rest)
 
-    monkeypatch.setattr(audit, "audit_inputs", counted)
+    monkeypatch.setattr(inputs, "audit_columns", counted)
     alike = replace(WALK.experiment, scaling=CrossSectionalZScore(), panel=placed(bars, tmp_path))
     pipeline.walk(replace(WALK, experiment=alike), tmp_path)
     assert looked_at == [len(bars)]

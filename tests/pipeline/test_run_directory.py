@@ -54,6 +54,18 @@ def test_a_run_continues_with_its_own_configuration_alone(tmp_path: Path) -> Non
     assert {path.name for path in folder.iterdir()} == {"config.py", CONFIG}
 
 
+def test_a_run_that_failed_before_it_learnt_does_not_hold_its_name(tmp_path: Path) -> None:
+    folder, experiment = tmp_path / "run", Label(horizon=2)
+    begin(folder, experiment, "done.json", overwrite=False)
+    write_json(folder / "audit.json", {})  # of inputs that another configuration may not have
+    begin(folder, replace(experiment, horizon=3), "done.json", overwrite=False)
+    assert {path.name for path in folder.iterdir()} == {"config.py", CONFIG}
+    (folder / "seed_0").mkdir()
+    (folder / "seed_0" / "history.jsonl").write_text("{}")
+    with pytest.raises(ValueError, match="started with horizon 3, now 2"):
+        begin(folder, experiment, "done.json", overwrite=False)
+
+
 def test_a_finished_run_is_known_by_its_result_and_its_configuration(tmp_path: Path) -> None:
     folder, experiment = tmp_path / "run", Label(horizon=2)
     begin(folder, experiment, "done.json", overwrite=False)

@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from factorgym.__main__ import stages
 from tools.command import report_progress
+from tools.outline import outline
 from tools.printing import divided, show_table
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +42,25 @@ def test_help_names_the_fields_of_the_experiment_with_defaults() -> None:
     assert "--episode-days int | None (default 252)" in text
     assert "--jobs int (default 0)" in text  # an option that the command shares with others
     assert "--name str (set by the config)" in text
+
+
+def test_help_of_the_program_says_what_each_stage_is_for() -> None:
+    code = (
+        "import sys\nfrom factorgym.__main__ import main\nsys.argv = ['factorgym', '--help']\n"
+        f"try:\n    main()\nfinally:\n    print(set({HEAVY!r}) & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    _, _, *lines, loaded = done.stdout.splitlines()
+    assert loaded == "set()"
+    told_of = dict(line.split(maxsplit=1) for line in lines)
+    assert set(told_of) == set(stages()) - {"extract_state"}  # the old name of extract
+    assert told_of["decide"] == "tomorrow's weights and trades."
+
+
+@pytest.mark.parametrize(("stage", "takes"), [("pretrain", True), ("walk", True), ("train", True), ("prepare", False)])
+def test_help_names_the_option_of_own_features_where_a_stage_takes_it(stage: str, takes: bool) -> None:
+    module = import_module(f"tools.{stage}")
+    assert ("--own-features TABLE[:LAG]" in outline(module)) is takes
 
 
 def test_a_console_without_utf8_shows_help_and_tables() -> None:
