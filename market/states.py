@@ -106,7 +106,7 @@ class MarketStates:
     def fingerprint_of(self, days: int) -> str:
         """Returns the sha256 of what the first `days` rows say; neither later rows nor the provenance count."""
         said = {"dates": self.dates[:days].astype(str).tolist(), "fit_end": self.fit_end[:days].astype(str).tolist()}
-        arrays = {name: array[:days] for name, array in self._arrays().items()}
+        arrays = {name: array[:days] for name, array in self.arrays().items()}
         return fingerprint({**said, "assets": list(self.assets)}, arrays)
 
     def to_frame(self, start: str | None = None, stop: str | None = None) -> pd.DataFrame:
@@ -145,9 +145,21 @@ class MarketStates:
             wanted = f"{np.dtype(code)} ({', '.join(map(str, shape))})"
             raise ValueError(f"states: {label} is {array.dtype} {array.shape}, expected {wanted}")
 
+    def arrays(self) -> dict[str, AnyArray]:
+        """Returns the arrays of all days by their names in a file, ``[T, ...]`` each, without raw tokens."""
+        found: dict[str, AnyArray] = {
+            "asset": self.asset,
+            "market": self.market,
+            "forecast_mean": self.forecast_mean,
+            "forecast_std": self.forecast_std,
+            "mask": self.mask,
+        }
+        return found if self.codes is None else {**found, "codes": self.codes}
+
     def save(self, path: str | Path) -> str:
         """Writes ``states.safetensors`` (aside, then renamed) and returns its fingerprint."""
-        return write_arrays(path, self._arrays(), self._header())
+        tokens = {f"tokens_{name}": array for name, array in self.tokens.items()}
+        return write_arrays(path, {**self.arrays(), **tokens}, self._header())
 
     @staticmethod
     def load(path: str | Path, verify: bool = True) -> "MarketStates":
@@ -178,18 +190,6 @@ class MarketStates:
             raise ValueError(f"{path}: {error} is missing; extract the states again") from None
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-
-    def _arrays(self) -> dict[str, AnyArray]:
-        codes = {} if self.codes is None else {"codes": self.codes}
-        return {
-            "asset": self.asset,
-            "market": self.market,
-            "forecast_mean": self.forecast_mean,
-            "forecast_std": self.forecast_std,
-            "mask": self.mask,
-            **{f"tokens_{name}": tokens for name, tokens in self.tokens.items()},
-            **codes,
-        }
 
     def _header(self) -> dict[str, Any]:
         return states_header(self.dates, self.assets, self.fit_end, self.provenance, self.fold)
