@@ -8,6 +8,7 @@ import numpy as np
 from agents.baselines.base import compact
 from envs import BatchMarket
 from envs.actions.portfolio import Action, checked_actions
+from envs.actions.relative import RelativeAction
 from envs.stated import LEFT_ALONE, StatedWeights
 from market.arrays import AnyArray, FloatArray
 
@@ -46,6 +47,11 @@ class Committee:
         self.members, self.market = tuple(members), market
         self.name = name or seeds_name(len(self.members))
         self.action: Action = StatedWeights(market.action.max_stretch)
+
+    @property
+    def relative(self) -> bool:
+        """Whether members act on what the account has drifted to at the fill, see `envs.actions.relative`."""
+        return isinstance(self.market.action, RelativeAction)
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False

@@ -3,6 +3,10 @@
 The file holds the account at its last close, the decision taken after it, and what came of the decisions before. When
 new days have come, the decision that was written down is booked for the first of them; days in between that nobody
 decided on are decided from what was known then. A file advanced twice on one day stays as it is.
+
+Weights of an action that is relative to what is held (`envs.actions.relative`) are certain at the fill alone: what was
+written down of them is what holds if nothing moves until then, and the account is booked from what it has drifted to,
+as in a backtest.
 """
 
 from collections.abc import Mapping
@@ -31,6 +35,11 @@ class StatingPolicy(Protocol):
     @property
     def action(self) -> Action:
         """Settings that the environment must have."""
+        ...
+
+    @property
+    def relative(self) -> bool:
+        """Whether the stated weights depend on what prices move until the fill."""
         ...
 
     def predict(
@@ -69,7 +78,8 @@ class PaperAccount:
         day: Close that the account stands at.
         wealth: At that close, in units of the opening wealth.
         weights: At that close, by ticker and ``cash``; what is not held is left out.
-        decision: Stated weights decided after that close, in the same form; None where that is still to come.
+        decision: Stated weights decided after that close, in the same form; None where that is still to come. Of a
+            relative action, those that hold if nothing moves until the fill.
         history: The days since the account was opened.
     """
 
@@ -131,7 +141,7 @@ class PaperAccount:
             raise ValueError(f"paper account: it stands at {self.day}, but the last day known is {last}")
         put_back(market, tape.row(self.day), self._dense(self.weights, tape), self.wealth)
         while found.day < last:
-            found = found._decided(market, policy)._booked(market)
+            found = found._decided(market, policy)._booked(market, policy)
         return found._decided(market, policy)
 
     def _decided(self, market: BatchMarket, policy: StatingPolicy) -> "PaperAccount":
@@ -142,9 +152,10 @@ class PaperAccount:
         action, _ = policy.predict({name: one[0] for name, one in shown.items()}, deterministic=True)
         return replace(self, decision=by_ticker(action, market.tape))
 
-    def _booked(self, market: BatchMarket) -> "PaperAccount":
-        assert self.decision is not None
-        *_, info = market.step(self._dense(self.decision, market.tape)[None])
+    def _booked(self, market: BatchMarket, policy: StatingPolicy) -> "PaperAccount":
+        decision = replace(self, decision=None)._decided(market, policy).decision if policy.relative else self.decision
+        assert decision is not None
+        *_, info = market.step(self._dense(decision, market.tape)[None])
         day = PaperDay(
             date=str(info["date"][0]),
             wealth=float(info["wealth"][0]),

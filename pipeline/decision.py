@@ -59,6 +59,10 @@ class Decide:
     max_age: int = 5
     today: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.capital is not None and not 0 < self.capital < np.inf:
+            raise ValueError(f"decide: capital is {self.capital:g}, expected money above 0")
+
 
 def decide(
     run: str | Path, settings: Decide | None = None, workdir: str | Path = "workdir", observer: Observer = SILENT

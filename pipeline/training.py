@@ -141,6 +141,11 @@ def task_of(experiment: Trade) -> Task:
     shown = None
     if experiment.start_from is not None:
         rule, known = experiment.start_from, (sources.panel, sources.states, experiment.costs)
+        if rule.k > tapes["train"].n_assets:
+            raise ValueError(
+                f"start_from: k is {rule.k}, but {experiment.panel} has {tapes['train'].n_assets} assets; hold fewer "
+                "(--start-from.k)"
+            )
         paths = {part: demonstrate(rule, tape, *known) for part, tape in tapes.items()}
         tapes = {part: tape.with_benchmark(RULE, paths[part].returns) for part, tape in tapes.items()}
         shown = paths["train"]

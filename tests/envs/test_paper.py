@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from agents.committee import Committee
-from envs import BatchMarket, Costs, LongOnly, LongShort, SellHoldBuy, Tape, Templates
+from envs import BatchMarket, Costs, LongOnly, LongShort, SellHoldBuy, Tape, Templates, Tilt
 from envs.paper import CASH, PaperAccount
 from envs.stated import LEFT_ALONE, StatedWeights
 from evaluation.rollout import rollout
@@ -54,7 +54,9 @@ def tape_until(panel: Panel, states, day: int, fill: str, tomorrow: bool) -> Tap
 
 @pytest.mark.parametrize("fill", FILLS)
 @pytest.mark.parametrize(
-    "action", [LongOnly(), LongOnly(cap=0.3), LongShort(gross=1.5)], ids=["long only", "capped", "long short"]
+    "action",
+    [LongOnly(), LongOnly(cap=0.3), LongShort(gross=1.5), Tilt(kappa=0.9)],
+    ids=["long only", "capped", "long short", "relative"],
 )
 def test_decisions_day_by_day_on_a_growing_panel_are_what_one_backtest_books(fill, action) -> None:
     panel = plain_panel(days=60, assets=5)
@@ -139,13 +141,14 @@ def test_what_some_members_leave_alone_counts_as_what_is_held() -> None:
     assert both[1] == LEFT_ALONE
 
 
-def test_advancing_twice_on_one_day_changes_nothing_and_missed_days_are_made_up_for(tmp_path) -> None:
+@pytest.mark.parametrize("action", [LongOnly(), Tilt(kappa=0.9)], ids=["absolute", "relative"])
+def test_advancing_twice_on_one_day_changes_nothing_and_missed_days_are_made_up_for(action, tmp_path) -> None:
     panel = plain_panel(days=60, assets=5)
     states = states_of(panel)
     daily = missed = PaperAccount("run", 1e5, str(panel.dates[20]))
     for day in range(20, 50):
         tape = tape_until(panel, states, day, "next_open", tomorrow=True)
-        policy = committee(tape, LongOnly())
+        policy = committee(tape, action)
         daily = daily.advanced(tape, policy, COSTS)
         assert daily.advanced(tape, policy, COSTS) == daily
         if day % 7 == 0 or day == 49:

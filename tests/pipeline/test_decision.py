@@ -113,6 +113,12 @@ def test_holdings_are_what_trades_start_from(trained, tmp_path: Path) -> None:
     assert found.cost == pytest.approx(1e-3 * orders["money"].abs().sum(), rel=1e-9)
 
 
+@pytest.mark.parametrize("capital", [-5.0, 0.0, np.inf, np.nan])
+def test_an_account_of_no_money_is_refused(capital: float) -> None:
+    with pytest.raises(ValueError, match=r"decide: capital is .*, expected money above 0"):
+        pipeline.Decide(capital=capital)
+
+
 def test_what_cannot_be_decided_is_one_line(trained, tmp_path: Path) -> None:
     _, _, panel, states = trained
     here = until(trained, len(panel), tmp_path / "now")

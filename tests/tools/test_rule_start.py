@@ -72,6 +72,12 @@ def test_a_start_that_cannot_be_is_refused(change, message, tmp_path):
         replace(trade_runs.trade(tmp_path, **START), **change)
 
 
+def test_a_rule_of_more_names_than_there_are_is_refused(tmp_path):
+    trade_runs.market(tmp_path)
+    with pytest.raises(ValueError, match=r"start_from: k is 6, but .* has 5 assets; hold fewer \(--start-from.k\)"):
+        task_of(trade_runs.trade(tmp_path, **START | {"start_from": TopKDropN(k=6, n_drop=1)}))
+
+
 def test_the_forecast_alone_may_be_observed_and_is_shuffled_with_the_states(tmp_path):
     trade_runs.market(tmp_path)
     experiment = trade_runs.trade(tmp_path)
