@@ -17,6 +17,7 @@ from scipy import stats
 from evaluation.bootstrap import (
     MIN_DAYS,
     N_DRAWS,
+    StudentisedDraws,
     block_days,
     bootstrap_draws,
     bootstrap_interval,
@@ -31,7 +32,7 @@ from evaluation.deflation import (
     sharpe_probability,
     trial_variance,
 )
-from evaluation.moments import Form, difference, form_of
+from evaluation.moments import difference, form_of
 from evaluation.performance import (
     DAYS_PER_YEAR,
     annual_return,
@@ -138,41 +139,22 @@ def compare(
     if not math.isfinite(gap) or len(first) < MIN_DAYS:
         return Comparison(gap if math.isfinite(gap) else None, None, None)
     form = form_of(measure, periods_per_year)
+    how = {"n_draws": n_draws, "min_block": min_block, "seed": seed}
     if form is None:
-        return _percentile_comparison(gap, whole, first, second, confidence, n_draws, min_block, seed)
-    return _studentised_comparison(gap, form, first, second, confidence, n_draws, min_block, seed)
+        return _percentile_comparison(
+            gap, bootstrap_draws(lambda x, y: whole(x) - whole(y), first, second, **how), confidence
+        )
+    return _studentised_comparison(gap, studentised_draws(difference(form), first, second, **how), confidence)
 
 
-def _studentised_comparison(
-    gap: float,
-    form: Form,
-    first: FloatArray,
-    second: FloatArray,
-    confidence: float,
-    n_draws: int,
-    min_block: int,
-    seed: int,
-) -> Comparison:
-    found = studentised_draws(difference(form), first, second, n_draws=n_draws, min_block=min_block, seed=seed)
+def _studentised_comparison(gap: float, found: StudentisedDraws | None, confidence: float) -> Comparison:
     if found is None:
         return Comparison(gap, None, None)
     low, high = found.interval(confidence)
     return Comparison(gap, [gap + low - found.value, gap + high - found.value], found.p_value())
 
 
-def _percentile_comparison(
-    gap: float,
-    measure: Measure,
-    first: FloatArray,
-    second: FloatArray,
-    confidence: float,
-    n_draws: int,
-    min_block: int,
-    seed: int,
-) -> Comparison:
-    draws = bootstrap_draws(
-        lambda x, y: measure(x) - measure(y), first, second, n_draws=n_draws, min_block=min_block, seed=seed
-    )
+def _percentile_comparison(gap: float, draws: FloatArray, confidence: float) -> Comparison:
     interval = percentile_interval(draws, confidence)
     if interval is None:
         return Comparison(gap, None, None)

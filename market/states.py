@@ -131,19 +131,21 @@ class MarketStates:
             wanted = f"{np.dtype(code)} ({', '.join(map(str, shape))})"
             raise ValueError(f"states: {label} is {array.dtype} {array.shape}, expected {wanted}")
 
-    def save(self, path: str | Path) -> str:
-        """Writes ``states.safetensors`` (aside, then renamed) and returns its fingerprint."""
-        arrays: dict[str, AnyArray] = {
+    def arrays(self) -> dict[str, AnyArray]:
+        """Returns the arrays of all days by their names in a file, ``[T, ...]`` each, without raw tokens."""
+        found: dict[str, AnyArray] = {
             "asset": self.asset,
             "market": self.market,
             "forecast_mean": self.forecast_mean,
             "forecast_std": self.forecast_std,
             "mask": self.mask,
-            **{f"tokens_{name}": tokens for name, tokens in self.tokens.items()},
         }
-        if self.codes is not None:
-            arrays["codes"] = self.codes
-        return write_arrays(path, arrays, self._header())
+        return found if self.codes is None else {**found, "codes": self.codes}
+
+    def save(self, path: str | Path) -> str:
+        """Writes ``states.safetensors`` (aside, then renamed) and returns its fingerprint."""
+        tokens = {f"tokens_{name}": array for name, array in self.tokens.items()}
+        return write_arrays(path, {**self.arrays(), **tokens}, self._header())
 
     @staticmethod
     def load(path: str | Path, verify: bool = True) -> "MarketStates":

@@ -220,16 +220,7 @@ def _pairs(first: MarketStates, other: MarketStates, days: AnyArray, block: int)
 
 
 def _specs(first: MarketStates, days: int) -> dict[str, ArraySpec]:
-    arrays: dict[str, AnyArray] = {
-        "asset": first.asset,
-        "market": first.market,
-        "forecast_mean": first.forecast_mean,
-        "forecast_std": first.forecast_std,
-        "mask": first.mask,
-    }
-    if first.codes is not None:
-        arrays["codes"] = first.codes
-    return {name: ArraySpec((days, *array.shape[1:]), array.dtype) for name, array in arrays.items()}
+    return {name: ArraySpec((days, *array.shape[1:]), array.dtype) for name, array in first.arrays().items()}
 
 
 def _copy(fold: FoldStates, found: Coordinates, target: dict[str, AnyArray]) -> None:

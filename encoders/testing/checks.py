@@ -237,9 +237,7 @@ def check_bf16(encoder: Encoder, window: Window) -> None:
         encoder.train()
         encoder.zero_grad()
         loss = encoder(window).loss
-    loss.backward()
-    assert loss.isfinite()
-    assert all(p.grad is None or p.grad.isfinite().all() for p in encoder.parameters())
+    _assert_finite_step(encoder, loss)
     assert inference.forecast.mean.isfinite().equal(window.mask)
     assert inference.state.asset.isfinite().all()
 
@@ -251,8 +249,11 @@ def check_empty_day(encoder: Encoder, window: Window) -> None:
     check_shapes(encoder, window)
     encoder.train()
     encoder.zero_grad()
-    loss = encoder(window).loss
-    loss.backward()
+    _assert_finite_step(encoder, encoder(window).loss)
+
+
+def _assert_finite_step(encoder: Encoder, loss: Tensor) -> None:
+    loss.backward()  # type: ignore[no-untyped-call]
     assert loss.isfinite()
     assert all(p.grad is None or p.grad.isfinite().all() for p in encoder.parameters())
 

@@ -9,7 +9,7 @@ import pytest
 
 from encoders.data import EncodedDays, FrozenEncoder
 from encoders.states.audit import Audit, Continuation, TrainingFacts, audit
-from encoders.states.extraction import AuditError, Extraction, blocks, extract, known_rows
+from encoders.states.extraction import AuditError, Extraction, Tail, blocks, extract, known_rows, tail_of
 from encoders.windows import WindowStore
 from market.panel import Panel
 from market.scaling.scalers import RobustZScore
@@ -179,6 +179,15 @@ def test_new_days_are_computed_from_the_last_days_and_end_as_at_once(
     assert ("new_days" in verdict.coverage) == short
     assert verdict.checks["inputs"] == verdict.checks["future"] == verdict.checks["batch"] == "passed"
     assert (tmp_path / "states.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(("exact", "external"), [(["MA5"], {}), ([], {"SIGNAL": "signals.parquet"})])
+def test_new_days_need_all_days_where_a_column_may_remember_more(exact: list[str], external: dict[str, str]) -> None:
+    sure = replace(how(), training=with_memory(8))
+    assert tail_of(sure, LOOKBACK, DAYS - 1, DAYS).start > 0
+    inputs = {"coverage": {"every_row": {"memory_days": 8}, "exact_cuts_only": exact}, "external": external}
+    unsure = replace(sure, training=replace(sure.training, inputs=inputs))
+    assert tail_of(unsure, LOOKBACK, DAYS - 1, DAYS) == Tail()
 
 
 def test_new_days_that_move_the_days_before_them_are_refused(tmp_path: Path) -> None:

@@ -257,9 +257,24 @@ def test_what_all_refits_are_fed_with_is_audited_once(bars, tmp_path, monkeypatc
     alike = replace(WALK.experiment, scaling=CrossSectionalZScore(), panel=placed(bars, tmp_path))
     pipeline.walk(replace(WALK, experiment=alike), tmp_path)
     assert looked_at == [len(bars)]
+    pipeline.walk(replace(WALK, experiment=alike), tmp_path)  # nothing is left to train, so nothing is audited
+    assert looked_at == [len(bars)]
     looked_at.clear()
     walk(bars, tmp_path, name="fitted")  # its scaling is fitted anew each time, so each refit is fed with other values
     assert len(looked_at) == 1 + 2 * 4
+
+
+def test_inputs_that_fail_the_audit_are_the_failure_of_the_first_refit(bars, tmp_path, monkeypatch) -> None:
+    from encoders.states import audit
+
+    real = audit.audit_inputs
+    monkeypatch.setattr(
+        audit, "audit_inputs", lambda *args: replace(real(*args), faults=("move: depends on later days",))
+    )
+    with pytest.raises(
+        ValueError, match=r"^fold 0 \(serves from 2010-09-01 on\), walk_2010-09-01_seed_0: .*depends on later days"
+    ):
+        walk(bars, tmp_path)
 
 
 def test_a_first_refit_with_too_few_days_is_one_line_and_leaves_nothing(bars, tmp_path) -> None:
