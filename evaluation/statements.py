@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from evaluation.formats import display_name, number, percent, with_interval
-from evaluation.outcomes import outcome
+from evaluation.outcomes import SAME, outcome, sign
 
 Metrics = Mapping[str, Any]
 
 RETURNS, DIFFERENCES, SEEDS = "returns, risk and trading", "against its references", "seeds"
 YEARS, COSTS, FORECAST, DATA = "calendar years", "costs", "forecast", "data"
 """Tables of the page."""
+PRICES_ALONE = {
+    "beats": "did better than",
+    "loses": "did worse than",
+    "equals": "did in practice as well as",
+    "undecided": "cannot be distinguished from",
+}
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,8 @@ def against(metrics: Metrics, agent: str, name: str) -> Statement:
         text = f"It did better than {display_name(name)} for the risk taken: {measured}, which excludes zero."
     elif decided == "loses":
         text = f"It did worse than {display_name(name)} for the risk taken: {measured}, which excludes zero."
+    elif decided == "equals":
+        text = f"In practice it did as well as {display_name(name)}: {measured}, all of it within ±{SAME:.2f}."
     elif found["ci"][0] > 0:
         text = f"It did better than {display_name(name)} ({measured}), but {_unsteady(metrics, agent, name)}."
     else:
@@ -85,8 +93,7 @@ def against_prices(metrics: Metrics, agent: str, name: str) -> Statement | None:
     found = metrics["comparisons"][agent][name].get("price_return")
     if found is None or found["ci"] is None:
         return None
-    low, high = found["ci"]
-    stands = "did better than" if low > 0 else "did worse than" if high < 0 else "cannot be distinguished from"
+    stands = PRICES_ALONE[sign(found["ci"])]
     text = (
         f"Without the dividends of what it held, which the price index leaves out too, it {stands} "
         f"{display_name(name)}: difference of Sharpe ratios {with_interval(found['difference'], found['ci'])}."

@@ -4,8 +4,8 @@ The rules
 ---------
 1. An agent *beats* a reference (buy and hold, equal weight, the index, the rule on the same forecast) where the 95 %
    interval of the paired difference of Sharpe ratios lies above zero and, with more than one seed, the interval of the
-   seeds' mean Sharpe ratio lies above the reference's. It *loses* where the first interval lies below zero; all else is
-   *undecided*.
+   seeds' mean Sharpe ratio lies above the reference's. It *loses* where the first interval lies below zero. It *equals*
+   the reference where all of that interval lies within `evaluation.outcomes.SAME` of zero. All else is *undecided*.
 2. The word is about the references that only hold: buy and hold, equal weight, the index.
    ``supported``: it beats every one of them, its deflated Sharpe ratio is at least 0.95, and the test for superior
    predictive ability over everything that was compared has a p-value of at most 0.05 against every one.
@@ -103,9 +103,9 @@ def _word(held: Mapping[str, str], doubts: list[str]) -> str:
 
 def _summary(word: str, held: Mapping[str, str]) -> str:
     """The word in a sentence that names every reference, under what was found of it."""
-    better, worse, open_ = (
+    better, worse, same, open_ = (
         listed([display_name(name) for name, found in held.items() if found == kind])
-        for kind in ("beats", "loses", "undecided")
+        for kind in ("beats", "loses", "equals", "undecided")
     )
     if word == "supported":
         return f"The evidence supports the claim that it is better than {better}."
@@ -113,6 +113,7 @@ def _summary(word: str, held: Mapping[str, str]) -> str:
         return f"It did better than {better}, but not by enough once everything tried is counted."
     parts = [
         f"it did worse than {worse}" if worse else "",
+        f"in practice it did as well as {same}" if same else "",
         f"it cannot be distinguished from {open_}" if open_ else "",
         f"it did better than {better}" if better else "",
     ]

@@ -1,7 +1,7 @@
 """The report: one self-contained page of what was traded, what came of it, and what that is worth as evidence."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from evaluation.reports.figures import (
 )
 from evaluation.reports.forecast import ForecastEvaluation, codes_figure, ic_figure, quantiles_figure
 from evaluation.reports.html import Page
-from evaluation.verdict import in_sample_warning, limits, reach_verdict
+from evaluation.verdict import in_sample_warning, limits, listed, reach_verdict
 from market.audit import sentence
 
 
@@ -67,7 +67,7 @@ def report(study: PolicyReport) -> str:
     Its statements come from `evaluation.verdict` alone.
     """
     page = Page(study.title, study.lead)
-    for words in dict.fromkeys(filter(None, (in_sample_warning(section.metrics) for section in study.sections))):
+    for words in _warnings(study.sections):
         page.markup(f'<p class="bad"><b>{html.escape(words)}</b></p>')
     for section in study.sections:
         if len(study.sections) > 1:
@@ -88,6 +88,15 @@ def report(study: PolicyReport) -> str:
         page.folded("full configuration", study.config)
     _method(page)
     return page.source()
+
+
+def _warnings(sections: Sequence[Section]) -> list[str]:
+    """Returns each warning of in-sample states once, after the names of the sections that it is about."""
+    found: dict[str, list[str]] = {}
+    for section in sections:
+        if words := in_sample_warning(section.metrics):
+            found.setdefault(words, []).append(section.title)
+    return [words if len(sections) == 1 else f"{listed(named)}: {words}" for words, named in found.items()]
 
 
 def _evidence(page: Page, section: Section) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from evaluation.formats import bar_name, display_name, number, percent, position_name
+from evaluation.outcomes import outcome, sign
 from evaluation.performance import DAYS_PER_YEAR
 from evaluation.reports.html import table
-from evaluation.verdict import outcome
 
 HEADLINE = (
     "policy", "return a year", "Sharpe", "volatility", "deepest loss", "Calmar", "Sortino", "final wealth",
@@ -17,8 +17,8 @@ TRADING = (
     "costs paid", "trades", "{bar}s held", "holdings with a profit", "{bar}s with a gain",
     "Sharpe > 0", "deflated",
 )  # fmt: skip
-OUTCOMES = {"beats": "better", "loses": "worse", "undecided": "cannot tell"}
-TONES = {"beats": "good", "loses": "bad", "undecided": ""}
+OUTCOMES = {"beats": "better", "loses": "worse", "equals": "the same", "undecided": "cannot tell"}
+TONES = {"beats": "good", "loses": "bad", "equals": "", "undecided": ""}
 PREDICTION = (
     ("ic", "IC", 4),
     ("icir", "ICIR", 3),
@@ -128,8 +128,7 @@ def comparison_table(metrics: Mapping[str, Any], agent: str) -> str:
 
 def _prices_row(name: str, found: Mapping[str, Any]) -> tuple[str, str, str, str, str, str, str]:
     """The row of an agent without its dividends against a price index."""
-    low, high = found["ci"] if found["ci"] is not None else (0.0, 0.0)
-    decided = "beats" if low > 0 else "loses" if high < 0 else "undecided"
+    decided = sign(found["ci"])
     return (
         f"against {html.escape(display_name(name))}, prices alone",
         number(found["difference"]) + interval(found["ci"], number),

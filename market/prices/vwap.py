@@ -38,8 +38,11 @@ def with_vwap(panel: Panel) -> Panel:
     )  # [T, N] each
     if RAW_VOLUME in panel:
         volume = np.where(panel.listed, panel[RAW_VOLUME], np.nan).astype(np.float64)
-    traded = (amount > 0) & (volume > 0) & (low > 0) & (low <= high) & np.isfinite(amount / np.maximum(volume, 1e-300))
-    paid = np.divide(amount, volume, out=np.full(amount.shape, np.nan), where=traded)
+    traded = (amount > 0) & (volume > 0) & (low > 0) & (low <= high)
+    with np.errstate(over="ignore"):  # money over almost no shares, which is refused on the next line
+        paid = np.divide(amount, volume, out=np.full(amount.shape, np.nan), where=traded)
+    traded &= np.isfinite(paid)
+    paid[~traded] = np.nan
     adjustment = _adjustment(panel)
     paid = paid * adjustment  # in the units of the bars, but for lots and thousands
     quoted = RAW_CLOSE in panel

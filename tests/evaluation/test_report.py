@@ -159,3 +159,15 @@ def test_codes_are_named_by_their_position_in_the_window(page) -> None:
     markup = re.sub(r"<script[^>]*>.*?</script>", "", page, flags=re.DOTALL)
     assert "position 1 of 2" in markup
     assert "position 1 for its oldest days" in markup
+
+
+def test_a_warning_about_in_sample_states_names_its_sections(study) -> None:
+    from evaluation.reports.policy import _warnings
+
+    [honest] = study.sections
+    seen = honest.metrics | {"in_sample_days": {"train": 250}}
+    learnt = [Section(name, seen, honest.comparison) for name in ("Portfolio", "AAPL")]
+    assert _warnings([honest]) == []
+    [one] = _warnings([honest, *learnt])
+    assert one.startswith("Portfolio and AAPL: The agent learnt on states that had seen their own labels")
+    assert _warnings(learnt[:1])[0].startswith("The agent")

@@ -75,11 +75,12 @@ def test_it_lies_within_the_bar_and_is_unknown_where_nothing_was_traded() -> Non
     values = panel.values.copy()
     values[10, 0, 4:] = 0.0  # a halt
     values[11, 1, 1] = np.nan
+    values[13, 0, 4:] = 1e-310, 1e10  # money over almost no shares
     listed = np.array(panel.listed)
     listed[12, 2] = False
     found = with_vwap(Panel(panel.dates, panel.assets, FIELDS, values, listed, listed))["vwap"]
-    assert np.isnan(found[[10, 11, 12], [0, 1, 2]]).all()
-    assert np.isnan(found).sum() == 3
+    assert np.isnan(found[[10, 11, 12, 13], [0, 1, 2, 0]]).all()
+    assert np.isnan(found).sum() == 4
     known = np.isfinite(found)
     assert (found[known] <= values[..., 1][known]).all()
     assert (found[known] >= values[..., 2][known]).all()
