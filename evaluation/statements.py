@@ -58,9 +58,9 @@ def known_optimum(metrics: Metrics, agent: str) -> Statement | None:
     if known is None or agent not in known["shares"]:
         return None
     text = (
-        f"This market is simulated, so the best is known: of the oracles that know every expected return, the best "
-        f"grew by {percent(known['growth'])} a year beyond equal weight, after costs; {display_name(agent)} reached "
-        f"{percent(known['shares'][agent], 0)} of that."
+        "This market is simulated, so the best is known: of policies that know every expected return and differ in how "
+        f"far and how often they trade, the best had a log growth of {number(known['growth'])} a year beyond equal "
+        f"weight, after costs; {display_name(agent)} reached {percent(known['shares'][agent], 0)} of that."
     )
     return Statement(text, RETURNS, display_name(agent))
 
@@ -182,10 +182,15 @@ def audit(metrics: Metrics) -> Statement | None:
         return None
     refits = metrics.get("refits", 0)
     times = "once" if refits == 1 else f"{refits} times"
-    later = f"; it was refitted {times} on later days, each time before the days it then served" if refits else ""
+    fitted = (
+        f"Their encoder was fitted on days until {metrics['fit_end']} and refitted {times} in test, each time before "
+        "the days it then served."
+        if refits
+        else f"Their encoder learnt nothing after {metrics['fit_end']}."
+    )
     text = (
         "The states passed the audit: rewriting the future, the labels and the other days of a batch changed none of "
-        f"them. Their encoder learnt nothing after {metrics['fit_end']}{later}."
+        f"them. {fitted}"
     )
     return Statement(text, "audit of the states", "all checks")
 
@@ -245,14 +250,16 @@ def departures(metrics: Metrics) -> Statement | None:
     found = metrics.get("departures")
     if not found:
         return None
-    return Statement(f"Traded on other terms than recorded before: {'; '.join(found)}.", DATA, "told otherwise")
+    return Statement(f"Traded on other terms than recorded before: {'; '.join(found)}.", DATA, "terms changed since")
 
 
 def looks(metrics: Metrics) -> Statement | None:
-    """Returns how often the test days were looked at; None for the first look."""
-    count = metrics.get("looks", 1)
-    if count <= 1:
+    """Returns how often the test days were looked at; None where it was not counted."""
+    count = metrics.get("looks")
+    if count is None:
         return None
+    if count == 1:
+        return Statement("These test days were evaluated for the first time.", DATA, "looks")
     text = f"These test days have been evaluated {count} times on this market; each look weakens them."
     return Statement(text, DATA, "looks")
 

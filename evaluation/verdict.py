@@ -169,6 +169,11 @@ def listed(names: list[str]) -> str:
 
 def in_sample_warning(metrics: Mapping[str, Any]) -> str:
     """Returns what to think of the agent's train days where it learnt on in-sample states, else nothing."""
-    if not any(metrics.get("in_sample_days", {}).values()):
+    parts = [part for part, count in metrics.get("in_sample_days", {}).items() if count]
+    if not parts:
         return ""
-    return "The agent learnt on states that had seen their own labels: its train results mean nothing."
+    return (
+        "The agent learnt on states whose encoder had been fitted on the labels of those days: its results on "
+        f"{listed(parts)} days mean nothing. (That no state depends on a later day, which the audit shows, is another "
+        "matter.)"
+    )

@@ -14,6 +14,7 @@ from configs.values import to_data
 from evaluation.backtest import Backtest
 from evaluation.policy_comparison import REFERENCES, PolicyComparison
 from evaluation.reports.policy import PolicyReport, Section, report
+from evaluation.verdict import listed
 from market.artifacts import ACCOUNTS, BACKTEST, METRICS, POLICIES, REPORT
 from market.storage.array_file import atomic_write, read_json, write_json, write_text
 from market.storage.ledger import new_command
@@ -174,18 +175,24 @@ def _enter_results(sections: Sequence[Section], groups: Mapping[str, Sequence[Tr
 
 def _study(title: str, runs: Sequence[TrainedRun], sections: tuple[Section, ...]) -> PolicyReport:
     first = runs[0]
-    tape = first.market.tape
-    agents = " and ".join(dict.fromkeys(one.agent for one in runs))
-    markets = ", ".join(dict.fromkeys(one.title for one in runs))
     return PolicyReport(
         title=title,
-        lead=f"{agents} trading {markets}; test days {tape.dates[0]} to {tape.dates[-1]}, seen once training was over",
-        facts=tuple(dict.fromkeys(fact for one in runs for fact in one.facts())),
+        lead="; ".join(_traded(runs)) + "; all of them evaluated after training was over.",
+        facts=tuple(fact for one in runs for fact in one.facts()),
         sections=sections,
         forecast=first.forecast(),
         audit=first.audit(),
         config="\n".join(one.config() for one in runs),
     )
+
+
+def _traded(runs: Sequence[TrainedRun]) -> list[str]:
+    """Returns who trades what on which test days, a text for each market."""
+    agents: dict[tuple[str, str], list[str]] = {}
+    for one in runs:
+        dates = one.market.tape.dates
+        agents.setdefault((one.title, f"{dates[0]} to {dates[-1]}"), []).append(one.agent)
+    return [f"{listed(list(dict.fromkeys(who)))} on {title}, test days {days}" for (title, days), who in agents.items()]
 
 
 def _refuse_other_markets(runs: Sequence[TrainedRun]) -> None:

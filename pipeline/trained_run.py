@@ -198,7 +198,7 @@ class TrainedRun:
             ("panel", f"{known['panel']}: {len(days.assets)} assets, {days.dates[0]} to {days.dates[-1]}"),
             *((f"{part} days", " to ".join(split[part])) for part in ("train", "valid", "test")),
             ("learnt nothing after", f"{known['fit_end']} (encoder), {split['valid'][1]} (choice of the agent)"),
-            ("refits of the encoder in test", f"{known['refits']}, each before the days that it serves"),
+            ("refits of the encoder in test", _refits(known["refits"])),
             (
                 "days learnt in-sample",
                 ", ".join(f"{count} of {part}" for part, count in known["in_sample_days"].items()),
@@ -207,7 +207,7 @@ class TrainedRun:
             *terms(self.sources.rules),
         ]
         if self.sources.departures:
-            rows.append(("told otherwise", "; ".join(self.sources.departures)))
+            rows.append(("terms changed since", "; ".join(self.sources.departures)))
         if states is not None:
             made = f"{states.provenance['encoder']}, checkpoint {states.provenance['checkpoint_sha256'][:12]}"
             rows.append(("states", f"{self.experiment.states}: {made}"))
@@ -300,3 +300,7 @@ def _refuse_learnt_days(found: TrainedRun) -> None:
 def _rows(days: Any, part: tuple[str, str]) -> slice:
     first, last = (np.datetime64(day, "D") for day in part)
     return slice(int(np.searchsorted(days, first)), int(np.searchsorted(days, last, side="right")))
+
+
+def _refits(count: int) -> str:
+    return "none" if count == 0 else f"{count}, each before the days that it serves"

@@ -3,6 +3,7 @@
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from evaluation.formats import display_name, number, percent
@@ -21,6 +22,9 @@ from evaluation.reports.forecast import ForecastEvaluation, codes_figure, ic_fig
 from evaluation.reports.html import Page
 from evaluation.verdict import in_sample_warning, limits, listed, reach_verdict
 from market.audit import sentence
+
+Facts = tuple[tuple[str, str], ...]
+"""Names and texts; a fact named ``run`` begins those of the next run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +58,7 @@ class PolicyReport:
 
     title: str
     lead: str
-    facts: tuple[tuple[str, str], ...]
+    facts: Facts
     sections: tuple[Section, ...]
     forecast: ForecastEvaluation | None = None
     audit: Mapping[str, Any] | None = None
@@ -73,17 +77,19 @@ def report(study: PolicyReport) -> str:
         if len(study.sections) > 1:
             page.heading(section.title)
         _evidence(page, section)
-    _general(page, study)
+        _limits(page, section)
     for section in study.sections:
         named = f": {section.title}" if len(study.sections) > 1 else ""
         _paths(page, section, named)
     if study.forecast is not None:
         _forecast(page, study)
     if study.audit is not None:
-        page.heading("Audit of the states")
+        named = f": {study.sections[0].title}" if len(study.sections) > 1 else ""
+        page.heading(f"Audit of the states{named}")
         _audit(page, study.audit)
     page.heading("Data and configuration")
-    page.facts(study.facts)
+    for rows in _by_run(study.facts):
+        page.facts(rows)
     if study.config:
         page.folded("full configuration", study.config)
     _method(page)
@@ -97,6 +103,12 @@ def _warnings(sections: Sequence[Section]) -> list[str]:
         if words := in_sample_warning(section.metrics):
             found.setdefault(words, []).append(section.title)
     return [words if len(sections) == 1 else f"{listed(named)}: {words}" for words, named in found.items()]
+
+
+def _by_run(facts: Facts) -> list[Facts]:
+    """Returns the facts cut where a new run begins."""
+    starts = [row for row, (name, _) in enumerate(facts) if name == "run" and row > 0]
+    return [facts[start:stop] for start, stop in pairwise([0, *starts, len(facts)])]
 
 
 def _evidence(page: Page, section: Section) -> None:
@@ -118,7 +130,8 @@ def _evidence(page: Page, section: Section) -> None:
     page.text(
         "After costs. Small figures are 95 % intervals of the block bootstrap over days; they do not cover the luck of "
         "training, which the seeds show. Those of the deepest loss and of Calmar say how other orders of the same days "
-        "would have gone.",
+        "would have gone, so the figure itself may lie outside. An agent's row is one account that gives each seed an "
+        "equal part of the money; its 'mean of seeds' is one account that holds the average of their weights.",
         quiet=True,
     )
     page.markup(tables.headline_table(section.metrics))
@@ -164,13 +177,11 @@ def _hindsight(page: Page, section: Section) -> None:
         page.text(words)
 
 
-def _general(page: Page, study: PolicyReport) -> None:
-    merged = {**study.sections[0].metrics, "comparisons": {}}
-    for section in study.sections:
-        merged["comparisons"] |= {f"{section.title} {k}": v for k, v in section.metrics["comparisons"].items()}
-    sentences = limits(merged)
+def _limits(page: Page, section: Section) -> None:
+    """The reach of a section's evidence, in sentences that are about its market alone."""
+    sentences = limits(section.metrics)
     if sentences:
-        page.heading("What else is known, and what is not")
+        page.heading("What else is known, and what is not", 3)
         page.markup("<ul>" + "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences) + "</ul>")
 
 
@@ -204,7 +215,8 @@ def _paths(page: Page, section: Section, named: str) -> None:
 
 def _forecast(page: Page, study: PolicyReport) -> None:
     assert study.forecast is not None
-    page.heading("The encoder's forecast")
+    named = f": {study.sections[0].title}" if len(study.sections) > 1 else ""
+    page.heading(f"The encoder's forecast{named}")
     metrics = study.sections[0].metrics
     page.markup(tables.prediction_table({name: metrics[name] for name in ("valid", "test")}))
     if study.forecast.mean.shape[1] < MIN_ASSETS:
@@ -244,6 +256,8 @@ def _method(page: Page) -> None:
         "ratio is near 2. Paired differences draw the same days of both policies. SPA: Hansen's test that no policy "
         "beats the reference, over all policies and agents. "
         "Deflated: probability that the best of as many training runs without skill would have shown less. "
-        "An agent with several seeds is shown as one account that gives each seed an equal part of the money.",
+        "top6 drop1: the rule that holds the 6 assets of the best forecast, the agent's own, and exchanges at most 1 a "
+        "bar; eta0.5 takes half of the forecast's standard deviation off first. Turnover is the traded share of the "
+        "account, bought and sold, over two; costs paid are those of all days over the starting money.",
         quiet=True,
     )

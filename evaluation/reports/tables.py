@@ -17,6 +17,8 @@ TRADING = (
     "costs paid", "trades", "{bar}s held", "holdings with a profit", "{bar}s with a gain",
     "Sharpe > 0", "deflated",
 )  # fmt: skip
+ABSURD = 100.0
+"""Return a year beyond which the exact figure says nothing more."""
 OUTCOMES = {"beats": "better", "loses": "worse", "equals": "the same", "undecided": "cannot tell"}
 TONES = {"beats": "good", "loses": "bad", "equals": "", "undecided": ""}
 PREDICTION = (
@@ -73,9 +75,11 @@ def hindsight_words(metrics: Mapping[str, Any]) -> str | None:
     found = next((one for one in metrics["performance"].values() if one.get("cheats")), None)
     if found is None:
         return None
+    earned = found["annual_return"]
+    yearly = percent(earned) if earned is None or earned < ABSURD else f"more than {100 * ABSURD:,.0f} %"
     return (
         f"Whoever had known every price in advance, long only and at the same costs, would have earned "
-        f"{percent(found['annual_return'])} a year. Nobody can: this bounds what was there to be earned, and is no "
+        f"{yearly} a year. Nobody can: this bounds what was there to be earned, and is no "
         "policy to compare with."
     )
 

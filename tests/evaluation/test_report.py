@@ -169,5 +169,19 @@ def test_a_warning_about_in_sample_states_names_its_sections(study) -> None:
     learnt = [Section(name, seen, honest.comparison) for name in ("Portfolio", "AAPL")]
     assert _warnings([honest]) == []
     [one] = _warnings([honest, *learnt])
-    assert one.startswith("Portfolio and AAPL: The agent learnt on states that had seen their own labels")
+    assert one.startswith("Portfolio and AAPL: The agent learnt on states whose encoder had been fitted on")
+    assert "its results on train days mean nothing" in one
     assert _warnings(learnt[:1])[0].startswith("The agent")
+
+
+def test_each_section_states_the_limits_of_its_own_market_and_each_run_its_own_terms(study) -> None:
+    [one] = study.sections
+    listing = {"listing": {"assets": 505, "late": 0, "left": 0}}
+    others = Section("Survivors", one.metrics | listing, one.comparison)
+    facts = (("run", "first"), ("fill", "the next open"), ("run", "second"), ("fill", "the next open"))
+    page = report(PolicyReport("t", "l", facts, (one, others), study.forecast, AUDIT))
+    first, second = (page.index(f"<h2>{title}") for title in ("Stocks", "Survivors"))
+    assert first < page.index("None of the 505 assets") > second
+    assert page.count("None of the 505 assets") == 1
+    assert page.count("the next open") == 2, "terms of a run are stated although another has the same"
+    assert "The encoder&#x27;s forecast: Stocks" in page or "The encoder's forecast: Stocks" in page

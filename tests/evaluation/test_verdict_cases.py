@@ -372,7 +372,7 @@ def agrees_with(text, row) -> None:
         ({"listing": {"assets": 1, "late": 0, "left": 0}}, "", "survivors"),
         ({"index_return": "price"}, "leaves out dividends", "total"),
         ({"index_return": "total"}, "", "dividends"),
-        ({"looks": 1}, "", "evaluated 1"),
+        ({"looks": 1}, "evaluated for the first time", "weakens"),
         ({"looks": 4}, "evaluated 4 times on this market", "5 times"),
         ({"departures": ["price_limit None, where the states had 0.1"]}, "other terms than recorded", "same terms"),
     ],
