@@ -328,7 +328,9 @@ def _meanings(layout: Layout, top: Grid, rows: Grid, row: list[str], column: int
             *((layout.stem, f) for f in fields),
         ]
     places = [k for k, cell in enumerate(top[0]) if cell in SYMBOLS]
-    symbols = [row[k].strip().lstrip("'") for k in places if k < len(row)] or [layout.stem]
+    blank = [k for k, cell in enumerate(top[0]) if not cell or cell.startswith("unnamed")]  # an index without a name
+    named = [row[k].strip() for k in blank if k < len(row) and re.search("[A-Za-z]", row[k])]
+    symbols = [row[k].strip().lstrip("'") for k in places if k < len(row)] or named
     return [(symbol, WORDS[head]) for symbol in (*symbols, layout.stem) if head in WORDS]
 
 

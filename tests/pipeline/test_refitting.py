@@ -265,11 +265,11 @@ def test_what_all_refits_are_fed_with_is_audited_once(bars, tmp_path, monkeypatc
 
 
 def test_inputs_that_fail_the_audit_are_the_failure_of_the_first_refit(bars, tmp_path, monkeypatch) -> None:
-    from encoders.states import audit
+    from encoders.states import inputs
 
-    real = audit.audit_inputs
+    real = inputs.audit_inputs
     monkeypatch.setattr(
-        audit, "audit_inputs", lambda *args: replace(real(*args), faults=("move: depends on later days",))
+        inputs, "audit_inputs", lambda *args: replace(real(*args), faults=("move: depends on later days",))
     )
     with pytest.raises(
         ValueError, match=r"^fold 0 \(serves from 2010-09-01 on\), walk_2010-09-01_seed_0: .*depends on later days"
