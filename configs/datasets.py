@@ -157,3 +157,10 @@ FACTOR_MARKET = Dataset(
     label=Label(fill="next_close", horizon=1),
 )
 """`market.sources.factor_market.FactorMarket`: five factors behind all returns, for methods that discover factors."""
+
+SIMULATED_PANEL = "data/simulated/panel.safetensors"
+"""The simulated market of the demo, whose signal turns slowly."""
+SIMULATED_DAYS = Split(
+    train=("2011-03-28", "2013-10-25"), valid=("2013-10-31", "2014-06-27"), test=("2014-07-03", "2015-10-02")
+)
+"""Days on which its states are those of a walk."""

@@ -1,16 +1,16 @@
 """Ridge on the simulated market, refitted every year on the last 250 days, because the signal drifts."""
 
+from configs.datasets import SIMULATED_DAYS, SIMULATED_PANEL
 from configs.recipes import SMALL_OPTIM
 from configs.schema.pretrain import Pretrain
 from configs.schema.walk import Walk
 from encoders.baselines.ridge import Ridge
 from market.features import Feature, Formulas
-from market.splits import Split, WalkForward
+from market.splits import WalkForward
 
-DAYS = Split(train=("2011-03-28", "2013-10-25"), valid=("2013-10-31", "2014-06-27"), test=("2014-07-03", "2015-10-02"))
 ridge = Pretrain(
     name="simulated_ridge",
-    panel="data/simulated/panel.safetensors",
+    panel=SIMULATED_PANEL,
     encoder=Ridge(target="zscore"),
     features=Formulas(
         (
@@ -22,7 +22,7 @@ ridge = Pretrain(
             Feature("unrest", "std(close / delay(close, 1) - 1, 20)"),
         )
     ),
-    split=DAYS,
+    split=SIMULATED_DAYS,
     optim=SMALL_OPTIM,
 )
 experiment = Walk(
