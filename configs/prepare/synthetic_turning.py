@@ -1,4 +1,4 @@
-"""A synthetic market whose signal makes a quarter turn in 1,000 days, so that an encoder that was fitted once goes stale."""
+"""A synthetic market whose signal makes a quarter turn in 1,000 days, so that an old fit goes stale."""
 
 from configs.schema.prepare import Prepare
 from market.sources.synthetic.signal import Dynamics
