@@ -23,11 +23,12 @@ from market.features.kernels.lags import (
     add_deviation,
     add_lagged_deviation,
     add_product,
+    filled,
     keep_highest,
     padded,
 )
 
-LOOPS = 1  # edition of the modules lags and moments; only a change here makes numba compile them anew
+LOOPS = 2  # edition of the modules lags and moments; only a change here makes numba compile them anew
 CHUNK = 512  # days whose accumulators stay in the first-level cache while the lags sweep over them
 
 SUM, MEAN = 0, 1
@@ -44,7 +45,7 @@ def sums(x: FloatArray, windows: IntArray, statistics: IntArray, out: FloatArray
     total, n = np.empty(CHUNK), np.empty(CHUNK)
     for a in range(x.shape[0]):
         counted, _, _ = _counts(x[a], pad)
-        row = padded(x[a], pad)
+        row = filled(x[a], pad)
         for first in range(0, days, CHUNK):
             last = min(first + CHUNK, days)
             size = last - first
@@ -87,8 +88,7 @@ def moments(x: FloatArray, windows: IntArray, statistics: IntArray, trend: bool,
                 while lag < reach:
                     steps = STEP if lag + STEP <= reach else 1
                     past = row[pad + first - lag - steps + 1 : pad + last - lag]
-                    add_deviation(s1[here], past, ref, steps)
-                    add_product(s2[here], past, ref, past, ref, steps)
+                    add_deviation(s1[here], s2[here], past, ref, steps)
                     if trend:
                         add_lagged_deviation(sk[here], past, ref, float(lag), steps)
                     lag += steps
@@ -130,10 +130,8 @@ def pairs(x: FloatArray, y: FloatArray, windows: IntArray, statistics: IntArray,
                 while lag < reach:
                     steps = STEP if lag + STEP <= reach else 1
                     when = slice(pad + first - lag - steps + 1, pad + last - lag)
-                    add_deviation(sx[here], row_x[when], ref_x, steps)
-                    add_deviation(sy[here], row_y[when], ref_y, steps)
-                    add_product(sxx[here], row_x[when], ref_x, row_x[when], ref_x, steps)
-                    add_product(syy[here], row_y[when], ref_y, row_y[when], ref_y, steps)
+                    add_deviation(sx[here], sxx[here], row_x[when], ref_x, steps)
+                    add_deviation(sy[here], syy[here], row_y[when], ref_y, steps)
                     add_product(sxy[here], row_x[when], ref_x, row_y[when], ref_y, steps)
                     lag += steps
                 _difference(counted, first, min(windows[j], pad), pad, n[here])
@@ -161,15 +159,19 @@ def extremes(x: FloatArray, start: IntArray, windows: IntArray, statistics: IntA
             best[:], place[:] = -np.inf, 0.0
             lag = 0
             for j in range(windows.size):
-                while lag < min(windows[j], last):
-                    keep_highest(best[here], place[here], row[pad + first - lag : pad + last - lag], float(lag))
-                    lag += 1
-                for t in range(first, last):
-                    found = best[t - first] > -np.inf
-                    length = min(windows[j], t + 1 - start[a])
-                    for s in range(statistics.size):
-                        value = length - place[t - first] if statistics[s] == ARGMAX else best[t - first]
-                        out[s, j, a, t] = value if found else np.nan
+                reach = min(windows[j], last)
+                while lag < reach:
+                    steps = STEP if lag + STEP <= reach else 1
+                    past = row[pad + first - lag - steps + 1 : pad + last - lag]
+                    keep_highest(best[here], place[here], past, float(lag), steps)
+                    lag += steps
+                for s in range(statistics.size):
+                    result = out[s, j, a, first:last]
+                    if statistics[s] == ARGMAX:
+                        _lag_to_place(best, place, first - start[a], windows[j], result)
+                    else:
+                        for i in range(result.size):
+                            result[i] = best[i] if best[i] > -np.inf else np.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -204,17 +206,20 @@ def quantiles(x: FloatArray, windows: IntArray, levels: FloatArray, out: FloatAr
     for a in range(x.shape[0]):
         for j in range(windows.size):
             window = windows[j]
-            ordered, n = np.empty(window), 0
+            ordered, following, n = np.full(window + 2, np.inf), np.full(window + 2, np.inf), 0
+            ordered[0] = following[0] = -np.inf
             for t in range(x.shape[1]):
                 new = x[a, t]
                 old = x[a, t - window] if t >= window else np.nan
-                n = _exchange(ordered, n, old, new)
+                n += (new == new) - (old == old)
+                _exchange(ordered, following, old, new)
+                ordered, following = following, ordered
                 for s in range(levels.size):
                     place = levels[s] * (n - 1)
                     low = int(place)
                     high = min(low + 1, n - 1)
-                    value = ordered[low] + (ordered[high] - ordered[low]) * (place - low) if n > 0 else np.nan
-                    out[s, j, a, t] = value
+                    least, most = ordered[1 + low], ordered[1 + high]
+                    out[s, j, a, t] = least + (most - least) * (place - low) if n > 0 else np.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -276,30 +281,20 @@ def _last_valid(x: FloatArray) -> FloatArray:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _exchange(ordered: FloatArray, n: int, old: float, new: float) -> int:
-    # Takes `old` out of the n ordered values and puts `new` in, unless NaN; returns how many there are then.
-    if old == old:
-        place = _place(ordered, n, old)
-        n -= 1
-    else:
-        place = n
-    if new != new:
-        for i in range(place, n):
-            ordered[i] = ordered[i + 1]
-        return n
-    while place < n and ordered[place + 1] < new:
-        ordered[place] = ordered[place + 1]
-        place += 1
-    while place > 0 and ordered[place - 1] > new:
-        ordered[place] = ordered[place - 1]
-        place -= 1
-    ordered[place] = new
-    return n + 1
+def _lag_to_place(best: FloatArray, lag: FloatArray, age: int, window: int, out: FloatArray) -> None:
+    # Writes the place in the window of what lies `lag` days back; the first day is the series' day `age`.
+    for i in range(out.size):
+        length = min(window, age + i + 1)
+        out[i] = length - lag[i] if best[i] > -np.inf else np.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _place(ordered: FloatArray, n: int, value: float) -> int:
-    place = 0
-    for i in range(n):
-        place += 1 if ordered[i] < value else 0
-    return place
+def _exchange(ordered: FloatArray, following: FloatArray, old: float, new: float) -> None:
+    # Writes the rising values of `ordered`, between -inf and as many +inf as there is room, without `old` and with
+    # `new`; NaN is none. Without branches: a sorted row takes in a value where it lies between its neighbours.
+    leaving, coming = old if old == old else np.inf, new if new == new else np.inf
+    for i in range(1, ordered.size - 1):
+        left = ordered[i - 1] if ordered[i - 1] < leaving else ordered[i]
+        here = ordered[i] if ordered[i] < leaving else ordered[i + 1]
+        here = here if here < coming else coming
+        following[i] = here if here > left else left
