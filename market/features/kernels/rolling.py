@@ -44,7 +44,7 @@ def sums(x: FloatArray, windows: IntArray, statistics: IntArray, out: FloatArray
     pad = min(windows[-1], days)
     total, n = np.empty(CHUNK), np.empty(CHUNK)
     for a in range(x.shape[0]):
-        counted, _, _ = _counts(x[a], pad)
+        counted = _counts(x[a], pad)
         row = filled(x[a], pad)
         for first in range(0, days, CHUNK):
             last = min(first + CHUNK, days)
@@ -76,7 +76,8 @@ def moments(x: FloatArray, windows: IntArray, statistics: IntArray, trend: bool,
     s1, s2, sk = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
     n, k1, k2 = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
     for a in range(x.shape[0]):
-        counted, day_sum, day_squares = _counts(x[a], pad)
+        counted = _counts(x[a], pad)
+        day_sum, day_squares = _day_sums(x[a], pad) if trend else (counted, counted)
         row, valid = padded(x[a], pad), _last_valid(x[a])
         for first in range(0, days, CHUNK):
             last = min(first + CHUNK, days)
@@ -93,9 +94,10 @@ def moments(x: FloatArray, windows: IntArray, statistics: IntArray, trend: bool,
                         add_lagged_deviation(sk[here], past, ref, float(lag), steps)
                     lag += steps
                 _difference(counted, first, min(windows[j], pad), pad, n[here])
-                _difference(day_sum, first, min(windows[j], pad), pad, k1[here])
-                _difference(day_squares, first, min(windows[j], pad), pad, k2[here])
-                _days_to_lags(first, n[here], k1[here], k2[here])
+                if trend:
+                    _difference(day_sum, first, min(windows[j], pad), pad, k1[here])
+                    _difference(day_squares, first, min(windows[j], pad), pad, k2[here])
+                    _days_to_lags(first, n[here], k1[here], k2[here])
                 for s in range(statistics.size):
                     result = out[s, j, a, first:last]
                     if statistics[s] == VAR:
@@ -118,7 +120,7 @@ def pairs(x: FloatArray, y: FloatArray, windows: IntArray, statistics: IntArray,
     sx, sy, sxx, syy, sxy = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
     n = np.empty(CHUNK)
     for a in range(x.shape[0]):
-        counted, _, _ = _counts(x[a], pad)
+        counted = _counts(x[a], pad)
         row_x, valid_x, row_y, valid_y = padded(x[a], pad), _last_valid(x[a]), padded(y[a], pad), _last_valid(y[a])
         for first in range(0, days, CHUNK):
             last = min(first + CHUNK, days)
@@ -181,7 +183,7 @@ def ranks(x: FloatArray, windows: IntArray, out: FloatArray) -> None:
     pad = min(windows[-1], days)
     below, n = np.empty(CHUNK), np.empty(CHUNK)
     for a in range(x.shape[0]):
-        counted, _, _ = _counts(x[a], pad)
+        counted = _counts(x[a], pad)
         row = padded(x[a], pad)
         for first in range(0, days, CHUNK):
             last = min(first + CHUNK, days)
@@ -238,17 +240,23 @@ def decayed_means(x: FloatArray, windows: IntArray, out: FloatArray) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _counts(x: FloatArray, pad: int) -> tuple[IntArray, IntArray, IntArray]:
-    # Before each day, from `pad` days before the first: the number of valid days, the sums of their indices and of the
-    # squares; integers, so their differences are exact.
+def _counts(x: FloatArray, pad: int) -> IntArray:
+    # The number of valid days before each day, from `pad` days before the first.
     counted = np.zeros(pad + x.size + 1, np.int64)
-    day_sum, day_squares = np.zeros_like(counted), np.zeros_like(counted)
+    for t in range(x.size):
+        counted[pad + t + 1] = counted[pad + t] + (x[t] == x[t])
+    return counted
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _day_sums(x: FloatArray, pad: int) -> tuple[IntArray, IntArray]:
+    # Of the same days, the sums of their indices and of the squares; integers, so their differences are exact.
+    day_sum, day_squares = np.zeros(pad + x.size + 1, np.int64), np.zeros(pad + x.size + 1, np.int64)
     for t in range(x.size):
         valid = 1 if x[t] == x[t] else 0
-        counted[pad + t + 1] = counted[pad + t] + valid
         day_sum[pad + t + 1] = day_sum[pad + t] + valid * t
         day_squares[pad + t + 1] = day_squares[pad + t] + valid * t * t
-    return counted, day_sum, day_squares
+    return day_sum, day_squares
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
