@@ -1,0 +1,86 @@
+"""What was traded, on what terms and against what: the facts that a section begins with."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from envs.rules import MarketRules
+from evaluation.formats import display_name
+from evaluation.policy_comparison import PolicyComparison
+from evaluation.terms import terms
+
+NAMED = 30
+"""Assets that are named; of more, the first ones."""
+MEANINGS = {
+    "buy_and_hold": "bought once in equal parts, never traded again",
+    "equal_weight": "equal parts, restored every bar",
+    "cash": "holds nothing",
+    "momentum": "the fifth of the assets that gained most in a past year, its last month left out, or cash",
+    "minimum_variance": "the long-only weights of the least variance over the past year, fitted monthly",
+    "risk_parity": "weights by which every asset adds the same risk, fitted monthly on the past year",
+    "mean_variance": "the long-only weights of the best mean less variance over the past year, fitted monthly",
+}
+"""What classical policies do; a year is 252 bars here, a month 21."""
+QUIET = ("price limit", "a position whose listing ends")
+"""Terms that are left to the facts of the run where they say nothing special."""
+
+
+def market_facts(metrics: Mapping[str, Any], comparison: PolicyComparison) -> list[tuple[str, str]]:
+    """Returns names and texts for a section's first table; what `metrics` does not hold is left out."""
+    first = next(iter(comparison.everyone.values()))
+    rows = [
+        ("traded", _assets(first.assets)),
+        (
+            "test days",
+            f"{first.dates[0]} to {first.dates[-1]}, {len(first):,} bars, all of them after the agents' training",
+        ),
+        ("agents", ", ".join(_trained(metrics, name) for name in comparison.agents)),
+        ("positions", _positions(comparison)),
+    ]
+    if "market_rules" in metrics:
+        said = terms(MarketRules.from_json(metrics["market_rules"]))
+        rows += [(name, text) for name, text in said if name not in QUIET or _special(text)]
+    rows.append(("measured against", "; ".join(_reference(comparison, name) for name in comparison.references)))
+    return [(name, text) for name, text in rows if text]
+
+
+def rule_words(name: str) -> str | None:
+    """Returns what a rule on the forecast does, read from its name; None for every other policy."""
+    found = re.fullmatch(r"top(\d+)_drop(\d+)(?:_eta(.+))?", name)
+    if found is None:
+        return None
+    k, n_drop, eta = found.groups()
+    less = f", less {eta} of its standard deviation," if eta else ""
+    return f"holds the {k} assets of the highest forecast{less} and exchanges at most {n_drop} a bar"
+
+
+def _assets(names: tuple[str, ...]) -> str:
+    if len(names) == 1:
+        return f"{names[0]} alone"
+    shown = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+    return f"{len(names):,} assets: {shown}"
+
+
+def _trained(metrics: Mapping[str, Any], name: str) -> str:
+    count = metrics["performance"][name]["n_seeds"]
+    seeds = "once (1 seed)" if count == 1 else f"{count} times ({count} seeds, each with an equal part of the money)"
+    return f"{display_name(name)}, trained {seeds}"
+
+
+def _positions(comparison: PolicyComparison) -> str:
+    paths = [path for seeds in comparison.agents.values() for path in seeds]
+    if any((path.weights[:, 1:] < -1e-9).any() for path in paths):
+        return "long and short"
+    return "no agent sold short"
+
+
+def _special(text: str) -> bool:
+    return text not in ("none", "paid out at its last price")
+
+
+def _reference(comparison: PolicyComparison, name: str) -> str:
+    if comparison.index is not None and name == comparison.index.name:
+        return f"{display_name(name)}, a published index ({comparison.index_return or 'price'} return, no costs)"
+    rule = rule_words(name)
+    meaning = MEANINGS.get(name) or (f"the rule on the same forecast: {rule}" if rule else "")
+    return display_name(name) + (f" ({meaning})" if meaning else "")
