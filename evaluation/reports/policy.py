@@ -88,7 +88,7 @@ def report(study: PolicyReport) -> str:
     for words in _warnings(study.sections):
         page.markup(f'<p class="bad"><b>{html.escape(words)}</b></p>')
     for place, section in enumerate(study.sections):
-        page.heading(section.title)
+        page.heading(section.title if len(study.sections) > 1 else "What was traded, on what terms, against what")
         page.facts(market_facts(section.metrics, section.comparison))
         _evidence(page, section)
         _limits(page, section)

@@ -283,6 +283,7 @@ def test_each_way_to_join_seeds_has_one_name(study) -> None:
         assert words in page
     assert "PPO (money split over 3 seeds) turned 1.00 into" in page
     assert "joined in three ways" in page
+    assert "<h2>What was traded, on what terms, against what</h2>" in page
     for words in ("mean of 3 seeds", "mean of seeds", "equal capital"):
         assert words not in page
 
