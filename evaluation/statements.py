@@ -181,11 +181,14 @@ def trials(metrics: Metrics) -> Statement | None:
     hidden = {name: count for name, count in known["runs"].items() if count}
     total = sum(shown.values()) + sum(hidden.values())
     own = listed([f"{_seeds(count)} of {name}" for name, count in shown.items()])
-    text = f"Counted as training runs are {total}: {own}, which are shown here"
+    text = f"The corrections for luck count {total} training run{'s' if total > 1 else ''}: {own}, shown here"
     if hidden:
         others = [name if count == 1 else f"{name} ({_seeds(count)})" for name, count in list(hidden.items())[:NAMED]]
         others += [f"{len(hidden) - NAMED} more"] if len(hidden) > NAMED else []
-        text += f", and {sum(hidden.values())} others that looked at these valid or test days: {', '.join(others)}"
+        more = sum(hidden.values())
+        text += (
+            f", and {more} other{'s' if more > 1 else ''} that looked at these valid or test days: {', '.join(others)}"
+        )
     return Statement(f"{text}.", DATA, "training runs")
 
 

@@ -131,7 +131,7 @@ def _summary(word: str, held: Mapping[str, str], doubts: Sequence[str], own: Map
     if word == "contradicted":
         return f"The evidence speaks against it, for the risk taken: {found}."
     return (
-        "The evidence does not establish that it is better than holding the market, for the risk taken: "
+        "The evidence does not establish that it is better than a policy that only holds, for the risk taken: "
         f"{found or 'nothing was held'}."
     )
 
@@ -186,6 +186,6 @@ def in_sample_warning(metrics: Mapping[str, Any]) -> str:
     return (
         "The agent learnt on states whose encoder had been fitted on the labels of those days, so it learnt to trust a "
         f"forecast that looked better than it is: its results on {listed(parts)} days mean nothing, and are not shown. "
-        "The test days, which are shown, came later. (That no state depends on a later day, which the audit shows, is "
-        "another matter.)"
+        "The test days, which are shown, came later. (The audit asks something else: whether a state depends on later "
+        "days.)"
     )

@@ -178,7 +178,8 @@ def _enter_results(sections: Sequence[Section], groups: Mapping[str, Sequence[Tr
 def _study(title: str, runs: Sequence[TrainedRun], sections: tuple[Section, ...]) -> PolicyReport:
     return PolicyReport(
         title=title,
-        lead="; ".join(_traded(runs)) + "; all of them evaluated after training was over.",
+        lead="; ".join(_traded(runs))
+        + ". All agents were trained before their test days; this page is about those alone.",
         facts=tuple(fact for one in runs for fact in one.facts()),
         sections=sections,
         config="\n".join(one.config() for one in runs),

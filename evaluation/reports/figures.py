@@ -17,6 +17,7 @@ from market.arrays import AnyArray, FloatArray
 
 AGENTS = ("#2f74c0", "#c8553d", "#4f8a5b", "#8a63b3", "#c2569b")
 KNOWN = {"buy_and_hold": "#8a929c", "equal_weight": "#d19a2e"}
+RULE_LINE = "#7d8c2f"
 INDEX, OTHER, CASH = "#3f9b98", "rgba(138,146,156,.45)", "rgba(138,146,156,.15)"
 ASSETS = (
     "#2f74c0", "#d19a2e", "#4f8a5b", "#c8553d", "#8a63b3", "#3f9b98", "#b56b8f", "#7d8c2f", "#5a6fb0", "#a9744f",
@@ -34,6 +35,8 @@ def colours(comparison: PolicyComparison) -> dict[str, str]:
     found = {name: KNOWN.get(name, OTHER) for name in comparison.everyone}
     if comparison.index is not None:
         found[comparison.index.name] = INDEX
+    if comparison.rule is not None:
+        found[comparison.rule] = RULE_LINE
     return found | {name: AGENTS[k % len(AGENTS)] for k, name in enumerate(comparison.agents)}
 
 
@@ -159,7 +162,8 @@ def months_figure(path: Backtest) -> go.Figure:
         hoverinfo="skip",
         showlegend=False,
     )
-    figure.update_xaxes(showgrid=False, side="top", range=[-0.5, len(MONTHS) - 0.5])
+    ticks = {"tickangle": 0, "tickfont": {"size": 10}}
+    figure.update_xaxes(showgrid=False, side="top", range=[-0.5, len(MONTHS) - 0.5], **ticks)
     figure.update_yaxes(showgrid=False, type="category", range=[len(years) - 0.5, -0.5])
     return figure
 

@@ -96,6 +96,10 @@ class Page:
         kind = ' class="quiet"' if quiet else ""
         self._parts.append(f"<p{kind}>{html.escape(words)}</p>")
 
+    def listed(self, sentences: Iterable[str]) -> None:
+        """Adds sentences of plain text, one below the other."""
+        self._parts.append("<ul>" + "".join(f"<li>{html.escape(one)}</li>" for one in sentences) + "</ul>")
+
     def markup(self, source: str) -> None:
         """Adds HTML as it stands; whoever writes it escapes what came from outside."""
         self._parts.append(source)

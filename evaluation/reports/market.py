@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from envs.rules import MarketRules
+from evaluation.backtest import Backtest
 from evaluation.formats import display_name
 from evaluation.policy_comparison import PolicyComparison
 from evaluation.terms import terms
 
-NAMED = 30
+NAMED = 20
 """Assets that are named; of more, the first ones."""
 MEANINGS = {
     "buy_and_hold": "bought once in equal parts, never traded again",
@@ -21,6 +22,17 @@ MEANINGS = {
     "mean_variance": "the long-only weights of the best mean less variance over the past year, fitted monthly",
 }
 """What classical policies do; a year is 252 bars here, a month 21."""
+ALGORITHMS = {
+    "A2C": "advantage actor-critic, an algorithm of reinforcement learning",
+    "APG": "analytic policy gradient: a network trained on the gradient of the account's booked wealth",
+    "DQN": "deep Q-network, an algorithm of reinforcement learning",
+    "PPO": "proximal policy optimisation, an algorithm of reinforcement learning",
+    "RecurrentPPO": "proximal policy optimisation with a memory",
+    "SAC": "soft actor-critic, an algorithm of reinforcement learning",
+    "TD3": "twin delayed deterministic policy gradient, an algorithm of reinforcement learning",
+    "TQC": "truncated quantile critics, an algorithm of reinforcement learning",
+}
+"""What the agents' algorithms are."""
 QUIET = ("price limit", "a position whose listing ends")
 """Terms that are left to the facts of the run where they say nothing special."""
 
@@ -30,11 +42,9 @@ def market_facts(metrics: Mapping[str, Any], comparison: PolicyComparison) -> li
     first = next(iter(comparison.everyone.values()))
     rows = [
         ("traded", _assets(first.assets)),
-        (
-            "test days",
-            f"{first.dates[0]} to {first.dates[-1]}, {len(first):,} bars, all of them after the agents' training",
-        ),
+        ("test days", _days(metrics, first)),
         ("agents", ", ".join(_trained(metrics, name) for name in comparison.agents)),
+        ("decisions", metrics.get("rebalance", "")),
         ("positions", _positions(comparison)),
     ]
     if "market_rules" in metrics:
@@ -61,6 +71,11 @@ def _assets(names: tuple[str, ...]) -> str:
     return f"{len(names):,} assets: {shown}"
 
 
+def _days(metrics: Mapping[str, Any], path: Backtest) -> str:
+    first, last = metrics.get("test_days") or (path.dates[0], path.dates[-1])
+    return f"{first} to {last}: {len(path):,} returns, all of them after the agents' training"
+
+
 def _trained(metrics: Mapping[str, Any], name: str) -> str:
     count = metrics["performance"][name]["n_seeds"]
     seeds = "once (1 seed)" if count == 1 else f"{count} times ({count} seeds, each with an equal part of the money)"
@@ -83,4 +98,6 @@ def _reference(comparison: PolicyComparison, name: str) -> str:
         return f"{display_name(name)}, a published index ({comparison.index_return or 'price'} return, no costs)"
     rule = rule_words(name)
     meaning = MEANINGS.get(name) or (f"the rule on the same forecast: {rule}" if rule else "")
+    if len(comparison.everyone[name].assets) == 1:
+        meaning = meaning.replace("in equal parts, ", "and ")
     return display_name(name) + (f" ({meaning})" if meaning else "")

@@ -20,7 +20,7 @@ from evaluation.reports.figures import (
 )
 from evaluation.reports.forecast import ForecastEvaluation, codes_figure, ic_figure, quantiles_figure
 from evaluation.reports.html import Page
-from evaluation.reports.market import MEANINGS, market_facts, rule_words
+from evaluation.reports.market import ALGORITHMS, MEANINGS, market_facts, rule_words
 from evaluation.statements import account
 from evaluation.verdict import in_sample_warning, limits, reach_verdict
 from market.audit import sentence
@@ -87,6 +87,8 @@ def report(study: PolicyReport) -> str:
     page = Page(study.title, study.lead)
     for words in _warnings(study.sections):
         page.markup(f'<p class="bad"><b>{html.escape(words)}</b></p>')
+    if len(study.sections) > 1:
+        page.listed([_in_short(section) for section in study.sections])
     for place, section in enumerate(study.sections):
         page.heading(section.title if len(study.sections) > 1 else "What was traded, on what terms, against what")
         page.facts(market_facts(section.metrics, section.comparison))
@@ -110,6 +112,15 @@ def _warnings(sections: Sequence[Section]) -> list[str]:
         if words := in_sample_warning(section.metrics):
             found.setdefault(words, []).append(section.title)
     return [words if len(sections) == 1 else f"{listed(named)}: {words}" for words, named in found.items()]
+
+
+def _in_short(section: Section) -> str:
+    """The verdicts on a section's agents in one line."""
+    known = section.metrics["performance"]
+    words = {name: f" ({reach_verdict(section.metrics, name).word})" for name in section.comparison.agents}
+    names = [*words, *section.comparison.references]
+    found = [f"{display_name(name)} {number(known[name]['sharpe'])}{words.get(name, '')}" for name in names]
+    return f"{section.title}, Sharpe ratios of the test days: {listed(found)}."
 
 
 def _by_run(facts: Facts) -> list[Facts]:
@@ -181,7 +192,9 @@ def _tiles(section: Section) -> str:
     known = section.metrics["performance"]
     names = [*section.comparison.agents, *section.comparison.references]
     others = [one.name for one in section.comparison.policies if known[one.name]["sharpe"] is not None]
-    others = sorted((name for name in others if name not in names), key=lambda name: -known[name]["sharpe"])
+    same = {known[name]["final_wealth"] for name in names}
+    others = [name for name in others if name not in names and known[name]["final_wealth"] not in same]
+    others.sort(key=lambda name: -known[name]["sharpe"])
     cells = []
     for words, key, form in TILES:
         lines = "".join(_line(section.metrics, name, form(known[name][key])) for name in [*names, *others[:1]])
@@ -209,7 +222,7 @@ def _limits(page: Page, section: Section) -> None:
     sentences = limits(section.metrics)
     if sentences:
         page.heading("What else is known, and what is not", 3)
-        page.markup("<ul>" + "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences) + "</ul>")
+        page.listed(sentences)
 
 
 def _paths(page: Page, section: Section) -> None:
@@ -237,6 +250,9 @@ def _paths(page: Page, section: Section) -> None:
     for name in comparison.agents:
         if metrics["performance"][name]["n_seeds"] > 1:
             page.heading(f"Seeds of {display_name(name)}", 3)
+            page.text(
+                "Small figures: 95 % interval of the mean (Student's t), for the luck of training alone.", quiet=True
+            )
             page.markup(tables.seeds_table(metrics["performance"][name]))
 
 
@@ -316,6 +332,11 @@ def _method(page: Page, sections: Sequence[Section]) -> None:
 
 
 def _glossary(sections: Sequence[Section]) -> list[tuple[str, str]]:
-    """Returns what each classical policy of the page does."""
+    """Returns what each agent and each classical policy of the page is."""
     names = dict.fromkeys(one.name for section in sections for one in section.comparison.policies)
-    return [(display_name(name), words) for name in names if (words := rule_words(name) or MEANINGS.get(name))]
+    agents = [(name, words) for name in _agents(sections) if (words := ALGORITHMS.get(name))]
+    return agents + [(display_name(name), words) for name in names if (words := rule_words(name) or MEANINGS.get(name))]
+
+
+def _agents(sections: Sequence[Section]) -> list[str]:
+    return list(dict.fromkeys(name for section in sections for name in section.comparison.agents))

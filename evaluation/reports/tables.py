@@ -15,7 +15,7 @@ HEADLINE = (
 )  # fmt: skip
 TRADING = (
     "policy", "invested, mean", "{bar}s in the market", "turnover a {bar}",
-    "costs paid in all, of starting money", "trades", "{bar}s from purchase to full sale",
+    "costs paid in all, of starting money", "trades", "{bar}s from purchase to full sale, mean",
     "closed holdings with a profit", "{bar}s with a gain",
     "P(Sharpe > 0)*", "deflated*",
 )  # fmt: skip
@@ -23,6 +23,16 @@ ABSURD = 100.0
 """Return a year beyond which the exact figure says nothing more."""
 OUTCOMES = {"beats": "better", "loses": "worse", "equals": "the same", "undecided": "cannot tell"}
 TONES = {"beats": "good", "loses": "bad", "equals": "", "undecided": ""}
+CHECKS = {
+    "inputs": "later days rewritten: the features that the encoder is fed, of every day",
+    "window": "days outside the look-back window deleted",
+    "future": "later days rewritten",
+    "batch": "other days in the same batch",
+    "labels": "labels replaced",
+    "scaler": "days after the fit, to the scaler",
+    "assets": "assets that are not listed",
+}
+"""What the checks of the states ask."""
 PREDICTION = (
     ("ic", "IC", 4),
     ("icir", "ICIR", 3),
@@ -133,15 +143,14 @@ def comparison_table(metrics: Mapping[str, Any], agent: str) -> str:
 def family_words(metrics: Mapping[str, Any]) -> str | None:
     """Returns the test of all policies together in a sentence; None where no reference could be tested against."""
     tests = metrics["superior_predictive_ability"]
-    found = [
-        f"{p_value(one['consistent'])} against {display_name(name)}" for name, one in tests.items() if one is not None
-    ]
+    known = {display_name(name): p_value(one["consistent"]) for name, one in tests.items() if one is not None}
+    found = [f"p {p if p.startswith('<') else f'= {p}'} against {name}" for name, p in known.items()]
     if not found:
         return None
     return (
         "One test of the whole table (superior predictive ability, SPA), the same for every agent: if no policy and no "
         "agent earned more than the reference, the best of them would still look as good as it does with probability "
-        f"p = {listed(found)}."
+        f"{listed(found)}."
     )
 
 
@@ -174,7 +183,8 @@ def seeds_table(one: Mapping[str, Any]) -> str:
         for name, found in one["seeds"].items()
     ]
     row = mean_over(len(one["seeds"]))
-    rows.append((row, *(form(one["mean"][key]) + interval(one["ci"][key], form) for key, form in measures)))
+    bounds = one["ci"] | {"turnover": None}  # by Student's t it would reach below zero
+    rows.append((row, *(form(one["mean"][key]) + interval(bounds[key], form) for key, form in measures)))
     return table(columns, rows, [*("" for _ in one["seeds"]), "lead"])
 
 
@@ -265,10 +275,14 @@ def audit_table(checks: Iterable[tuple[str, str]]) -> str:
     """Returns the checks of the audit and how they went."""
     tones = {"passed": "good", "failed": "bad"}
     rows = [
-        (html.escape(name), f'<span class="{tones.get(word.split()[0], "")}">{html.escape(word)}</span>')
+        (
+            html.escape(name),
+            CHECKS.get(name, ""),
+            f'<span class="{tones.get(word.split()[0], "")}">{html.escape(word)}</span>',
+        )
         for name, word in checks
     ]
-    return table(("check", "result"), rows)
+    return table(("check", "what must not move a state", "result"), rows)
 
 
 def interval(bounds: Iterable[float] | None, form: Any) -> str:

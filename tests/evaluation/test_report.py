@@ -188,6 +188,8 @@ def test_each_section_states_the_limits_of_its_own_market_and_each_run_its_own_t
     facts = (("run", "first"), ("fill", "the next open"), ("run", "second"), ("fill", "the next open"))
     page = report(PolicyReport("t", "l", facts, (one, others)))
     first, second = (page.index(f"<h2>{title}") for title in ("Stocks", "Survivors"))
+    sharpe = number(one.metrics["performance"]["PPO"]["sharpe"])
+    assert f"Stocks, Sharpe ratios of the test days: PPO {sharpe} (not established), buy and hold" in page[:first]
     assert first < page.index("None of the 505 assets") > second
     assert page.count("None of the 505 assets") == 1
     assert page.count("the next open") == 2, "terms of a run are stated although another has the same"
@@ -264,7 +266,9 @@ def test_the_test_of_the_whole_table_stands_once_and_not_in_the_rows_of_an_agent
     words = "One test of the whole table (superior predictive ability, SPA), the same for every agent"
     assert page.count(words) == 1
     for name, test in found.items():
-        assert f"{p_value(test['consistent'])} against {name.replace('_', ' ')}" in page
+        assert f"p = {p_value(test['consistent'])} against {name.replace('_', ' ')}" in page
+    sure = one.metrics | {"superior_predictive_ability": {"index": {"consistent": 0.0}}}
+    assert "p < 0.001 against index." in tables.family_words(sure)
     assert "SPA" not in tables.comparison_table(one.metrics, "PPO")
 
 
@@ -293,7 +297,7 @@ def test_a_section_begins_with_what_was_traded_on_what_terms_and_against_what(st
     rules = MarketRules("next_open", Costs(fee_rate=1e-3), periods_per_year=252).to_json()
     facts = dict(market_facts(one.metrics | {"market_rules": rules}, replace(one.comparison, rule="momentum")))
     assert facts["traded"] == "2 assets: A, B & <C>"
-    assert facts["test days"].startswith("2018-01-01 to 2019-12-30")
+    assert facts["test days"].startswith("2018-01-01 to 2019-12-30: 521 returns")
     assert facts["agents"] == "PPO, trained 3 times (3 seeds, each with an equal part of the money)"
     assert facts["fill"] == "at the next open"
     assert facts["costs"] == "10 basis points of each trade; cash earns nothing"

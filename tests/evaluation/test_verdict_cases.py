@@ -398,12 +398,15 @@ def test_policies_that_did_better_are_named_and_counted() -> None:
 def test_what_was_counted_as_trained_is_listed_and_adds_up() -> None:
     metrics = result(both(TIE)) | {"trials": {"runs": {"encoder storm": 1, "run old": 2}}}
     text = " ".join(limits(metrics))
-    assert "Counted as training runs are 6: 3 seeds of PPO, which are shown here, and 3 others" in text
+    assert (
+        "The corrections for luck count 6 training runs: 3 seeds of PPO, shown here, and 3 others that looked at"
+        in text
+    )
     assert "encoder storm, run old (2 seeds)" in text
     many = {f"run {k}": 1 for k in range(20)}
     assert "run 11, 8 more" in " ".join(limits(result(both(TIE)) | {"trials": {"runs": many}}))
     alone = " ".join(limits(result(both(TIE)) | {"trials": {"runs": {}}}))
-    assert "Counted as training runs are 3: 3 seeds of PPO, which are shown here." in alone
+    assert "count 3 training runs: 3 seeds of PPO, shown here." in alone
 
 
 def test_a_simulated_market_has_no_survivors() -> None:
