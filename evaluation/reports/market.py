@@ -1,4 +1,4 @@
-"""What was traded, on what terms and against what: the facts that a section begins with."""
+"""The facts that a section begins with: assets and days, agents, terms of trading, references."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ MEANINGS = {
     "risk_parity": "weights by which every asset adds the same risk, fitted monthly on the past year",
     "mean_variance": "the long-only weights of the best mean less variance over the past year, fitted monthly",
 }
-"""What classical policies do; a year is 252 bars here, a month 21."""
+"""Classical policies in words; a year is 252 bars here, a month 21."""
 ALGORITHMS = {
     "A2C": "advantage actor-critic, an algorithm of reinforcement learning",
     "APG": "analytic policy gradient: a network trained on the gradient of the account's booked wealth",
@@ -32,7 +32,7 @@ ALGORITHMS = {
     "TD3": "twin delayed deterministic policy gradient, an algorithm of reinforcement learning",
     "TQC": "truncated quantile critics, an algorithm of reinforcement learning",
 }
-"""What the agents' algorithms are."""
+"""Algorithms of agents in words."""
 QUIET = ("price limit", "a position whose listing ends")
 """Terms that are left to the facts of the run where they say nothing special."""
 

@@ -165,7 +165,7 @@ def _cited(words: str) -> str:
 
 
 def _returns_note(section: Section) -> str:
-    """What the first table's figures and intervals mean, of seeds only where there are several."""
+    """The meaning of the first table's figures and intervals, of seeds only where there are several."""
     note = (
         "After all costs. Small figures are 95 % intervals over days, each measure's drawn by itself; they do not "
         "cover the luck of training, which the seeds show. Those of the deepest loss and of Calmar say how other "

@@ -32,7 +32,7 @@ CHECKS = {
     "scaler": "days after the fit, to the scaler",
     "assets": "assets that are not listed",
 }
-"""What the checks of the states ask."""
+"""Checks of the states in words."""
 PREDICTION = (
     ("ic", "IC", 4),
     ("icir", "ICIR", 3),
