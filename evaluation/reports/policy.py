@@ -35,9 +35,9 @@ TILES = (
 )
 TRADING_NOTE = (
     "Turnover is the traded share of the account, bought and sold, over two. Costs were paid out of the account: their "
-    "sum over all test days, as a share of the starting money; the returns above are what was left. Purchase to full "
-    "sale: a policy that only shifts weights never sells in full, however much it trades. * These two take days as "
-    "independent; where the interval of the Sharpe ratio above says otherwise, believe the interval."
+    "sum over all test days, as a share of the starting money; the returns above are what was left. Until all sold: a "
+    "policy that only shifts weights never sells all of an asset, however much it trades. * Probabilities that take "
+    "days as independent; where the interval of the Sharpe ratio above says otherwise, believe the interval."
 )
 
 

@@ -15,9 +15,9 @@ HEADLINE = (
 )  # fmt: skip
 TRADING = (
     "policy", "invested, mean", "{bar}s in the market", "turnover a {bar}",
-    "costs paid in all, of starting money", "trades", "{bar}s from purchase to full sale, mean",
+    "costs paid in all, of starting money", "trades", "{bar}s until all sold, mean",
     "closed holdings with a profit", "{bar}s with a gain",
-    "P(Sharpe > 0)*", "deflated*",
+    "Sharpe > 0*", "deflated*",
 )  # fmt: skip
 ABSURD = 100.0
 """Return a year beyond which the exact figure says nothing more."""
@@ -277,12 +277,12 @@ def audit_table(checks: Iterable[tuple[str, str]]) -> str:
     rows = [
         (
             html.escape(name),
-            CHECKS.get(name, ""),
             f'<span class="{tones.get(word.split()[0], "")}">{html.escape(word)}</span>',
+            CHECKS.get(name, ""),
         )
         for name, word in checks
     ]
-    return table(("check", "what must not move a state", "result"), rows)
+    return table(("check", "result", "what must not move a state"), rows)
 
 
 def interval(bounds: Iterable[float] | None, form: Any) -> str:
