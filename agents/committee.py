@@ -82,7 +82,7 @@ class Committee:
 
 def seeds_name(count: int) -> str:
     """Returns the name of a committee of so many seeds."""
-    return f"mean of {count} seeds"
+    return f"committee of {count} seeds"
 
 
 def _agreed(votes: FloatArray, account: FloatArray) -> FloatArray:

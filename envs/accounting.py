@@ -26,7 +26,7 @@ _NOTHING = 1e-12  # a weight too small to share anything in proportion to
 _PASSES = 100  # never reached: each pass changes a set, or halves the digits that are missing
 
 
-@numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
+@numba.njit(cache=True, _nrt=False, forceinline=True, fastmath={"reassoc"})
 def solve_proportional(w: FloatArray, h: FloatArray, room: float, open_weight: float, buy: float, sell: float) -> float:
     """Returns the ``s`` at which the trades ``s w_i - h_i`` and their proportional costs use up `room`.
 
@@ -49,14 +49,14 @@ def solve_proportional(w: FloatArray, h: FloatArray, room: float, open_weight: f
     return s
 
 
-@numba.njit(cache=True, forceinline=True)
+@numba.njit(cache=True, _nrt=False, forceinline=True)
 def trade_cost(x: float, buy: float, sell: float, impact: float) -> float:
     """Returns the cost of a trade `x` in units of wealth; `impact` is the coefficient of ``|x| ** 1.5``."""
     size = abs(x)
     return size * ((buy if x > 0 else sell) + impact * math.sqrt(size))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, _nrt=False)
 def solve_with_impact(
     w: FloatArray, h: FloatArray, room: float, open_weight: float, buy: float, sell: float, impact: FloatArray
 ) -> float:
@@ -78,7 +78,7 @@ def solve_with_impact(
     return s
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, _nrt=False)
 def _pay_out(values: FloatArray, status: StatusArray, leaves: int) -> float:
     """Returns the value of the assets that leave, and empties their positions."""
     paid = 0.0
@@ -89,7 +89,7 @@ def _pay_out(values: FloatArray, status: StatusArray, leaves: int) -> float:
     return paid
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, _nrt=False)
 def _may_stay(values: FloatArray, status: StatusArray) -> bool:
     """Whether no position has to be sold because its asset is no longer listed."""
     forced = False
@@ -98,13 +98,13 @@ def _may_stay(values: FloatArray, status: StatusArray) -> bool:
     return not forced
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, _nrt=False)
 def _blocked(wanted: float, status: int) -> bool:
     """Whether a trade of this sign is not allowed; an asset that can do neither is blocked even at rest."""
     return not (status & BUY if wanted > 0 else status & SELL if wanted < 0 else status & (BUY | SELL))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, _nrt=False)
 def _freeze_wrong_ways(
     s: float, w: FloatArray, h: FloatArray, kept: FloatArray, status: StatusArray
 ) -> tuple[int, float]:
@@ -122,7 +122,7 @@ def _freeze_wrong_ways(
     return found, value
 
 
-@numba.njit(cache=True, forceinline=True)
+@numba.njit(cache=True, _nrt=False, forceinline=True)
 def _scale(
     w: FloatArray, h: FloatArray, room: float, open_weight: float, terms: CostTerms, impact: FloatArray
 ) -> float:
@@ -131,7 +131,7 @@ def _scale(
     return solve_proportional(w, h, room, open_weight, terms.buy, terms.sell)
 
 
-@numba.njit(cache=True, forceinline=True)
+@numba.njit(cache=True, _nrt=False, forceinline=True)
 def _solve(
     w: FloatArray, h: FloatArray, room: float, open_weight: float, terms: CostTerms, impact: FloatArray
 ) -> tuple[float, bool]:
@@ -150,16 +150,19 @@ def _solve(
     return s, False
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, _nrt=False)
 def _leave_alone(w: FloatArray, h: FloatArray, kept: FloatArray, status: StatusArray) -> tuple[bool, bool, float]:
     """Moves the assets whose target is NaN, or all where none is, from `h` to `kept`; what is not available is sold.
 
     Returns whether nothing is traded at all (then `w` is `h`), whether all assets were meant, and the value kept.
     """
-    marked = np.isnan(w).sum()
+    marked = 0
+    for i in range(len(w)):
+        marked += np.isnan(w[i])
     whole = marked == 0 or marked == len(w)
     if whole and _may_stay(h, status):
-        w[:] = h
+        for i in range(len(w)):
+            w[i] = h[i]
         return True, True, 0.0
     value = 0.0
     for i in range(len(w)):
@@ -172,7 +175,7 @@ def _leave_alone(w: FloatArray, h: FloatArray, kept: FloatArray, status: StatusA
     return False, whole, value
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, _nrt=False)
 def _constrain(
     w: FloatArray, h: FloatArray, kept: FloatArray, cash: float, room: float, status: StatusArray, terms: CostTerms,
     impact: FloatArray,
@@ -199,130 +202,156 @@ def _constrain(
     return cash, s, rest
 
 
-@numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
+@numba.njit(cache=True, _nrt=False, forceinline=True, fastmath={"reassoc"})
+def _sum(values: FloatArray) -> float:
+    total = 0.0
+    for i in range(len(values)):
+        total += values[i]
+    return total
+
+
+@numba.njit(cache=True, _nrt=False, forceinline=True, fastmath={"reassoc"})
+def _sum_short(values: FloatArray) -> float:
+    """Returns the size of the short positions."""
+    total = 0.0
+    for i in range(len(values)):
+        total -= min(values[i], 0.0)
+    return total
+
+
+@numba.njit(cache=True, _nrt=False, forceinline=True, fastmath={"reassoc"})
+def _gross(values: FloatArray) -> float:
+    total = 0.0
+    for i in range(len(values)):
+        total += abs(values[i])
+    return total
+
+
+@numba.njit(cache=True, _nrt=False, forceinline=True, fastmath={"reassoc"})
+def _sum_changes(w: FloatArray, inverse: float, h: FloatArray) -> float:
+    """Returns the sum of the changes of weights, from `h` to `w` times `inverse`."""
+    total = 0.0
+    for i in range(len(w)):
+        total += abs(w[i] * inverse - h[i])
+    return total
+
+
+@numba.njit(cache=True, _nrt=False, forceinline=True)
 def _drift(
     b: int, t: int, account: FloatArray, before: FloatArray, terms: CostTerms, h: FloatArray
 ) -> tuple[float, float]:
     """Writes the asset values at the fill to `h`, in units of the wealth before; returns the cash and the total."""
-    cash, invested, short = account[b, 0] * (1.0 + terms.cash_before), 0.0, 0.0
+    cash = account[b, 0] * (1.0 + terms.cash_before)
     if terms.borrow_before > 0:
-        for i in range(len(h)):
-            short -= min(account[b, 1 + i], 0.0)
+        cash -= terms.borrow_before * _sum_short(account[b, 1:])
     for i in range(len(h)):
         h[i] = account[b, 1 + i] * (1.0 + before[t, i])
-    for i in range(len(h)):
-        invested += h[i]
-    cash -= terms.borrow_before * short
-    return cash, cash + invested
+    return cash, cash + _sum(h)
 
 
-@numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
-def _after_trade(
-    s: float,
-    rest: bool,
-    cash: float,
-    terms: CostTerms,
-    impact: FloatArray,
-    w: FloatArray,
-    h: FloatArray,
-    kept: FloatArray,
-) -> tuple[float, float]:
-    """Returns the cash and the wealth after the trade, in units of wealth at the fill."""
-    invested, cost = 0.0, 0.0
-    for i in range(len(w)):
-        invested += s * w[i] + kept[i]
-    if not rest:
-        return s * cash, s * cash + invested
-    for i in range(len(w)):
-        cost += trade_cost(s * w[i] - h[i], terms.buy, terms.sell, impact[i])
-    return 1.0 - cost - invested, 1.0 - cost
-
-
-@numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
-def _write_trade(
-    b: int, s: float, mu: float, wealth: float, w: FloatArray, h: FloatArray, kept: FloatArray, weights: FloatArray,
-    trades: FloatArray,
-) -> float:  # fmt: skip
-    """Writes the asset weights after the trade and the trades; returns the sum of the changes of weights."""
-    inverse, change = 1.0 / mu, 0.0
-    for i in range(len(w)):
-        weights[b, 1 + i] = (s * w[i] + kept[i]) * inverse
-        trades[b, i] = (s * w[i] - h[i]) * wealth
-    for i in range(len(w)):
-        change += abs(weights[b, 1 + i] - (h[i] + kept[i]))
-    return change
-
-
-@numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
-def _close(
-    b: int, t: int, s: float, cash: float, terms: CostTerms, w: FloatArray, kept: FloatArray, after: FloatArray,
-    account: FloatArray,
-) -> tuple[float, float]:  # fmt: skip
-    """Writes the account's values at the close, in units of wealth at the fill; returns their sum and their size."""
-    invested, gross, short = 0.0, 0.0, 0.0
-    cash *= 1.0 + terms.cash_after
-    if terms.borrow_after > 0:
-        for i in range(len(w)):
-            short -= min(s * w[i] + kept[i], 0.0)
-        cash -= terms.borrow_after * short
-    for i in range(len(w)):
-        account[b, 1 + i] = (s * w[i] + kept[i]) * (1.0 + after[t, i])
-    for i in range(len(w)):
-        invested += account[b, 1 + i]
-    if terms.margin > 0:
-        for i in range(len(w)):
-            gross += abs(account[b, 1 + i])
-    account[b, 0] = cash
-    return cash + invested, gross
-
-
-@numba.njit(cache=True)
-def _ruin(b: int, account: FloatArray, book: DayResult) -> None:
-    """Closes the account: what is left is cash, and no trade is reported."""
-    account[b, :] = 0.0
-    account[b, 0] = 1.0
-    book.weights[b, :] = account[b]
-    book.account[b, :] = account[b]
-    book.trades[b, :] = 0.0
-    book.turnover[b], book.cost[b], book.mu[b] = 0.0, 0.0, 1.0
-
-
-@numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
+@numba.njit(cache=True, _nrt=False, forceinline=True)
 def _prepare(
     b: int, t: int, total: float, wealth: float, terms: CostTerms, targets: FloatArray, impact_scale: FloatArray,
-    w: FloatArray, h: FloatArray, kept: FloatArray, impact: FloatArray,
+    w: FloatArray, h: FloatArray, impact: FloatArray,
 ) -> None:  # fmt: skip
     """Turns the values at the fill into weights; fetches the targets and what impact will cost."""
     inverse = 1.0 / total
     for i in range(len(w)):
         h[i] *= inverse
+    for i in range(len(w)):
         w[i] = targets[b, 1 + i]
-        kept[i] = 0.0
     if terms.impact > 0:
         for i in range(len(w)):
             impact[i] = terms.impact * impact_scale[t, i] * math.sqrt(wealth * total)
 
 
-@numba.njit(cache=True, forceinline=True, fastmath={"reassoc"})
+@numba.njit(cache=True, _nrt=False, forceinline=True, fastmath={"reassoc"})
+def _sum_costs(w: FloatArray, h: FloatArray, terms: CostTerms, impact: FloatArray) -> float:
+    cost = 0.0
+    for i in range(len(w)):
+        cost += trade_cost(w[i] - h[i], terms.buy, terms.sell, impact[i])
+    return cost
+
+
+@numba.njit(cache=True, _nrt=False, forceinline=True)
 def _trade(
     t: int, cash: float, target_cash: float, hold: bool, terms: CostTerms, all_status: StatusArray, free: BoolArray,
     w: FloatArray, h: FloatArray, kept: FloatArray, impact: FloatArray,
-) -> tuple[float, float, float]:  # fmt: skip
-    """Returns the scale of the targets, and the cash and the wealth after the trade in units of wealth at the fill."""
-    room, rest = 1.0, False
+) -> tuple[float, float]:  # fmt: skip
+    """Turns the targets `w` into the values after the trade; returns the cash and the wealth then.
+
+    All are in units of the wealth at the fill, as are the values before the trade, `h`. `kept` is zero before and
+    after.
+    """
+    room, restricted = 1.0, hold or not free[t]
     if hold:
         hold, whole, value = _leave_alone(w, h, kept, all_status[t])
         room -= value
         target_cash = 1.0 if whole else target_cash
-    if hold:
-        s, traded_cash, mu = 1.0, cash, 1.0
+        if hold:
+            return cash, 1.0
+    if free[t]:
+        s, rest = _solve(w, h, room, 1.0, terms, impact)
     else:
-        if free[t]:
-            s, rest = _solve(w, h, room, 1.0, terms, impact)
-        else:
-            target_cash, s, rest = _constrain(w, h, kept, target_cash, room, all_status[t], terms, impact)
-        traded_cash, mu = _after_trade(s, rest, target_cash, terms, impact, w, h, kept)
-    return s, traded_cash, mu
+        target_cash, s, rest = _constrain(w, h, kept, target_cash, room, all_status[t], terms, impact)
+    for i in range(len(w)):
+        w[i] = s * w[i] + kept[i]
+    if restricted:
+        for i in range(len(w)):
+            h[i] += kept[i]
+            kept[i] = 0.0
+    invested = _sum(w)
+    if not rest:
+        return s * target_cash, s * target_cash + invested
+    cost = _sum_costs(w, h, terms, impact)
+    return 1.0 - cost - invested, 1.0 - cost
+
+
+@numba.njit(cache=True, _nrt=False, forceinline=True)
+def _write_trade(
+    b: int, mu: float, wealth: float, w: FloatArray, h: FloatArray, weights: FloatArray, trades: FloatArray
+) -> float:
+    """Writes the asset weights after the trade and the trades; returns the sum of the changes of weights."""
+    inverse = 1.0 / mu
+    for i in range(len(w)):
+        weights[b, 1 + i] = w[i] * inverse
+    for i in range(len(w)):
+        trades[b, i] = (w[i] - h[i]) * wealth
+    return _sum_changes(w, inverse, h)
+
+
+@numba.njit(cache=True, _nrt=False, forceinline=True)
+def _close(t: int, cash: float, terms: CostTerms, after: FloatArray, w: FloatArray) -> tuple[float, float]:
+    """Moves the values `w` from the trade to the close; returns the cash then and the sum of all."""
+    cash *= 1.0 + terms.cash_after
+    if terms.borrow_after > 0:
+        cash -= terms.borrow_after * _sum_short(w)
+    for i in range(len(w)):
+        w[i] *= 1.0 + after[t, i]
+    return cash, cash + _sum(w)
+
+
+@numba.njit(cache=True, _nrt=False, forceinline=True)
+def _write_account(
+    b: int, cash: float, closing: float, w: FloatArray, account: FloatArray, shown: FeatureArray
+) -> None:
+    """Writes the weights at the close, in double precision and as they are shown."""
+    inverse = 1.0 / closing
+    account[b, 0] = cash * inverse
+    for i in range(len(w)):
+        account[b, 1 + i] = w[i] * inverse
+    for i in range(account.shape[1]):
+        shown[b, i] = np.float32(account[b, i])
+
+
+@numba.njit(cache=True, _nrt=False)
+def _ruin(b: int, account: FloatArray, book: DayResult) -> None:
+    """Closes the account: what is left is cash, and no trade is reported."""
+    for i in range(account.shape[1]):
+        account[b, i] = book.weights[b, i] = book.account[b, i] = 1.0 if i == 0 else 0.0
+    for i in range(account.shape[1] - 1):
+        book.trades[b, i] = 0.0
+    book.turnover[b], book.cost[b], book.mu[b] = 0.0, 0.0, 1.0
 
 
 @numba.njit(cache=True)
@@ -375,14 +404,40 @@ def solve_trades(
             kept[b, i] = w[i] == 0.0 and h[i] == 0.0
 
 
-@numba.njit(cache=True, forceinline=True)
-def _normalise(b: int, closing: float, account: FloatArray, shown: FeatureArray) -> None:
-    """Turns the account's values at the close into weights, in double precision and as they are shown."""
-    inverse = 1.0 / closing
-    for i in range(account.shape[1]):
-        value = account[b, i] * inverse
-        account[b, i] = value
-        shown[b, i] = np.float32(value)
+@numba.njit(cache=True, _nrt=False)
+def _book_accounts(
+    day: IntArray, account: FloatArray, wealth: FloatArray, targets: FloatArray, hold: BoolArray, legs: MarketArrays,
+    terms: CostTerms, book: DayResult, w: FloatArray, h: FloatArray, kept: FloatArray, impact: FloatArray,
+) -> None:  # fmt: skip
+    """Books the day of every account, one after the other, in the space of the last four arrays, zero at first."""
+    before, after, status, free, impact_scale = legs
+    weights, trades, shown, growths, log_growth, mus, turnover, cost, ruined = book
+    for b in range(len(day)):
+        t, growth, broke = day[b], 0.0, False
+        cash, total = _drift(b, t, account, before, terms, h)
+        if not free[t]:
+            cash += _pay_out(h, status[t], LEAVES_BEFORE)
+        if total > RUIN_WEALTH:
+            cash /= total
+            _prepare(b, t, total, wealth[b], terms, targets, impact_scale, w, h, impact)
+            traded_cash, mu = _trade(t, cash, targets[b, 0], hold[b], terms, status, free, w, h, kept, impact)
+            if mu > RUIN_WEALTH:
+                change = _write_trade(b, mu, wealth[b] * total, w, h, weights, trades)
+                weights[b, 0], mus[b], cost[b] = traded_cash / mu, mu, (1.0 - mu) * wealth[b] * total
+                turnover[b] = 0.5 * (change + abs(weights[b, 0] - cash))
+                closing_cash, closing = _close(t, traded_cash, terms, after, w)
+                if terms.margin > 0:
+                    broke = closing <= terms.margin * _gross(w)
+                if not free[t]:
+                    closing_cash += _pay_out(w, status[t], LEAVES_AFTER)
+                if closing > RUIN_WEALTH:
+                    growth = total * closing
+                    _write_account(b, closing_cash, closing, w, account, shown)
+        if not growth > RUIN_WEALTH:
+            growth, broke = RUIN_WEALTH, True
+            _ruin(b, account, book)
+        wealth[b] *= growth
+        growths[b], log_growth[b], ruined[b] = growth, math.log(growth), broke
 
 
 @numba.njit(cache=True)
@@ -398,8 +453,8 @@ def book_day(
 ) -> None:
     """Books one day of B accounts in place.
 
-    Arrays go to the parts of a day one by one and whole: slices and tuples of them would be counted by reference in
-    every episode, which costs more than the arithmetic.
+    The arrays to work in are made here and the accounts are booked by functions that make none (``_nrt=False``), so
+    that nothing is counted by reference in every episode, which would cost as much as the arithmetic.
 
     Args:
         day: ``[B]`` row of each decision.
@@ -413,30 +468,4 @@ def book_day(
     """
     n = targets.shape[1] - 1
     w, h, kept, impact = np.empty(n), np.empty(n), np.zeros(n), np.zeros(n)
-    before, after, status, free, impact_scale = legs
-    weights, trades, shown, growths, log_growth, mus, turnover, cost, ruined = book
-    for b in range(len(day)):
-        t, growth, broke = day[b], 0.0, False
-        cash, total = _drift(b, t, account, before, terms, h)
-        if not free[t]:
-            cash += _pay_out(h, status[t], LEAVES_BEFORE)
-        if total > RUIN_WEALTH:
-            cash /= total
-            _prepare(b, t, total, wealth[b], terms, targets, impact_scale, w, h, kept, impact)
-            s, traded_cash, mu = _trade(t, cash, targets[b, 0], hold[b], terms, status, free, w, h, kept, impact)
-            if mu > RUIN_WEALTH:
-                change = _write_trade(b, s, mu, wealth[b] * total, w, h, kept, weights, trades)
-                weights[b, 0], mus[b], cost[b] = traded_cash / mu, mu, (1.0 - mu) * wealth[b] * total
-                turnover[b] = 0.5 * (change + abs(weights[b, 0] - cash))
-                closing, gross = _close(b, t, s, traded_cash, terms, w, kept, after, account)
-                if not free[t]:
-                    account[b, 0] += _pay_out(account[b, 1:], status[t], LEAVES_AFTER)
-                broke = closing <= terms.margin * gross
-                if closing > RUIN_WEALTH:
-                    growth = total * closing
-                    _normalise(b, closing, account, shown)
-        if not growth > RUIN_WEALTH:
-            growth, broke = RUIN_WEALTH, True
-            _ruin(b, account, book)
-        wealth[b] *= growth
-        growths[b], log_growth[b], ruined[b] = growth, math.log(growth), broke
+    _book_accounts(day, account, wealth, targets, hold, legs, terms, book, w, h, kept, impact)

@@ -77,6 +77,7 @@ class BatchMarket:
         episodes.check(tape)
         self.tape, self.n_envs, self.costs = tape, n_envs, costs
         self.action, self.episodes, self.autoreset = action, episodes, autoreset
+        self._relative = action if isinstance(action, RelativeAction) else None  # a protocol is slow to ask each step
         self.reward = as_reward(reward)
         self.action_space = action.space(tape.n_assets)
         self._observations = ObservationBuilder(tape, observation, one_asset)
@@ -253,12 +254,12 @@ class BatchMarket:
             hold: Receives where assets are left alone: those whose target is NaN, or all where none is.
         """
         status = self.tape.status
-        if not isinstance(self.action, RelativeAction):
+        if self._relative is None:
             self.action.to_weights(actions, status, day, targets, hold)
             return
         held, terms = np.empty_like(targets), self.terms
         fill_weights(day, account, self.tape.before, status, terms.cash_before, terms.borrow_before, held)
-        self.action.adjust_weights(actions, held, status, day, targets, hold)
+        self._relative.adjust_weights(actions, held, status, day, targets, hold)
 
     def _ask(self, actions: AnyArray) -> None:
         """Writes the targets of checked actions; on a day that may not trade everything is held."""

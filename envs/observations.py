@@ -57,15 +57,16 @@ class ObservationBuilder:
                 "and observe(tape, day, account)"
             )
         self.view = view
+        self._own = view if isinstance(view, OwnView) else None  # a protocol is slow to ask each step
         self._tape = tape
         self._one_asset = one_asset
         self._mask = tape.mask.astype(np.float32)
-        self.space: spaces.Space[Any] = view.space(tape) if isinstance(view, OwnView) else self._space()
+        self.space: spaces.Space[Any] = self._space() if self._own is None else self._own.space(tape)
 
     def observe(self, day: IntArray, account: FeatureArray) -> Observation:
         """Returns the observation of B episodes at rows `day` with weights `account` ``[B, 1 + N]``."""
-        if isinstance(self.view, OwnView):
-            return self.view.observe(self._tape, day, account)
+        if self._own is not None:
+            return self._own.observe(self._tape, day, account)
         if self.view == "compact":
             return {"day": day[:, None].copy(), "account": account}
         shown = self._shown(day, account)

@@ -14,6 +14,11 @@ def bar_name(periods_per_year: float) -> str:
     return next((name for most, name in lengths if periods_per_year <= most), "day")
 
 
+def listed(names: list[str]) -> str:
+    """Returns names as one writes them in a sentence, the last after 'and'."""
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+
+
 def position_name(k: int, count: int) -> str:
     """Returns the name of code `k` of the `count` that an asset has on a day, counted from 1 for the oldest days."""
     return f"position {k + 1} of {count}"
@@ -31,6 +36,11 @@ def number(value: float | None, digits: int = 2) -> str:
     written = f"{value:,.{digits}f}" if abs(value) < 1e5 else f"{value:.1e}"
     zero = not any(digit in written for digit in "123456789")
     return written.removeprefix("-") if zero else written.replace("-", "−")
+
+
+def p_value(value: float | None) -> str:
+    """Returns a probability under a hypothesis with three decimals, and no zero that nobody could have measured."""
+    return "< 0.001" if value is not None and value < 0.001 else number(value, 3)
 
 
 def with_interval(value: float | None, interval: Sequence[float] | None, digits: int = 2) -> str:

@@ -1,10 +1,10 @@
 """Statements: sentences that are read from one row of one table, and say which."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation.formats import display_name, number, percent, with_interval
+from evaluation.formats import display_name, listed, number, percent, with_interval
 from evaluation.outcomes import SAME, outcome, sign
 
 Metrics = Mapping[str, Any]
@@ -12,6 +12,8 @@ Metrics = Mapping[str, Any]
 RETURNS, DIFFERENCES, SEEDS = "returns, risk and trading", "against its references", "seeds"
 YEARS, COSTS, FORECAST, DATA = "calendar years", "costs", "forecast", "data"
 """Tables of the page."""
+NAMED = 12
+"""Other runs that a sentence names; the rest is counted."""
 PRICES_ALONE = {
     "beats": "did better than",
     "loses": "did worse than",
@@ -35,21 +37,62 @@ class Statement:
     row: str
 
 
+def account(metrics: Metrics, agent: str) -> str:
+    """Returns the name of the account that an agent's figures are of: its money is split where it has several seeds."""
+    count = metrics["performance"][agent]["n_seeds"]
+    return display_name(agent) + (f" ({split_over(count)})" if count > 1 else "")
+
+
+def split_over(count: int) -> str:
+    """Returns what the account is called that gives each of `count` seeds an equal part of the money."""
+    return f"money split over {count} seeds"
+
+
 def growth(metrics: Metrics, agent: str) -> Statement:
     """Returns what the agent and its references made of the money."""
     own = metrics["performance"][agent]
     others = [
-        f"{display_name(name)} ended at {metrics['performance'][name]['final_wealth']:.2f}"
-        for name in metrics["comparisons"][agent]
+        f"{display_name(name)} ended at {one['final_wealth']:.2f} ({percent(one['annual_return'])} a year)"
+        for name, one in metrics["performance"].items()
+        if name in metrics["comparisons"][agent]
     ]
-    sharpe, loss = with_interval(own["sharpe"], own["sharpe_ci"]), percent(-own["max_drawdown"], 0)
+    sharpe, loss = with_interval(own["sharpe"], own["sharpe_ci"]), percent(-own["max_drawdown"])
     text = (
-        f"Over {own['n_days']:,} trading days, after costs, {display_name(agent)} turned 1.00 into "
+        f"Over {own['n_days']:,} trading days, after costs, {account(metrics, agent)} turned 1.00 into "
         f"{own['final_wealth']:.2f} "
         f"({percent(own['annual_return'])} a year, Sharpe ratio {sharpe}, deepest loss {loss})"
         + (f"; {', '.join(others)}." if others else ".")
     )
     return Statement(text, RETURNS, display_name(agent))
+
+
+def rivals(metrics: Metrics, agent: str) -> Statement | None:
+    """Returns which other policies of the table did better than the agent; None where its Sharpe ratio is undefined."""
+    own = metrics["performance"][agent]
+    others = {name: one for name, one in metrics["performance"].items() if _is_rival(metrics, name, one)}
+    if own["sharpe"] is None or not others:
+        return None
+    parts = [
+        _ahead(others, own, "sharpe", "a higher Sharpe ratio", number),
+        _ahead(others, own, "annual_return", "a higher return a year", percent),
+    ]
+    text = f"Of the {len(others)} other policies in its table, {'; '.join(parts)}."
+    if len(others) == 1:
+        text = f"Of the one other policy in its table: {'; '.join(parts)}."
+    return Statement(text, RETURNS, display_name(agent))
+
+
+def _is_rival(metrics: Metrics, name: str, one: Mapping[str, Any]) -> bool:
+    """Whether a policy was neither trained, nor knows the future, nor is cash."""
+    trained = any(name == agent or name.startswith(f"{agent}: ") for agent in metrics["comparisons"])
+    return not trained and not one.get("cheats") and one["sharpe"] is not None
+
+
+def _ahead(others: Metrics, own: Mapping[str, Any], key: str, words: str, form: Callable[[float], str]) -> str:
+    ahead = {name: one[key] for name, one in others.items() if one[key] > own[key]}
+    ranked = sorted(ahead, key=lambda name: -ahead[name])
+    shown = ", ".join(f"{display_name(name)} {form(ahead[name])}" for name in ranked)
+    return f"{len(ahead) or 'none'} had {words} than its {form(own[key])}" + (f" ({shown})" if shown else "")
 
 
 def known_optimum(metrics: Metrics, agent: str) -> Statement | None:
@@ -80,11 +123,16 @@ def against(metrics: Metrics, agent: str, name: str) -> Statement:
     elif decided == "loses":
         text = f"It did worse than {display_name(name)} for the risk taken: {measured}, which excludes zero."
     elif decided == "equals":
-        text = f"In practice it did as well as {display_name(name)}: {measured}, all of it within ±{SAME:.2f}."
+        text = (
+            f"In practice it did as well as {display_name(name)} for the risk taken: {measured}, all of it within "
+            f"±{SAME:.2f}, a difference that nobody would act on."
+        )
     elif found["ci"][0] > 0:
         text = f"It did better than {display_name(name)} ({measured}), but {_unsteady(metrics, agent, name)}."
     else:
-        text = f"It cannot be distinguished from {display_name(name)}: {measured}, which includes zero."
+        text = (
+            f"It cannot be distinguished from {display_name(name)} for the risk taken: {measured}, which includes zero."
+        )
     return Statement(text, DIFFERENCES, row)
 
 
@@ -112,9 +160,40 @@ def seeds(metrics: Metrics, agent: str) -> Statement:
         idle = own["n_seeds"] - len(known)
         text = f"Trained {own['n_seeds']} times, it never traded in {idle}, which have no Sharpe ratio."
         return Statement(text, SEEDS, display_name(agent))
+    row = mean_over(own["n_seeds"])
     mean = with_interval(own["mean"]["sharpe"], own["ci"]["sharpe"])
     reach = f"from {number(min(known))} to {number(max(known))}"
-    return Statement(f"Trained {own['n_seeds']} times, it had Sharpe ratios {reach}, mean {mean}.", SEEDS, "mean")
+    text = f"Trained {own['n_seeds']} times, its seeds had Sharpe ratios {reach}, {row} {mean}."
+    return Statement(text, SEEDS, row)
+
+
+def mean_over(count: int) -> str:
+    """Returns what the mean of a measure over the seeds of an agent is called; it is no account that one could hold."""
+    return f"mean over {count} seeds"
+
+
+def trials(metrics: Metrics) -> Statement | None:
+    """Returns which training runs were counted in the corrections for luck; None where their list is not known."""
+    known = metrics.get("trials")
+    if known is None or "runs" not in known:
+        return None
+    shown = {display_name(name): metrics["performance"][name]["n_seeds"] for name in metrics["comparisons"]}
+    hidden = {name: count for name, count in known["runs"].items() if count}
+    total = sum(shown.values()) + sum(hidden.values())
+    own = listed([f"{_seeds(count)} of {name}" for name, count in shown.items()])
+    text = f"The corrections for luck count {total} training run{'s' if total > 1 else ''}: {own}, shown here"
+    if hidden:
+        others = [name if count == 1 else f"{name} ({_seeds(count)})" for name, count in list(hidden.items())[:NAMED]]
+        others += [f"{len(hidden) - NAMED} more"] if len(hidden) > NAMED else []
+        more = sum(hidden.values())
+        text += (
+            f", and {more} other{'s' if more > 1 else ''} that looked at these valid or test days: {', '.join(others)}"
+        )
+    return Statement(f"{text}.", DATA, "training runs")
+
+
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
 
 
 def years(metrics: Metrics, agent: str) -> Statement | None:
@@ -233,14 +312,17 @@ def index(metrics: Metrics) -> Statement | None:
 
 def survivors(metrics: Metrics) -> Statement | None:
     """Returns what the listing of the assets says of survivors; None where assets leave as they do in real markets."""
+    if "known_optimum" in metrics:  # a simulated market has no list that somebody drew up
+        return None
     listing = metrics.get("listing") or {"assets": None, "late": 0, "left": 0 if metrics.get("always_listed") else 1}
     if listing["left"] > 0 or listing["assets"] == 1:
         return None
     count = "" if listing["assets"] is None else f"{listing['assets']:,} "
     joined = "and none joins later" if listing["late"] == 0 else f"though {listing['late']:,} join later"
     text = (
-        f"None of the {count}assets leaves before the last day {joined}, as in a list drawn up afterwards. Such "
-        "survivors flatter all policies that hold them, the references included; comparisons suffer less than levels."
+        f"None of the {count}assets of the data leaves before the last day {joined}, as in a list drawn up afterwards. "
+        "Such survivors flatter all policies that hold them, the references included; comparisons suffer less than "
+        "levels."
     )
     return Statement(text, DATA, "assets")
 

@@ -7,9 +7,10 @@ The rules
    seeds' mean Sharpe ratio lies above the reference's. It *loses* where the first interval lies below zero. It *equals*
    the reference where all of that interval lies within `evaluation.outcomes.SAME` of zero. All else is *undecided*.
 2. The word is about the references that only hold: buy and hold, equal weight, the index.
-   ``supported``: it beats every one of them, its deflated Sharpe ratio is at least 0.95, and the test for superior
-   predictive ability over everything that was compared has a p-value of at most 0.05 against every one.
-   ``suggestive``: it beats every one, but a correction for the number of things tried does not agree.
+   ``supported``: it beats every one of them, it was trained more than once, the 95 % interval of its own Sharpe ratio
+   lies above zero, its deflated Sharpe ratio is at least 0.95, and the test for superior predictive ability over
+   everything that was compared has a p-value of at most 0.05 against every one.
+   ``suggestive``: it beats every one, but one of these conditions does not hold, and the summary says which.
    ``contradicted``: it loses against one and beats none. ``not established``: all else.
 3. ``suspect`` comes before all of these: its Sharpe ratio, or that of a policy that only holds, exceeds
    `evaluation.plausibility.sharpe_bound`, or its forecast is steadier than chance allows.
@@ -20,12 +21,12 @@ Nothing else enters: not the look of a curve, not the size of a return. Every st
 it was read from, and is generated from that row alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from evaluation import statements
-from evaluation.formats import display_name, number
+from evaluation.formats import display_name, listed, number, p_value, with_interval
 from evaluation.outcomes import CONFIDENT, SIGNIFICANT, outcome
 from evaluation.plausibility import suspicions
 from evaluation.statements import Statement
@@ -41,11 +42,13 @@ class Verdict:
         word: ``suspect``, ``supported``, ``suggestive``, ``not established`` or ``contradicted``.
         summary: What that means, reference by reference.
         statements: What else follows from the numbers, most important first, each with the row it was read from.
+        rows: Rows of the table "against its references" that word and summary were read from.
     """
 
     word: str
     summary: str
     statements: tuple[Statement, ...]
+    rows: tuple[str, ...] = ()
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -66,18 +69,20 @@ def reach_verdict(metrics: Mapping[str, Any], agent: str) -> Verdict:
     doubts = _doubts(metrics, agent, held)
     reasons = suspicions(metrics, agent)
     word = "suspect" if reasons else _word(held, doubts)
-    summary = _suspect_summary(reasons) if reasons else _summary(word, held)
+    summary = _suspect_summary(reasons) if reasons else _summary(word, held, doubts, metrics["performance"][agent])
     found = [
         statements.growth(metrics, agent),
+        statements.rivals(metrics, agent),
         statements.known_optimum(metrics, agent),
         *(statements.against(metrics, agent, name) for name in against),
         *(statements.against_prices(metrics, agent, name) for name in against),
         statements.seeds(metrics, agent),
-        _trials(metrics, agent, held, doubts),
+        _trials(metrics, agent, word),
         statements.years(metrics, agent),
         statements.costs(metrics, agent),
     ]
-    return Verdict(word, summary, tuple(one for one in found if one is not None))
+    rows = () if reasons else tuple(f"against {display_name(name)}" for name in held)
+    return Verdict(word, summary, tuple(one for one in found if one is not None), rows)
 
 
 def limits(metrics: Mapping[str, Any]) -> tuple[str, ...]:
@@ -85,6 +90,7 @@ def limits(metrics: Mapping[str, Any]) -> tuple[str, ...]:
     found = (
         statements.forecast(metrics),
         statements.audit(metrics),
+        statements.trials(metrics),
         statements.reach(metrics),
         statements.index(metrics),
         statements.survivors(metrics),
@@ -101,16 +107,20 @@ def _word(held: Mapping[str, str], doubts: list[str]) -> str:
     return "contradicted" if "loses" in outcomes and "beats" not in outcomes else "not established"
 
 
-def _summary(word: str, held: Mapping[str, str]) -> str:
+def _summary(word: str, held: Mapping[str, str], doubts: Sequence[str], own: Mapping[str, Any]) -> str:
     """The word in a sentence that names every reference, under what was found of it."""
     better, worse, same, open_ = (
         listed([display_name(name) for name, found in held.items() if found == kind])
         for kind in ("beats", "loses", "equals", "undecided")
     )
     if word == "supported":
-        return f"The evidence supports the claim that it is better than {better}."
+        return (
+            f"The evidence supports the claim that it is better than {better}, for the risk taken, with "
+            f"{own['n_seeds']} seeds: the intervals over days and over seeds exclude zero, and everything tried is "
+            "counted."
+        )
     if word == "suggestive":
-        return f"It did better than {better}, but not by enough once everything tried is counted."
+        return f"It did better than {better}, for the risk taken, but this is not established: {'; '.join(doubts)}."
     parts = [
         f"it did worse than {worse}" if worse else "",
         f"in practice it did as well as {same}" if same else "",
@@ -119,8 +129,11 @@ def _summary(word: str, held: Mapping[str, str]) -> str:
     ]
     found = " and ".join(part for part in parts if part)
     if word == "contradicted":
-        return f"The evidence speaks against it: {found}."
-    return f"The evidence does not establish that it is better than holding the market: {found or 'nothing was held'}."
+        return f"The evidence speaks against it, for the risk taken: {found}."
+    return (
+        "The evidence does not establish that it is better than a policy that only holds, for the risk taken: "
+        f"{found or 'nothing was held'}."
+    )
 
 
 def _suspect_summary(reasons: list[str]) -> str:
@@ -130,41 +143,39 @@ def _suspect_summary(reasons: list[str]) -> str:
 
 
 def _doubts(metrics: Mapping[str, Any], agent: str, held: Mapping[str, str]) -> list[str]:
-    """Returns the corrections for the number of things tried that do not agree with a success."""
+    """Returns what a success lacks to be established: seeds, an interval, a correction for what was tried."""
+    own = metrics["performance"][agent]
+    deflated, interval = own["deflated_sharpe"], own["sharpe_ci"]
     doubts = []
-    deflated = metrics["performance"][agent]["deflated_sharpe"]
+    if own["n_seeds"] == 1:
+        doubts.append("it was trained once (one seed), so its luck in training is unknown")
+    if interval is None or interval[0] <= 0:
+        doubts.append(
+            f"its own Sharpe ratio of {with_interval(own['sharpe'], interval)} cannot be distinguished from zero"
+        )
     if deflated is None or deflated < CONFIDENT:
         doubts.append(f"the deflated Sharpe ratio is {number(deflated)}, below {CONFIDENT}")
     for name in held:
         test = metrics["superior_predictive_ability"][name]
-        p_value = None if test is None else test["consistent"]
-        if p_value is None or p_value > SIGNIFICANT:
-            doubts.append(
-                f"the best of all policies against {display_name(name)} could be luck (p = {number(p_value)})"
-            )
+        found = None if test is None else test["consistent"]
+        if found is None or found > SIGNIFICANT:
+            doubts.append(f"the best of all policies against {display_name(name)} could be luck (p = {p_value(found)})")
     return doubts
 
 
-def _trials(metrics: Mapping[str, Any], agent: str, held: Mapping[str, str], doubts: list[str]) -> Statement:
+def _trials(metrics: Mapping[str, Any], agent: str, word: str) -> Statement:
     own = metrics["performance"][agent]
     tried = f"{own['n_trials']} training run{'s' if own['n_trials'] != 1 else ''}"
     best = own.get("expected_best_sharpe")
     luck = "" if not best else f" (the best of them would be expected to show {number(best)} by luck)"
-    if set(held.values()) != {"beats"}:
+    if word == "supported":
+        text = f"This survives a correction for the {tried} and for every policy it was compared with{luck}."
+    else:
         text = (
             f"That its Sharpe ratio is above what the best of {tried} without skill would show has probability "
-            f"{number(own['deflated_sharpe'])}{luck}."
+            f"{number(own['deflated_sharpe'])}, if days are independent{luck}."
         )
-    elif doubts:
-        text = f"Counting the {tried} and every policy compared: {'; '.join(doubts)}{luck}."
-    else:
-        text = f"This survives a correction for the {tried} and for every policy it was compared with{luck}."
     return Statement(text, "returns, risk and trading", display_name(agent))
-
-
-def listed(names: list[str]) -> str:
-    """Returns names as one writes them in a sentence, the last after 'and'."""
-    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
 
 
 def in_sample_warning(metrics: Mapping[str, Any]) -> str:
@@ -173,7 +184,8 @@ def in_sample_warning(metrics: Mapping[str, Any]) -> str:
     if not parts:
         return ""
     return (
-        "The agent learnt on states whose encoder had been fitted on the labels of those days: its results on "
-        f"{listed(parts)} days mean nothing. (That no state depends on a later day, which the audit shows, is another "
-        "matter.)"
+        "The agent learnt on states whose encoder had been fitted on the labels of those days, so it learnt to trust a "
+        f"forecast that looked better than it is: its results on {listed(parts)} days mean nothing, and are not shown. "
+        "The test days, which are shown, came later. (The audit asks something else: whether a state depends on later "
+        "days.)"
     )

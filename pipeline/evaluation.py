@@ -12,9 +12,9 @@ import pandas as pd
 from configs.schema.evaluate import Evaluate
 from configs.values import to_data
 from evaluation.backtest import Backtest
+from evaluation.formats import listed
 from evaluation.policy_comparison import REFERENCES, PolicyComparison
 from evaluation.reports.policy import PolicyReport, Section, report
-from evaluation.verdict import listed
 from market.artifacts import ACCOUNTS, BACKTEST, METRICS, POLICIES, REPORT
 from market.storage.array_file import atomic_write, read_json, write_json, write_text
 from market.storage.ledger import new_command
@@ -133,13 +133,15 @@ def _section(
         "seeds": sum(len(one.experiment.seeds) for one in runs),
         "configurations": len(runs) + tried.configurations,
         "others": tried.sharpes,
+        "runs": tried.runs,
     }
     agents = [one.agent for one in runs]
     names = labels or (agents if len(set(agents)) == len(agents) else [one.folder.name for one in runs])
     candidates = [one.candidate(name) for one, name in zip(runs, names, strict=True)]
     comparison = run_comparison(runs[0].market, candidates, settings, observer.track)
     description |= _known_optimum(runs[0], comparison)
-    return measure_comparison(title, comparison, settings, description, tried)
+    section = measure_comparison(title, comparison, settings, description, tried)
+    return replace(section, forecast=forecast, audit=runs[0].audit())
 
 
 def _known_optimum(run: TrainedRun, comparison: PolicyComparison) -> dict[str, Any]:
@@ -174,14 +176,12 @@ def _enter_results(sections: Sequence[Section], groups: Mapping[str, Sequence[Tr
 
 
 def _study(title: str, runs: Sequence[TrainedRun], sections: tuple[Section, ...]) -> PolicyReport:
-    first = runs[0]
     return PolicyReport(
         title=title,
-        lead="; ".join(_traded(runs)) + "; all of them evaluated after training was over.",
+        lead="; ".join(_traded(runs))
+        + ". All agents were trained before their test days; this page is about those alone.",
         facts=tuple(fact for one in runs for fact in one.facts()),
         sections=sections,
-        forecast=first.forecast(),
-        audit=first.audit(),
         config="\n".join(one.config() for one in runs),
     )
 

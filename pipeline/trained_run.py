@@ -167,6 +167,7 @@ class TrainedRun:
             "panel_fingerprint": self.sources.panel.fingerprint,
             "test_days": [str(tape.dates[0]), str(tape.dates[-1])],
             "split": {part: list(getattr(split, part)) for part in ("train", "valid", "test")},
+            "rebalance": rebalance_in_words(experiment.rebalance),
             "fill": tape.fill,
             "costs": asdict(experiment.costs),
             "market_rules": self.sources.rules.to_json(),

@@ -3,6 +3,7 @@
 What lies in the same working directory and was trained before there were ledgers counts as well.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from pipeline.run_directory import evaluate_folder
 
 AGENTS = ("train", "evaluate")
 """Stages whose looks are at one market; the others are at all of a panel's assets."""
+DELETED = "runs that were deleted"
 
 
 class TrialCount(NamedTuple):
@@ -27,10 +29,12 @@ class TrialCount(NamedTuple):
     Attributes:
         sharpes: Annual Sharpe ratio on the test days of each other training run, None where it was never evaluated.
         configurations: Number of other configurations.
+        runs: Number of trainings by what was trained, such as ``encoder storm`` or ``run dj30_ppo``.
     """
 
     sharpes: list[float | None]
     configurations: int
+    runs: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -99,14 +103,18 @@ def other_trials(question: Question, reported: Sequence[Path], deleted: int = 0)
     """
     own = {(folder.name, _hash_of(folder)) for folder in reported}
     found: dict[tuple[str, str, int], float | None] = {}
+    encoders = set()
     for look in question.looks:
         if look.trial[:2] not in own:
             found[look.trial] = look.sharpe if look.sharpe is not None else found.get(look.trial)
+            encoders |= {look.run} if look.stage == "pretrain" else set()
     for trial, sharpe in _in_folder(question, reported[0].parent).items():
         if trial[:2] not in own:
             found.setdefault(trial, sharpe)
     gone: list[float | None] = [None] * deleted
-    return TrialCount([*gone, *found.values()], len({trial[:2] for trial in found}))
+    runs = Counter(f"{'encoder' if run in encoders else 'run'} {run}" for run, _, _ in found)
+    runs += Counter({DELETED: deleted})
+    return TrialCount([*gone, *found.values()], len({trial[:2] for trial in found}), dict(runs))
 
 
 def looks_so_far(folder: Path) -> int:

@@ -151,7 +151,7 @@ def _differences(name: str, metrics: Mapping[str, Any]) -> Table:
     for column in ("a year [95 %]", "Sharpe [95 %]"):
         table.add_column(column, justify="right", no_wrap=True)
     if joint is not None:
-        table.add_column("mean of seeds, a year [95 %]", justify="right", no_wrap=True)
+        table.add_column("committee of seeds, a year [95 %]", justify="right", no_wrap=True)
     for other, found in metrics["comparisons"][name].items():
         cells = [_difference(found["annual_return"], percent), _difference(found["sharpe"], number)]
         if joint is not None:

@@ -19,71 +19,80 @@ _ROUND = 6755399441055744.0  # 1.5 * 2**52: added to a float it rounds it to a w
 _BLOCK = 1024  # numbers at a time, to stay in the nearest cache
 
 
-@numba.njit(cache=True)
-def _exponentials(x: FloatArray, bits: IntArray, floats: FloatArray) -> None:
-    """Replaces `x` by its exponentials, to an ulp or two; `floats` is `bits` seen as floating point.
+@numba.njit(cache=True, _nrt=False)
+def exponentials(actions: AnyFloatArray, bound: float, scale: float, powers: FloatArray) -> None:
+    """Writes ``exp(scale * clip(actions, -bound, bound))`` of flat `actions` to `powers`, to an ulp or two.
 
-    A call of libm would keep the loops from being vectorised. Split ``x = k ln 2 + r`` with ``|r| <= ln 2 / 2``; the
+    A call of libm would keep the loop from being vectorised. Split ``x = k ln 2 + r`` with ``|r| <= ln 2 / 2``; the
     Taylor series of degree 13 is exact for ``r`` in double precision. Adding `_ROUND` leaves ``k`` in the low bits,
     from where it moves into the exponent. Valid for ``|x| < 700``, which the bounds of the actions ensure.
     """
-    for i in range(len(x)):
-        floats[i] = x[i] * _LOG2E + _ROUND
-    for i in range(len(x)):
-        k = floats[i] - _ROUND
-        r = (x[i] - k * _LN2_HIGH) - k * _LN2_LOW
+    for i in range(len(actions)):
+        clipped: float = np.float64(actions[i])
+        clipped = bound if clipped > bound else clipped
+        clipped = -bound if clipped < -bound else clipped
+        x = scale * clipped
+        rounded = np.float64(x * _LOG2E + _ROUND)
+        k = rounded - _ROUND
+        r = (x - k * _LN2_HIGH) - k * _LN2_LOW
         r2 = r * r
         r4 = r2 * r2
         low = (1.0 + r) + r2 * (1.0 / 2 + r * (1.0 / 6))
         middle = (1.0 / 24 + r * (1.0 / 120)) + r2 * (1.0 / 720 + r * (1.0 / 5040))
         high = (1.0 / 40320 + r * (1.0 / 362880)) + r2 * (1.0 / 3628800 + r * (1.0 / 39916800))
         top = 1.0 / 479001600 + r * (1.0 / 6227020800)
-        x[i] = low + r4 * (middle + r4 * (high + r4 * top))
-    for i in range(len(x)):
-        bits[i] = (bits[i] << 52) + (1023 << 52)
-    for i in range(len(x)):
-        x[i] *= floats[i]
+        power_of_two = np.int64((rounded.view(np.int64) << 52) + (1023 << 52))
+        powers[i] = (low + r4 * (middle + r4 * (high + r4 * top))) * power_of_two.view(np.float64)
 
 
-@numba.njit(cache=True)
-def exponentials(actions: AnyFloatArray, bound: float, scale: float, powers: FloatArray) -> None:
-    """Writes ``exp(scale * clip(actions, -bound, bound))`` of flat `actions` to `powers`, block by block."""
-    bits = np.empty(_BLOCK, np.int64)
-    floats = bits.view(np.float64)
-    for start in range(0, len(actions), _BLOCK):
-        stop = min(start + _BLOCK, len(actions))
-        for i in range(start, stop):
-            clipped: float = np.float64(actions[i])
-            clipped = bound if clipped > bound else clipped
-            clipped = -bound if clipped < -bound else clipped
-            powers[i] = scale * clipped
-        _exponentials(powers[start:stop], bits, floats)
+@numba.njit(cache=True, _nrt=False, fastmath={"reassoc"})
+def _sum(values: FloatArray) -> float:
+    total = 0.0
+    for i in range(len(values)):
+        total += values[i]
+    return total
 
 
-@numba.njit(cache=True, fastmath={"reassoc"})
-def softmax(powers: FloatArray, status: StatusArray, day: IntArray, targets: FloatArray) -> None:
-    """Writes rows of `powers` in proportion to `targets`, ``[B, 1 + N]``.
-
-    With ``1 + N`` powers the first is cash. With N there is no cash: assets that are not available get no weight, and
-    only where none is available everything is cash.
-    """
+@numba.njit(cache=True, _nrt=False)
+def _write_softmax(
+    actions: AnyFloatArray, bound: float, scale: float, status: StatusArray, day: IntArray, powers: FloatArray,
+    targets: FloatArray,
+) -> None:  # fmt: skip
+    """Writes what `softmax` says, a block of rows at a time, in the space of `powers`."""
     n = targets.shape[1] - 1
-    shift = n + 1 - powers.shape[1]  # 1 without cash
-    for b in range(len(powers)):
-        if shift:
+    width = len(actions) // len(targets)
+    rows = len(powers) // width
+    for b in range(len(targets)):
+        place = b % rows * width
+        if place == 0:
+            block = actions[b * width : (b + rows) * width]
+            exponentials(block, bound, scale, powers[: len(block)])
+        row, share = powers[place : place + width], targets[b, n + 1 - width :]
+        if width == n:
             targets[b, 0] = 0.0
             for i in range(n):
                 if not status[day[b], i] & AVAILABLE:
-                    powers[b, i] = 0.0
-        total = 0.0
-        for i in range(powers.shape[1]):
-            total += powers[b, i]
+                    row[i] = 0.0
+        total = _sum(row)
         if total > 0:
             total = 1 / total
         else:
             targets[b, 0] = 1.0
-        for i in range(powers.shape[1]):
-            targets[b, shift + i] = powers[b, i] * total
+        for i in range(width):
+            share[i] = row[i] * total
+
+
+@numba.njit(cache=True)
+def softmax(
+    actions: AnyFloatArray, bound: float, scale: float, status: StatusArray, day: IntArray, targets: FloatArray
+) -> None:
+    """Writes the softmax of ``scale * clip(actions, -bound, bound)``, flat rows, to `targets`, ``[B, 1 + N]``.
+
+    With ``1 + N`` actions a row the first is cash. With N there is no cash: assets that are not available get no
+    weight, and only where none is available everything is cash.
+    """
+    powers = np.empty(max(_BLOCK, targets.shape[1]))
+    _write_softmax(actions, bound, scale, status, day, powers, targets)
 
 
 @numba.njit(cache=True)

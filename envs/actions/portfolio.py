@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from gymnasium import spaces
 
-from envs.actions.kernels import cap_weights, exponentials, long_short, softmax, target_shares
+from envs.actions.kernels import cap_weights, long_short, softmax, target_shares
 from envs.execution import AVAILABLE, StatusArray
 from market.arrays import AnyArray, BoolArray, FloatArray, IntArray
 
@@ -107,9 +107,7 @@ class LongOnly:
         self, actions: AnyArray, status: StatusArray, day: IntArray, targets: FloatArray, hold: BoolArray
     ) -> None:
         """Writes the softmax of the logits, cut at `cap`."""
-        powers = np.empty(actions.shape)
-        exponentials(actions.reshape(-1), self.bound, self.scale, powers.reshape(-1))
-        softmax(powers, status, day, targets)
+        softmax(actions.reshape(-1), self.bound, self.scale, status, day, targets)
         if self.cap is not None:
             cap_weights(targets, self.cap)
 

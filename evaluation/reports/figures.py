@@ -17,13 +17,16 @@ from market.arrays import AnyArray, FloatArray
 
 AGENTS = ("#2f74c0", "#c8553d", "#4f8a5b", "#8a63b3", "#c2569b")
 KNOWN = {"buy_and_hold": "#8a929c", "equal_weight": "#d19a2e"}
+RULE_LINE = "#7d8c2f"
 INDEX, OTHER, CASH = "#3f9b98", "rgba(138,146,156,.45)", "rgba(138,146,156,.15)"
 ASSETS = (
     "#2f74c0", "#d19a2e", "#4f8a5b", "#c8553d", "#8a63b3", "#3f9b98", "#b56b8f", "#7d8c2f", "#5a6fb0", "#a9744f",
 )  # fmt: skip
 ASSETS_DRAWN = len(ASSETS)
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-DIVERGING = [[0.0, "#b3402e"], [0.5, "#eef0f3"], [1.0, "#2f7d4f"]]
+DIVERGING: list[tuple[float, str]] = [(0.0, "#b3402e"), (0.5, "#eef0f3"), (1.0, "#2f7d4f")]
+TWO_DIGITS = 0.0995
+"""Return of a month from which on it is written without decimals, so that it fits a cell on a phone."""
 BARS = 260
 
 
@@ -32,6 +35,8 @@ def colours(comparison: PolicyComparison) -> dict[str, str]:
     found = {name: KNOWN.get(name, OTHER) for name in comparison.everyone}
     if comparison.index is not None:
         found[comparison.index.name] = INDEX
+    if comparison.rule is not None:
+        found[comparison.rule] = RULE_LINE
     return found | {name: AGENTS[k % len(AGENTS)] for k, name in enumerate(comparison.agents)}
 
 
@@ -129,13 +134,13 @@ def trading_figure(comparison: PolicyComparison) -> go.Figure:
 
 
 def months_figure(path: Backtest) -> go.Figure:
-    """Returns the return of every month as a map, a row a year."""
+    """Returns the return of every month as a map, a row a year, each number in black or white by its cell."""
     table = monthly_returns(path.returns, path.dates)
-    values = table.to_numpy(dtype=np.float64)
+    years, values = [str(year) for year in table.index], table.to_numpy(dtype=np.float64)
     reach = float(np.nanmax(np.abs(values), initial=1e-4))
     heat = go.Heatmap(
         x=MONTHS,
-        y=[str(year) for year in table.index],
+        y=years,
         z=np.round(values, 5),
         zmin=-reach,
         zmax=reach,
@@ -143,15 +148,42 @@ def months_figure(path: Backtest) -> go.Figure:
         showscale=False,
         xgap=2,
         ygap=2,
-        text=[["" if np.isnan(one) else number(100 * one, 1) for one in row] for row in values],
-        texttemplate="%{text}",
         hovertemplate="%{x} %{y}: %{z:.2%}<extra></extra>",
     )
-    layout = {"yaxis": {"autorange": "reversed", "type": "category"}, "xaxis": {"side": "top"}}
-    figure = styled(go.Figure(heat, layout), 90 + 34 * len(table))
-    figure.update_xaxes(showgrid=False)
-    figure.update_yaxes(showgrid=False)
+    figure = styled(go.Figure(heat), 90 + 34 * len(table))
+    rows, columns = np.nonzero(np.isfinite(values))
+    shown = values[rows, columns]
+    figure.add_scatter(
+        x=[MONTHS[k] for k in columns],
+        y=[years[k] for k in rows],
+        mode="text",
+        text=[number(100 * one, 0 if abs(one) >= TWO_DIGITS else 1) for one in shown],
+        textfont={"size": 11, "color": [readable_on(cell_colour(one / reach)) for one in shown]},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    ticks = {"tickangle": 0, "tickfont": {"size": 10}}
+    figure.update_xaxes(showgrid=False, side="top", range=[-0.5, len(MONTHS) - 0.5], **ticks)
+    figure.update_yaxes(showgrid=False, type="category", range=[len(years) - 0.5, -0.5])
     return figure
+
+
+def cell_colour(value: float) -> tuple[float, float, float]:
+    """Returns red, green and blue in [0, 1] of `DIVERGING` at a value from -1 to 1."""
+    places = [2 * place - 1 for place, _ in DIVERGING]
+    parts = [[int(shade[k : k + 2], 16) / 255 for k in (1, 3, 5)] for _, shade in DIVERGING]
+    red, green, blue = (float(np.interp(value, places, part)) for part in zip(*parts, strict=True))
+    return red, green, blue
+
+
+def readable_on(colour: tuple[float, float, float]) -> str:
+    """Returns black or white, whichever has more contrast: at least 4.5 to 1 on any colour.
+
+    Reference: WCAG 2.2, relative luminance and contrast ratio.
+    """
+    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in colour]
+    luminance = float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+    return "#000000" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "#ffffff"
 
 
 def costs_figure(sensitivity: Mapping[str, Mapping[str, Any]], shades: Mapping[str, str]) -> go.Figure:

@@ -37,13 +37,14 @@ tr.lead small { font-weight: 400 } tr.aside td, tr.aside th { color: var(--quiet
 table.facts { min-width: 0 }
 table.facts td { text-align: left; white-space: normal; overflow-wrap: break-word; max-width: 46rem }
 table.facts th { color: var(--quiet); white-space: nowrap; padding-right: 1.5rem }
-figure { margin: .6rem 0 1.2rem } figure text { fill: var(--quiet) !important }
+figure { margin: .6rem 0 1.2rem } figure text:not(.textpoint text) { fill: var(--quiet) !important }
 pre { overflow-x: auto; background: var(--panel); padding: 1rem; font-size: .8rem; border-radius: 6px }
 details summary { cursor: pointer; color: var(--accent) }
 .good { color: var(--good) } .bad { color: var(--bad) }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: .75rem; margin: 1.2rem 0 }
 .tile { background: var(--panel); border-radius: 8px; padding: .8rem 1rem }
-.tile b { display: block; font-size: 1.4rem; font-weight: 600; line-height: 1.3; font-variant-numeric: tabular-nums }
+.tile b { font-size: 1.3rem; font-weight: 600; line-height: 1.35; font-variant-numeric: tabular-nums }
+.line { font-variant-numeric: tabular-nums }
 .verdict { background: var(--panel); border-left: 4px solid var(--accent); border-radius: 0 8px 8px 0;
   padding: 1rem 1.3rem; margin: 1.2rem 0 } .verdict p { max-width: none }
 ul { padding-left: 1.15rem; margin: .4rem 0 0 } li { margin: .25rem 0; max-width: 56rem }
@@ -94,6 +95,10 @@ class Page:
         """Adds a paragraph of plain text."""
         kind = ' class="quiet"' if quiet else ""
         self._parts.append(f"<p{kind}>{html.escape(words)}</p>")
+
+    def listed(self, sentences: Iterable[str]) -> None:
+        """Adds sentences of plain text, one below the other."""
+        self._parts.append("<ul>" + "".join(f"<li>{html.escape(one)}</li>" for one in sentences) + "</ul>")
 
     def markup(self, source: str) -> None:
         """Adds HTML as it stands; whoever writes it escapes what came from outside."""

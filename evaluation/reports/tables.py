@@ -4,23 +4,35 @@ import html
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from evaluation.formats import bar_name, display_name, number, percent, position_name
+from evaluation.formats import bar_name, display_name, listed, number, p_value, percent, position_name
 from evaluation.outcomes import outcome, sign
 from evaluation.performance import DAYS_PER_YEAR
 from evaluation.reports.html import table
+from evaluation.statements import mean_over, split_over
 
 HEADLINE = (
     "policy", "return a year", "Sharpe", "volatility", "deepest loss", "Calmar", "Sortino", "final wealth",
 )  # fmt: skip
 TRADING = (
-    "policy", "invested", "{bar}s in the market", "turnover a {bar}",
-    "costs paid", "trades", "{bar}s held", "holdings with a profit", "{bar}s with a gain",
-    "Sharpe > 0", "deflated",
+    "policy", "invested, mean", "{bar}s in the market", "turnover a {bar}",
+    "costs paid in all, of starting money", "trades", "{bar}s until all sold, mean",
+    "closed holdings with a profit", "{bar}s with a gain",
+    "Sharpe > 0*", "deflated*",
 )  # fmt: skip
 ABSURD = 100.0
 """Return a year beyond which the exact figure says nothing more."""
 OUTCOMES = {"beats": "better", "loses": "worse", "equals": "the same", "undecided": "cannot tell"}
 TONES = {"beats": "good", "loses": "bad", "equals": "", "undecided": ""}
+CHECKS = {
+    "inputs": "later days rewritten: the features that the encoder is fed, of every day",
+    "window": "days outside the look-back window deleted",
+    "future": "later days rewritten",
+    "batch": "other days in the same batch",
+    "labels": "labels replaced",
+    "scaler": "days after the fit, to the scaler",
+    "assets": "assets that are not listed",
+}
+"""Checks of the states in words."""
 PREDICTION = (
     ("ic", "IC", 4),
     ("icir", "ICIR", 3),
@@ -37,7 +49,7 @@ def headline_table(metrics: Mapping[str, Any]) -> str:
     rows = []
     for name, one in _possible(metrics):
         own = name in metrics["comparisons"]
-        seeds = f"<small>{one['n_seeds']} seeds, equal capital</small>" if own and one["n_seeds"] > 1 else ""
+        seeds = f"<small>{split_over(one['n_seeds'])}</small>" if own and one["n_seeds"] > 1 else ""
         shown = {
             key: None if one.get("cheats") else one.get(f"{key}_ci")
             for key in (
@@ -111,33 +123,44 @@ def comparison_table(metrics: Mapping[str, Any], agent: str) -> str:
     rows = []
     for name, found in metrics["comparisons"][agent].items():
         decided = outcome(metrics, agent, name)
-        test = metrics["superior_predictive_ability"][name]
         sharpe, growth = found["sharpe"], found["annual_return"]
         rows.append(
             (
                 f"against {html.escape(display_name(name))}",
                 number(sharpe["difference"]) + interval(sharpe["ci"], number),
-                number(sharpe["p_value"], 3),
+                p_value(sharpe["p_value"]),
                 percent(growth["difference"]) + interval(growth["ci"], percent),
-                number(growth["p_value"], 3),
-                "–" if test is None else number(test["consistent"], 3),
+                p_value(growth["p_value"]),
                 f'<span class="{TONES[decided]}">{OUTCOMES[decided]}</span>',
             )
         )
         if "price_return" in found:
             rows.append(_prices_row(name, found["price_return"]))
-    columns = ("", "difference of Sharpe", "p", "difference of return a year", "p", "p, all policies (SPA)", "verdict")
+    columns = ("", "difference of Sharpe", "p", "difference of return a year", "p", "by Sharpe it is")
     return table(columns, rows)
 
 
-def _prices_row(name: str, found: Mapping[str, Any]) -> tuple[str, str, str, str, str, str, str]:
+def family_words(metrics: Mapping[str, Any]) -> str | None:
+    """Returns the test of all policies together in a sentence; None where no reference could be tested against."""
+    tests = metrics["superior_predictive_ability"]
+    known = {display_name(name): p_value(one["consistent"]) for name, one in tests.items() if one is not None}
+    found = [f"p {p if p.startswith('<') else f'= {p}'} against {name}" for name, p in known.items()]
+    if not found:
+        return None
+    return (
+        "One test of the whole table (superior predictive ability, SPA), the same for every agent: if no policy and no "
+        "agent earned more than the reference, the best of them would still look as good as it does with probability "
+        f"{listed(found)}."
+    )
+
+
+def _prices_row(name: str, found: Mapping[str, Any]) -> tuple[str, ...]:
     """The row of an agent without its dividends against a price index."""
     decided = sign(found["ci"])
     return (
         f"against {html.escape(display_name(name))}, prices alone",
         number(found["difference"]) + interval(found["ci"], number),
-        number(found["p_value"], 3),
-        "–",
+        p_value(found["p_value"]),
         "–",
         "–",
         f'<span class="{TONES[decided]}">{OUTCOMES[decided]}</span>',
@@ -159,21 +182,30 @@ def seeds_table(one: Mapping[str, Any]) -> str:
         (html.escape(display_name(name)), *(form(found[key]) for key, form in measures))
         for name, found in one["seeds"].items()
     ]
-    rows.append(("mean", *(form(one["mean"][key]) + interval(one["ci"][key], form) for key, form in measures)))
+    row = mean_over(len(one["seeds"]))
+    bounds = one["ci"] | {"turnover": None}  # by Student's t it would reach below zero
+    rows.append((row, *(form(one["mean"][key]) + interval(bounds[key], form) for key, form in measures)))
     return table(columns, rows, [*("" for _ in one["seeds"]), "lead"])
 
 
 def years_table(metrics: Mapping[str, Any]) -> str:
     """Returns the return and Sharpe ratio of each calendar year, of agents, references and the rest."""
     names = [name for name, one in metrics["performance"].items() if not one.get("cheats")]
-    years = [row["year"] for row in metrics["per_year"][names[0]]]
+    years = [_year(row, metrics["performance"][names[0]]) for row in metrics["per_year"][names[0]]]
     rows = []
     for name in names:
         found = metrics["per_year"][name]
         cells = [percent(row["return"]) + f"<small>{number(row['sharpe'])}</small>" for row in found]
         rows.append((html.escape(display_name(name)), *cells))
     kinds = ["lead" if name in metrics["comparisons"] else "" for name in names]
-    return table(("return, Sharpe below", *map(str, years)), rows, kinds)
+    return table(("return, Sharpe below", *years), rows, kinds)
+
+
+def _year(row: Mapping[str, Any], one: Mapping[str, Any]) -> str:
+    """A calendar year, with the number of its bars where that is only a part of it."""
+    bars, periods = row.get("n_days"), one.get("periods_per_year", DAYS_PER_YEAR)
+    part = bars is not None and bars < 0.9 * periods
+    return f"{row['year']} ({bars} {bar_name(periods)}s only)" if part else str(row["year"])
 
 
 def costs_table(metrics: Mapping[str, Any]) -> str:
@@ -221,7 +253,7 @@ def prediction_table(parts: Mapping[str, Mapping[str, Any]]) -> str:
         for name, one in parts.items()
     ]
     return table(
-        ("days", *(name for _, name, _ in PREDICTION)), rows, ["lead" if name == "test" else "" for name in parts]
+        ("part", *(name for _, name, _ in PREDICTION)), rows, ["lead" if name == "test" else "" for name in parts]
     )
 
 
@@ -243,10 +275,14 @@ def audit_table(checks: Iterable[tuple[str, str]]) -> str:
     """Returns the checks of the audit and how they went."""
     tones = {"passed": "good", "failed": "bad"}
     rows = [
-        (html.escape(name), f'<span class="{tones.get(word.split()[0], "")}">{html.escape(word)}</span>')
+        (
+            html.escape(name),
+            f'<span class="{tones.get(word.split()[0], "")}">{html.escape(word)}</span>',
+            CHECKS.get(name, ""),
+        )
         for name, word in checks
     ]
-    return table(("check", "result"), rows)
+    return table(("check", "result", "what must not move a state"), rows)
 
 
 def interval(bounds: Iterable[float] | None, form: Any) -> str:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from market.arrays import AnyArray
 from market.storage.array_file import release_pages, take_room
 
-LARGE = 1 << 30
+LARGE = 3 << 29
 """Bytes from which an array lies in a file."""
 FOLDER = "FACTORGYM_SCRATCH"
 """Variable that names a folder for these files; without it they go where temporary files go."""

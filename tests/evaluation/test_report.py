@@ -1,10 +1,17 @@
+import html
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from evaluation.formats import number, percent, with_interval
+from envs import Costs
+from envs.rules import MarketRules
+from evaluation.formats import number, p_value, percent, with_interval
 from evaluation.policy_comparison import measured
+from evaluation.reports import tables
+from evaluation.reports.figures import months_figure
+from evaluation.reports.market import market_facts, rule_words
 from evaluation.reports.policy import PolicyReport, Section, report
 from evaluation.verdict import reach_verdict
 from tests.browser import browser, opened, undrawn_figures
@@ -20,7 +27,7 @@ def study() -> PolicyReport:
     metrics = measured(played) | forecast.metrics() | known
     facts = (("panel", "bundled"), ("fit_end", "2017-12-29"))
     return PolicyReport(
-        "A <title>", "a lead", facts, (Section("Stocks", metrics, played),), forecast, AUDIT, "x = '<script>'"
+        "A <title>", "a lead", facts, (Section("Stocks", metrics, played, forecast, AUDIT),), "x = '<script>'"
     )
 
 
@@ -52,7 +59,7 @@ def test_the_page_says_what_the_rules_say_and_shows_every_policy(page, study) ->
         assert sentence in page
     for name in (name for name, one in section.metrics["performance"].items() if not one.get("cheats")):
         assert name.replace("_", " ") in page
-    for words in ("Audit", "fit_end", "2017-12-29", "codebook", "Calendar years", "Months", "Seeds", "index"):
+    for words in ("Audit", "fit_end", "2017-12-29", "codebook", "Calendar years", "Months", "Seeds", "index", "Stocks"):
         assert words in page
 
 
@@ -124,7 +131,7 @@ def test_tables_and_figures_can_be_read_aloud(page) -> None:
         assert all(row.startswith('<th scope="row">') for row in rows)
     labels = re.findall(r'<figure role="group" aria-label="Figure. ([^"]+)">', markup)
     assert len(labels) == markup.count('class="plotly-graph-div"')
-    assert any(label.startswith("Wealth and drawdown: ") for label in labels)
+    assert any(label.startswith("Wealth and drawdown, Stocks: ") for label in labels)
 
 
 def luminance(colour: str) -> float:
@@ -177,11 +184,144 @@ def test_a_warning_about_in_sample_states_names_its_sections(study) -> None:
 def test_each_section_states_the_limits_of_its_own_market_and_each_run_its_own_terms(study) -> None:
     [one] = study.sections
     listing = {"listing": {"assets": 505, "late": 0, "left": 0}}
-    others = Section("Survivors", one.metrics | listing, one.comparison)
+    others = Section("Survivors", one.metrics | listing, one.comparison, one.forecast, one.audit)
     facts = (("run", "first"), ("fill", "the next open"), ("run", "second"), ("fill", "the next open"))
-    page = report(PolicyReport("t", "l", facts, (one, others), study.forecast, AUDIT))
+    page = report(PolicyReport("t", "l", facts, (one, others)))
     first, second = (page.index(f"<h2>{title}") for title in ("Stocks", "Survivors"))
+    sharpe = number(one.metrics["performance"]["PPO"]["sharpe"])
+    assert f"Stocks, Sharpe ratios of the test days: PPO {sharpe} (not established), buy and hold" in page[:first]
     assert first < page.index("None of the 505 assets") > second
     assert page.count("None of the 505 assets") == 1
     assert page.count("the next open") == 2, "terms of a run are stated although another has the same"
-    assert "The encoder&#x27;s forecast: Stocks" in page or "The encoder's forecast: Stocks" in page
+    parts = ("Wealth and drawdown", "What PPO held", "Months of PPO", "Calendar years", "Seeds of PPO")
+    for words in parts:
+        places = [found.start() for found in re.finditer(f"<h3>{words}", page)]
+        assert len(places) == 2, words
+        assert first < places[0] < second < places[1], "each section's charts stand with it"
+    assert page.count("<h3>Audit of the states") == 1
+    assert "The same states as in Stocks" in page[second:], "shared states are judged once"
+
+
+def test_a_month_is_written_in_a_colour_that_can_be_read_on_its_cell() -> None:
+    returns = np.repeat(np.linspace(-0.02, 0.02, 24), 21)
+    figure = months_figure(paper("PPO", returns, dates=np.arange("2019-01-01", "2023-01-01", dtype="datetime64[D]")))
+    heat, words = figure.data
+    assert heat.texttemplate is None
+    scale = [[2 * place - 1, colour] for place, colour in heat.colorscale]
+    known = {(x, y): value for y, row in zip(heat.y, heat.z, strict=True) for x, value in zip(heat.x, row, strict=True)}
+    assert len(words.text) == np.isfinite(np.asarray(heat.z, dtype=float)).sum() >= 12
+    for x, y, colour in zip(words.x, words.y, words.textfont.color, strict=True):
+        shade = [np.interp(known[x, y] / heat.zmax, *zip(*part, strict=True)) for part in channels(scale)]
+        one, other = luminance(f"#{''.join(f'{round(part):02x}' for part in shade)}"), luminance(colour)
+        assert (max(one, other) + 0.05) / (min(one, other) + 0.05) >= 4.5, (x, y)
+    assert {"#000000", "#ffffff"} == set(words.textfont.color)
+
+
+def channels(scale):
+    return [[(place, int(colour[k : k + 2], 16)) for place, colour in scale] for k in (1, 3, 5)]
+
+
+def test_the_page_leaves_the_colours_of_cells_alone(page) -> None:
+    rules = re.findall(r"figure text[^{]*\{[^}]*fill[^}]*!important", page)
+    assert len(rules) == 1
+    assert rules[0].startswith("figure text:not(.textpoint text)")
+
+
+@pytest.mark.skipif(
+    browser() is None, reason="no chromium on this machine: install it to see whether figures fit a phone"
+)
+def test_figures_fit_a_phone(page, tmp_path) -> None:
+    """A window of chromium is at least 500 wide, so that the page is opened in a frame of 390."""
+    reach = (
+        "Math.max(...[...inside.querySelectorAll('.main-svg, h2, p')].map(one => one.getBoundingClientRect().right))"
+    )
+    (tmp_path / "frame.html").write_text(
+        f'<body><iframe style="width:390px;height:900px;border:0" srcdoc="{html.escape(page)}"></iframe><script>'
+        "const frame = document.querySelector('iframe'); frame.addEventListener('load', () => setTimeout(() => {"
+        f"const inside = frame.contentDocument; document.body.dataset.reach = {reach};"
+        "document.body.dataset.width = inside.documentElement.scrollWidth}, 3000))</script></body>",
+        encoding="utf-8",
+    )
+    document, _ = opened(tmp_path / "frame.html", tmp_path)
+    assert float(re.search(r'data-reach="([\d.]+)"', document).group(1)) <= 390
+    assert float(re.search(r'data-width="([\d.]+)"', document).group(1)) <= 390
+
+
+def test_tiles_show_every_agent_every_reference_and_the_best_of_the_rest(study) -> None:
+    from evaluation.reports.policy import _tiles
+
+    [one] = study.sections
+    tiles = _tiles(one)
+    known = one.metrics["performance"]
+    for name in ("PPO", "buy_and_hold", "equal_weight", "index", "momentum"):
+        for key, form in (("final_wealth", number), ("sharpe", number), ("annual_return", percent)):
+            assert f">{form(known[name][key])}</" in tiles, (name, key)
+    assert tiles.count("PPO (money split over 3 seeds)") == 4
+    assert "cash" not in tiles
+
+
+def test_the_test_of_the_whole_table_stands_once_and_not_in_the_rows_of_an_agent(page, study) -> None:
+    [one] = study.sections
+    found = one.metrics["superior_predictive_ability"]
+    words = "One test of the whole table (superior predictive ability, SPA), the same for every agent"
+    assert page.count(words) == 1
+    for name, test in found.items():
+        assert f"p = {p_value(test['consistent'])} against {name.replace('_', ' ')}" in page
+    sure = one.metrics | {"superior_predictive_ability": {"index": {"consistent": 0.0}}}
+    assert "p < 0.001 against index." in tables.family_words(sure)
+    assert "SPA" not in tables.comparison_table(one.metrics, "PPO")
+
+
+def test_costs_are_said_to_be_paid_and_of_what(page) -> None:
+    assert '<th scope="col">costs paid in all, of starting money</th>' in page
+    assert "Costs were paid out of the account" in page
+
+
+def test_each_way_to_join_seeds_has_one_name(study) -> None:
+    [one] = study.sections
+    joined = replace(
+        one.comparison, means={"PPO": one.comparison.agents["PPO"][0].renamed("PPO: committee of 3 seeds")}
+    )
+    page = report(PolicyReport("t", "l", (), (Section("Stocks", measured(joined), joined),)))
+    for words in ("money split over 3 seeds", "PPO: committee of 3 seeds", "mean over 3 seeds"):
+        assert words in page
+    assert "PPO (money split over 3 seeds) turned 1.00 into" in page
+    assert "joined in three ways" in page
+    assert "<h2>What was traded, on what terms, against what</h2>" in page
+    for words in ("mean of 3 seeds", "mean of seeds", "equal capital"):
+        assert words not in page
+
+
+def test_a_section_begins_with_what_was_traded_on_what_terms_and_against_what(study) -> None:
+    [one] = study.sections
+    rules = MarketRules("next_open", Costs(fee_rate=1e-3), periods_per_year=252).to_json()
+    facts = dict(market_facts(one.metrics | {"market_rules": rules}, replace(one.comparison, rule="momentum")))
+    assert facts["traded"] == "2 assets: A, B & <C>"
+    assert facts["test days"].startswith("2018-01-01 to 2019-12-30: 521 returns")
+    assert facts["agents"] == "PPO, trained 3 times (3 seeds, each with an equal part of the money)"
+    assert facts["fill"] == "at the next open"
+    assert facts["costs"] == "10 basis points of each trade; cash earns nothing"
+    for words in ("buy and hold (bought once", "equal weight (equal parts", "index, a published index (price return"):
+        assert words in facts["measured against"]
+    assert "price limit" not in facts
+    limited = dict(market_facts(one.metrics | {"market_rules": rules | {"price_limit": 0.1}}, one.comparison))
+    assert limited["price limit"].startswith("10 % a day")
+    assert rule_words("top4_drop1_eta0.5") == (
+        "holds the 4 assets of the highest forecast, less 0.5 of its standard deviation, and exchanges at most 1 a bar"
+    )
+    assert rule_words("momentum") is None
+
+
+def test_a_year_that_is_only_a_part_says_so(study) -> None:
+    [one] = study.sections
+    metrics = one.metrics | {"per_year": {name: rows[:1] for name, rows in one.metrics["per_year"].items()}}
+    assert "(" not in re.search(r"<th[^>]*>(2018[^<]*)<", tables.years_table(metrics)).group(1)
+    for rows in metrics["per_year"].values():
+        rows[0] = rows[0] | {"n_days": 120}
+    assert "2018 (120 days only)" in tables.years_table(metrics)
+
+
+def test_no_probability_is_written_as_zero() -> None:
+    assert p_value(0.0) == p_value(0.0004) == "< 0.001"
+    assert p_value(0.04) == "0.040"
+    assert p_value(None) == "–"

@@ -54,7 +54,7 @@ def result(
 def performance(sharpe, turnover=0.02, n_days=750):
     return {
         "sharpe": sharpe,
-        "sharpe_ci": None if sharpe is None else [sharpe - 1, sharpe + 1],
+        "sharpe_ci": None if sharpe is None else [sharpe - 0.8, sharpe + 0.8],
         "annual_return": 0.1,
         "max_drawdown": -0.2,
         "final_wealth": 1.3,
@@ -75,10 +75,27 @@ CASES = {
     "wins against both": (
         result(both(WIN)),
         "supported",
-        ("better than buy and hold and equal weight",),
+        ("better than buy and hold and equal weight, for the risk taken, with 3 seeds",),
         ("distinguished",),
     ),
-    "wins once trained": (result(both(WIN), (1.0,), None), "supported", ("trained once",), ("Trained 1",)),
+    "wins once trained": (
+        result(both(WIN), (1.0,), None),
+        "suggestive",
+        ("but this is not established: it was trained once (one seed)",),
+        ("Trained 1", "supports the claim", "survives"),
+    ),
+    "wins, its own ratio not above zero": (
+        result(both(WIN), (0.5, 0.5, 0.5), (0.5, 0.5), theirs=0.0),
+        "suggestive",
+        ("its own Sharpe ratio of 0.50, between −0.30 and 1.30 (95 %) cannot be distinguished from zero",),
+        ("supports the claim", "trained once (one seed)"),
+    ),
+    "wins, its own ratio without interval": (
+        result(both(WIN)) | {},
+        "suggestive",
+        ("its own Sharpe ratio of 1.00 cannot be distinguished from zero",),
+        ("supports the claim",),
+    ),
     "wins against an index too": (
         result({**both(WIN), "index": WIN}),
         "supported",
@@ -105,7 +122,7 @@ CASES = {
         ("survives",),
     ),
     "deflated at the bound": (result(both(WIN), deflated=0.95), "supported", ("survives",), ("below 0.95",)),
-    "luck of the best": (result(both(WIN), p_value=0.2), "suggestive", ("could be luck (p = 0.20)",), ("survives",)),
+    "luck of the best": (result(both(WIN), p_value=0.2), "suggestive", ("could be luck (p = 0.200)",), ("survives",)),
     "no test": (result(both(WIN), p_value=None), "suggestive", ("could be luck (p = –)",), ("survives",)),
     "at the bound of the test": (result(both(WIN), p_value=0.05), "supported", ("survives",), ("could be luck",)),
     "ties with both": (
@@ -118,7 +135,11 @@ CASES = {
     "a loss that nobody would act on": (
         result(both((-0.03, -0.04, -0.01))),
         "not established",
-        ("in practice it did as well as buy and hold and equal weight", "all of it within ±0.05"),
+        (
+            "in practice it did as well as buy and hold and equal weight",
+            "all of it within ±0.05",
+            "nobody would act on",
+        ),
         ("speaks against", "worse"),
     ),
     "a gain that nobody would act on": (
@@ -173,7 +194,7 @@ CASES = {
     "one asset: one reference": (
         result({"buy_and_hold": WIN}),
         "supported",
-        ("better than buy and hold.",),
+        ("better than buy and hold, for the risk taken",),
         ("equal",),
     ),
     "two good seeds are too few": (
@@ -231,7 +252,7 @@ CASES = {
         ("supports",),
     ),
     "high, but not for a wide universe": (
-        result(both(WIN), (3.5,), None) | {"n_assets": 500},
+        result(both(WIN), (3.5, 3.5), (3.4, 3.6)) | {"n_assets": 500},
         "supported",
         ("supports",),
         ("believed",),
@@ -288,6 +309,7 @@ def text_of(metrics):
     return found, " ".join((found.summary, *found.sentences))
 
 
+CASES["wins, its own ratio without interval"][0]["performance"]["PPO"]["sharpe_ci"] = None
 # An agent that never traded has no mean of Sharpe ratios.
 CASES["an agent in cash"][0]["performance"]["PPO"]["mean"] = {"sharpe": None}
 
@@ -340,10 +362,58 @@ def test_no_sentence_contradicts_the_row_it_names(against, seeds, width, theirs,
         if name != "top4_drop1" and found.word != "suspect":
             assert words in found.summary, "every reference has its part in the summary"
     if found.word == "supported":
+        assert len(seeds) > 1
+        assert mean - 0.8 > 0
         assert deflated >= 0.95
         assert p_value is not None
         assert p_value <= 0.05
         assert all(one[1] > 0 for name, one in against.items() if name != "top4_drop1")
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case[1] != "suspect"])
+def test_word_and_summary_cite_the_rows_they_were_read_from(name) -> None:
+    metrics = CASES[name][0]
+    held = [one for one in metrics["comparisons"]["PPO"] if one != metrics["rule"]]
+    assert reach_verdict(metrics, "PPO").rows == tuple(f"against {one.replace('_', ' ')}" for one in held)
+
+
+def test_policies_that_did_better_are_named_and_counted() -> None:
+    metrics = result(both(TIE), (0.7, 0.8), (0.6, 0.9), theirs=0.5)
+    none_ahead = "Of the 2 other policies in its table, none had a higher Sharpe ratio than its 0.75; none had a higher"
+    assert none_ahead in text_of(metrics)[1]
+    known = metrics["performance"]
+    known["momentum"] = performance(0.84) | {"annual_return": 0.234}
+    known["risk_parity"] = performance(0.87) | {"annual_return": 0.05}
+    known["cash"] = performance(None)
+    known["PPO: committee of 2 seeds"] = performance(2.0)
+    known["hindsight"] = performance(30.0) | {"cheats": True}
+    text = text_of(metrics)[1]
+    assert "Of the 4 other policies in its table, 2 had a higher Sharpe ratio than its 0.75" in text
+    assert "(risk parity 0.87, momentum 0.84)" in text
+    assert "1 had a higher return a year than its 10.0 % (momentum 23.4 %)" in text
+    assert "hindsight" not in text
+    assert "committee" not in text
+
+
+def test_what_was_counted_as_trained_is_listed_and_adds_up() -> None:
+    metrics = result(both(TIE)) | {"trials": {"runs": {"encoder storm": 1, "run old": 2}}}
+    text = " ".join(limits(metrics))
+    assert (
+        "The corrections for luck count 6 training runs: 3 seeds of PPO, shown here, and 3 others that looked at"
+        in text
+    )
+    assert "encoder storm, run old (2 seeds)" in text
+    many = {f"run {k}": 1 for k in range(20)}
+    assert "run 11, 8 more" in " ".join(limits(result(both(TIE)) | {"trials": {"runs": many}}))
+    alone = " ".join(limits(result(both(TIE)) | {"trials": {"runs": {}}}))
+    assert "count 3 training runs: 3 seeds of PPO, shown here." in alone
+
+
+def test_a_simulated_market_has_no_survivors() -> None:
+    listing = {"listing": {"assets": 30, "late": 0, "left": 0}}
+    assert "survivors" in " ".join(limits(result(both(TIE)) | listing))
+    known = {"known_optimum": {"growth": 1.0, "shares": {}}}
+    assert "survivors" not in " ".join(limits(result(both(TIE)) | listing | known))
 
 
 def agrees_with(text, row) -> None:
@@ -366,7 +436,11 @@ def agrees_with(text, row) -> None:
 @pytest.mark.parametrize(
     ("known", "said", "unsaid"),
     [
-        ({"listing": {"assets": 505, "late": 29, "left": 0}}, "None of the 505 assets leaves", "none joins"),
+        (
+            {"listing": {"assets": 505, "late": 29, "left": 0}},
+            "None of the 505 assets of the data leaves",
+            "none joins",
+        ),
         ({"listing": {"assets": 347, "late": 0, "left": 0}}, "and none joins later", "though"),
         ({"listing": {"assets": 347, "late": 3, "left": 2}}, "", "survivors"),
         ({"listing": {"assets": 1, "late": 0, "left": 0}}, "", "survivors"),

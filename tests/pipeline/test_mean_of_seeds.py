@@ -41,7 +41,7 @@ def test_the_mean_of_seeds_holds_the_average_and_trades_less(action) -> None:
     parts = [booked(planned(action, seed), action, costs) for seed in range(3)]
     joint = committee(action, costs, range(3))
     whole = booked(joint, joint.action, costs)
-    assert whole.name == "mean of 3 seeds"
+    assert whole.name == "committee of 3 seeds"
     assert whole.weights == pytest.approx(np.mean([one.weights for one in parts], axis=0), abs=1e-9)
     assert whole.costs.sum() < np.mean([one.costs.sum() for one in parts])  # what cancels is not traded
 

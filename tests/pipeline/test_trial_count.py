@@ -37,7 +37,11 @@ def test_every_training_that_looked_counts_wherever_it_ran(question, tmp_path) -
     found = other_trials(question, [own])
     assert found.sharpes == [None] * 7
     assert found.configurations == 4
-    assert len(other_trials(question, [own], deleted=3).sharpes) == 10
+    assert found.runs == {"run own": 2, "run other": 3, "encoder encoder": 1, "run trial_0": 1}
+    assert sum(found.runs.values()) == len(found.sharpes)
+    more = other_trials(question, [own], deleted=3)
+    assert len(more.sharpes) == sum(more.runs.values()) == 10
+    assert more.runs["runs that were deleted"] == 3
 
 
 def test_a_run_that_goes_on_counts_once_and_each_look_at_test_days_counts(question) -> None:

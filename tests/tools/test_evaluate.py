@@ -70,16 +70,16 @@ def test_metrics_have_the_keys_that_other_scripts_read(workdir) -> None:
         assert set(one) == {"perplexity", "usage", "dead_codes"}
     assert metrics["fit_end"] == "2018-10-31"
     assert metrics["audit"] == "passed"
-    assert metrics["trials"] == {"seeds": 2, "configurations": 1, "others": []}
+    assert metrics["trials"] == {"seeds": 2, "configurations": 1, "others": [], "runs": {}}
 
 
 def test_every_applicable_policy_takes_part(workdir) -> None:
     assert set(metrics_of(workdir)["performance"]) == {
-        "PPO", "PPO: mean of 2 seeds", "cash", "buy_and_hold", "equal_weight", "momentum", "minimum_variance",
+        "PPO", "PPO: committee of 2 seeds", "cash", "buy_and_hold", "equal_weight", "momentum", "minimum_variance",
         "risk_parity", "mean_variance", "top1_drop1", "top1_drop1_eta0.5", "hindsight (cheats: sees the future)",
     }  # fmt: skip
     assert set(metrics_of(workdir, "tiny_one")["performance"]) == {
-        "PPO", "PPO: mean of 2 seeds", "cash", "buy_and_hold", "momentum", "hindsight (cheats: sees the future)",
+        "PPO", "PPO: committee of 2 seeds", "cash", "buy_and_hold", "momentum", "hindsight (cheats: sees the future)",
     }  # fmt: skip
 
 
@@ -125,7 +125,8 @@ def test_other_runs_on_the_same_question_count_as_tried(copied) -> None:
     shutil.copytree(run, copied / "trade" / "tiny_other")  # evaluated never: known to have been tried, no more
     main(["--run", str(run), "--workdir", str(copied), "--other-trials", "3", "--overwrite", "--cost-points"])
     metrics = metrics_of(copied)
-    assert metrics["trials"] == {"seeds": 2, "configurations": 2, "others": [None] * 5}
+    runs = {"run tiny_other": 2, "runs that were deleted": 3}
+    assert metrics["trials"] == {"seeds": 2, "configurations": 2, "others": [None] * 5, "runs": runs}
     assert metrics["performance"]["PPO"]["n_trials"] == 7  # the run of one stock asked another question
     assert metrics["cost_sensitivity"] == {}
 

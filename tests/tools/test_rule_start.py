@@ -38,7 +38,7 @@ def test_a_run_from_a_rule_is_judged_against_it(tmp_path):
     main(["--run", str(run), "--workdir", str(tmp_path), "--cost-points", "0"])
     metrics = json.loads((tmp_path / "evaluate" / "tiny_apg" / "metrics.json").read_text())
     assert list(metrics["comparisons"]["APG"]) == ["buy_and_hold", "equal_weight", "top2_drop1"]
-    assert "APG: mean of 2 seeds" in metrics["performance"]
+    assert "APG: committee of 2 seeds" in metrics["performance"]
 
 
 def test_the_reward_is_then_the_excess_over_the_rule(tmp_path):

@@ -26,33 +26,46 @@ def padded(x: FloatArray, days: int) -> FloatArray:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def add(total: FloatArray, past: FloatArray, steps: int) -> None:
-    """Adds the values."""
-    if steps == STEP:
-        for i in range(total.size):
-            value = total[i]
-            for k in range(STEP - 1, -1, -1):
-                value += past[i + k] if past[i + k] == past[i + k] else 0.0
-            total[i] = value
-    else:
-        for i in range(total.size):
-            total[i] += past[i] if past[i] == past[i] else 0.0
+def filled(x: FloatArray, days: int) -> FloatArray:
+    """Returns `x` after `days` zeros, with zero on days without a value."""
+    longer = np.zeros(days + x.size)
+    for i in range(x.size):
+        longer[days + i] = x[i] if x[i] == x[i] else 0.0
+    return longer
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def add_deviation(total: FloatArray, past: FloatArray, ref: FloatArray, steps: int) -> None:
-    """Adds the deviations from `ref`."""
+def add(total: FloatArray, past: FloatArray, steps: int) -> None:
+    """Adds the values, zero where there is none."""
     if steps == STEP:
         for i in range(total.size):
             value = total[i]
             for k in range(STEP - 1, -1, -1):
-                deviation = past[i + k] - ref[i]
-                value += deviation if deviation == deviation else 0.0
+                value += past[i + k]
             total[i] = value
     else:
         for i in range(total.size):
+            total[i] += past[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def add_deviation(total: FloatArray, squares: FloatArray, past: FloatArray, ref: FloatArray, steps: int) -> None:
+    """Adds the deviations from `ref`, and their squares; more sums in one loop would keep it from using vectors."""
+    if steps == STEP:
+        for i in range(total.size):
+            value, square = total[i], squares[i]
+            for k in range(STEP - 1, -1, -1):
+                deviation = past[i + k] - ref[i]
+                deviation = deviation if deviation == deviation else 0.0
+                value += deviation
+                square += deviation * deviation
+            total[i], squares[i] = value, square
+    else:
+        for i in range(total.size):
             deviation = past[i] - ref[i]
-            total[i] += deviation if deviation == deviation else 0.0
+            deviation = deviation if deviation == deviation else 0.0
+            total[i] += deviation
+            squares[i] += deviation * deviation
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -104,9 +117,18 @@ def add_below(total: FloatArray, past: FloatArray, now: FloatArray, steps: int) 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def keep_highest(best: FloatArray, place: FloatArray, past: FloatArray, lag: float) -> None:
-    """Keeps the highest value and its lag, of one lag; on a tie the earlier day wins, as in `numpy.argmax`."""
-    for i in range(best.size):
-        better = past[i] >= best[i]
-        best[i] = past[i] if better else best[i]
-        place[i] = lag if better else place[i]
+def keep_highest(best: FloatArray, place: FloatArray, past: FloatArray, lag: float, steps: int) -> None:
+    """Keeps the highest value and its lag; on a tie the earlier day wins, as in `numpy.argmax`."""
+    if steps == STEP:
+        for i in range(best.size):
+            value, where = best[i], place[i]
+            for k in range(STEP - 1, -1, -1):
+                better = past[i + k] >= value
+                value = past[i + k] if better else value
+                where = lag + (STEP - 1 - k) if better else where
+            best[i], place[i] = value, where
+    else:
+        for i in range(best.size):
+            better = past[i] >= best[i]
+            best[i] = past[i] if better else best[i]
+            place[i] = lag if better else place[i]

@@ -23,11 +23,12 @@ from market.features.kernels.lags import (
     add_deviation,
     add_lagged_deviation,
     add_product,
+    filled,
     keep_highest,
     padded,
 )
 
-LOOPS = 1  # edition of the modules lags and moments; only a change here makes numba compile them anew
+LOOPS = 2  # edition of the modules lags and moments; only a change here makes numba compile them anew
 CHUNK = 512  # days whose accumulators stay in the first-level cache while the lags sweep over them
 
 SUM, MEAN = 0, 1
@@ -43,8 +44,8 @@ def sums(x: FloatArray, windows: IntArray, statistics: IntArray, out: FloatArray
     pad = min(windows[-1], days)
     total, n = np.empty(CHUNK), np.empty(CHUNK)
     for a in range(x.shape[0]):
-        counted, _, _ = _counts(x[a], pad)
-        row = padded(x[a], pad)
+        counted = _counts(x[a], pad)
+        row = filled(x[a], pad)
         for first in range(0, days, CHUNK):
             last = min(first + CHUNK, days)
             size = last - first
@@ -75,7 +76,8 @@ def moments(x: FloatArray, windows: IntArray, statistics: IntArray, trend: bool,
     s1, s2, sk = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
     n, k1, k2 = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
     for a in range(x.shape[0]):
-        counted, day_sum, day_squares = _counts(x[a], pad)
+        counted = _counts(x[a], pad)
+        day_sum, day_squares = _day_sums(x[a], pad) if trend else (counted, counted)
         row, valid = padded(x[a], pad), _last_valid(x[a])
         for first in range(0, days, CHUNK):
             last = min(first + CHUNK, days)
@@ -87,15 +89,15 @@ def moments(x: FloatArray, windows: IntArray, statistics: IntArray, trend: bool,
                 while lag < reach:
                     steps = STEP if lag + STEP <= reach else 1
                     past = row[pad + first - lag - steps + 1 : pad + last - lag]
-                    add_deviation(s1[here], past, ref, steps)
-                    add_product(s2[here], past, ref, past, ref, steps)
+                    add_deviation(s1[here], s2[here], past, ref, steps)
                     if trend:
                         add_lagged_deviation(sk[here], past, ref, float(lag), steps)
                     lag += steps
                 _difference(counted, first, min(windows[j], pad), pad, n[here])
-                _difference(day_sum, first, min(windows[j], pad), pad, k1[here])
-                _difference(day_squares, first, min(windows[j], pad), pad, k2[here])
-                _days_to_lags(first, n[here], k1[here], k2[here])
+                if trend:
+                    _difference(day_sum, first, min(windows[j], pad), pad, k1[here])
+                    _difference(day_squares, first, min(windows[j], pad), pad, k2[here])
+                    _days_to_lags(first, n[here], k1[here], k2[here])
                 for s in range(statistics.size):
                     result = out[s, j, a, first:last]
                     if statistics[s] == VAR:
@@ -118,7 +120,7 @@ def pairs(x: FloatArray, y: FloatArray, windows: IntArray, statistics: IntArray,
     sx, sy, sxx, syy, sxy = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
     n = np.empty(CHUNK)
     for a in range(x.shape[0]):
-        counted, _, _ = _counts(x[a], pad)
+        counted = _counts(x[a], pad)
         row_x, valid_x, row_y, valid_y = padded(x[a], pad), _last_valid(x[a]), padded(y[a], pad), _last_valid(y[a])
         for first in range(0, days, CHUNK):
             last = min(first + CHUNK, days)
@@ -130,10 +132,8 @@ def pairs(x: FloatArray, y: FloatArray, windows: IntArray, statistics: IntArray,
                 while lag < reach:
                     steps = STEP if lag + STEP <= reach else 1
                     when = slice(pad + first - lag - steps + 1, pad + last - lag)
-                    add_deviation(sx[here], row_x[when], ref_x, steps)
-                    add_deviation(sy[here], row_y[when], ref_y, steps)
-                    add_product(sxx[here], row_x[when], ref_x, row_x[when], ref_x, steps)
-                    add_product(syy[here], row_y[when], ref_y, row_y[when], ref_y, steps)
+                    add_deviation(sx[here], sxx[here], row_x[when], ref_x, steps)
+                    add_deviation(sy[here], syy[here], row_y[when], ref_y, steps)
                     add_product(sxy[here], row_x[when], ref_x, row_y[when], ref_y, steps)
                     lag += steps
                 _difference(counted, first, min(windows[j], pad), pad, n[here])
@@ -161,15 +161,19 @@ def extremes(x: FloatArray, start: IntArray, windows: IntArray, statistics: IntA
             best[:], place[:] = -np.inf, 0.0
             lag = 0
             for j in range(windows.size):
-                while lag < min(windows[j], last):
-                    keep_highest(best[here], place[here], row[pad + first - lag : pad + last - lag], float(lag))
-                    lag += 1
-                for t in range(first, last):
-                    found = best[t - first] > -np.inf
-                    length = min(windows[j], t + 1 - start[a])
-                    for s in range(statistics.size):
-                        value = length - place[t - first] if statistics[s] == ARGMAX else best[t - first]
-                        out[s, j, a, t] = value if found else np.nan
+                reach = min(windows[j], last)
+                while lag < reach:
+                    steps = STEP if lag + STEP <= reach else 1
+                    past = row[pad + first - lag - steps + 1 : pad + last - lag]
+                    keep_highest(best[here], place[here], past, float(lag), steps)
+                    lag += steps
+                for s in range(statistics.size):
+                    result = out[s, j, a, first:last]
+                    if statistics[s] == ARGMAX:
+                        _lag_to_place(best, place, first - start[a], windows[j], result)
+                    else:
+                        for i in range(result.size):
+                            result[i] = best[i] if best[i] > -np.inf else np.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -179,7 +183,7 @@ def ranks(x: FloatArray, windows: IntArray, out: FloatArray) -> None:
     pad = min(windows[-1], days)
     below, n = np.empty(CHUNK), np.empty(CHUNK)
     for a in range(x.shape[0]):
-        counted, _, _ = _counts(x[a], pad)
+        counted = _counts(x[a], pad)
         row = padded(x[a], pad)
         for first in range(0, days, CHUNK):
             last = min(first + CHUNK, days)
@@ -204,17 +208,20 @@ def quantiles(x: FloatArray, windows: IntArray, levels: FloatArray, out: FloatAr
     for a in range(x.shape[0]):
         for j in range(windows.size):
             window = windows[j]
-            ordered, n = np.empty(window), 0
+            ordered, following, n = np.full(window + 2, np.inf), np.full(window + 2, np.inf), 0
+            ordered[0] = following[0] = -np.inf
             for t in range(x.shape[1]):
                 new = x[a, t]
                 old = x[a, t - window] if t >= window else np.nan
-                n = _exchange(ordered, n, old, new)
+                n += (new == new) - (old == old)
+                _exchange(ordered, following, old, new)
+                ordered, following = following, ordered
                 for s in range(levels.size):
                     place = levels[s] * (n - 1)
                     low = int(place)
                     high = min(low + 1, n - 1)
-                    value = ordered[low] + (ordered[high] - ordered[low]) * (place - low) if n > 0 else np.nan
-                    out[s, j, a, t] = value
+                    least, most = ordered[1 + low], ordered[1 + high]
+                    out[s, j, a, t] = least + (most - least) * (place - low) if n > 0 else np.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -233,17 +240,23 @@ def decayed_means(x: FloatArray, windows: IntArray, out: FloatArray) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _counts(x: FloatArray, pad: int) -> tuple[IntArray, IntArray, IntArray]:
-    # Before each day, from `pad` days before the first: the number of valid days, the sums of their indices and of the
-    # squares; integers, so their differences are exact.
+def _counts(x: FloatArray, pad: int) -> IntArray:
+    # The number of valid days before each day, from `pad` days before the first.
     counted = np.zeros(pad + x.size + 1, np.int64)
-    day_sum, day_squares = np.zeros_like(counted), np.zeros_like(counted)
+    for t in range(x.size):
+        counted[pad + t + 1] = counted[pad + t] + (x[t] == x[t])
+    return counted
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _day_sums(x: FloatArray, pad: int) -> tuple[IntArray, IntArray]:
+    # Of the same days, the sums of their indices and of the squares; integers, so their differences are exact.
+    day_sum, day_squares = np.zeros(pad + x.size + 1, np.int64), np.zeros(pad + x.size + 1, np.int64)
     for t in range(x.size):
         valid = 1 if x[t] == x[t] else 0
-        counted[pad + t + 1] = counted[pad + t] + valid
         day_sum[pad + t + 1] = day_sum[pad + t] + valid * t
         day_squares[pad + t + 1] = day_squares[pad + t] + valid * t * t
-    return counted, day_sum, day_squares
+    return day_sum, day_squares
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -276,30 +289,20 @@ def _last_valid(x: FloatArray) -> FloatArray:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _exchange(ordered: FloatArray, n: int, old: float, new: float) -> int:
-    # Takes `old` out of the n ordered values and puts `new` in, unless NaN; returns how many there are then.
-    if old == old:
-        place = _place(ordered, n, old)
-        n -= 1
-    else:
-        place = n
-    if new != new:
-        for i in range(place, n):
-            ordered[i] = ordered[i + 1]
-        return n
-    while place < n and ordered[place + 1] < new:
-        ordered[place] = ordered[place + 1]
-        place += 1
-    while place > 0 and ordered[place - 1] > new:
-        ordered[place] = ordered[place - 1]
-        place -= 1
-    ordered[place] = new
-    return n + 1
+def _lag_to_place(best: FloatArray, lag: FloatArray, age: int, window: int, out: FloatArray) -> None:
+    # Writes the place in the window of what lies `lag` days back; the first day is the series' day `age`.
+    for i in range(out.size):
+        length = min(window, age + i + 1)
+        out[i] = length - lag[i] if best[i] > -np.inf else np.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _place(ordered: FloatArray, n: int, value: float) -> int:
-    place = 0
-    for i in range(n):
-        place += 1 if ordered[i] < value else 0
-    return place
+def _exchange(ordered: FloatArray, following: FloatArray, old: float, new: float) -> None:
+    # Writes the rising values of `ordered`, between -inf and as many +inf as there is room, without `old` and with
+    # `new`; NaN is none. Without branches: a sorted row takes in a value where it lies between its neighbours.
+    leaving, coming = old if old == old else np.inf, new if new == new else np.inf
+    for i in range(1, ordered.size - 1):
+        left = ordered[i - 1] if ordered[i - 1] < leaving else ordered[i]
+        here = ordered[i] if ordered[i] < leaving else ordered[i + 1]
+        here = here if here < coming else coming
+        following[i] = here if here > left else left
