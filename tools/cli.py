@@ -164,7 +164,9 @@ def _with_absent_parts(value: S, argv: list[str]) -> tuple[S, list[str]]:
         option = f"--{name.replace('_', '-')}."
         if len(kinds) != 1 or getattr(value, name) is not None or not any(one.startswith(option) for one in argv):
             continue
-        given, rest, taking = [], [], False
+        given: list[str] = []
+        rest: list[str] = []
+        taking = False
         for argument in argv:
             taking = argument.startswith(option) or (taking and not argument.startswith("--"))
             (given if taking else rest).append(argument)
