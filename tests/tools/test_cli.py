@@ -53,7 +53,7 @@ def test_a_typo_says_what_was_meant(config: str, capsys: pytest.CaptureFixture[s
     [
         (
             "--horizn 3",
-            "error: Unrecognized options: --horizn, 3; did you mean --horizon or --horizons? --help lists all options\n",
+            "error: Unrecognized options: --horizn, 3; did you mean --horizon or --horizons? --help lists all",
         ),
         ("--horizon", "error: Missing value for argument '--horizon'. Expected 1 values; --help lists all options\n"),
         (
