@@ -161,7 +161,7 @@ def compared(workdir: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(workdir)
     Path("w").mkdir()
     panel = bars(Path("w/panel.safetensors"))
-    runs = [*encoders(panel), *agents(panel)[:1]]
+    runs = [*encoders(panel), *agents(panel)]
     pipeline.compare(runs, settings=EVALUATE, workdir="w", engine=engine)
     return workdir / "w"
 
