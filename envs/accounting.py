@@ -19,6 +19,7 @@ import numba
 import numpy as np
 
 from envs.account_types import RUIN_WEALTH, CostTerms, DayResult, MarketArrays
+from envs.compiled import compiled
 from envs.execution import AVAILABLE, BUY, LEAVES_AFTER, LEAVES_BEFORE, SELL, StatusArray
 from market.arrays import BoolArray, FeatureArray, FloatArray, IntArray
 
@@ -26,7 +27,7 @@ _NOTHING = 1e-12  # a weight too small to share anything in proportion to
 _PASSES = 100  # never reached: each pass changes a set, or halves the digits that are missing
 
 
-@numba.njit(cache=True, _nrt=False, forceinline=True, fastmath={"reassoc"})
+@compiled(forceinline=True, fastmath={"reassoc"})
 def solve_proportional(w: FloatArray, h: FloatArray, room: float, open_weight: float, buy: float, sell: float) -> float:
     """Returns the ``s`` at which the trades ``s w_i - h_i`` and their proportional costs use up `room`.
 
@@ -49,14 +50,14 @@ def solve_proportional(w: FloatArray, h: FloatArray, room: float, open_weight: f
     return s
 
 
-@numba.njit(cache=True, _nrt=False, forceinline=True)
+@compiled(forceinline=True)
 def trade_cost(x: float, buy: float, sell: float, impact: float) -> float:
     """Returns the cost of a trade `x` in units of wealth; `impact` is the coefficient of ``|x| ** 1.5``."""
     size = abs(x)
     return size * ((buy if x > 0 else sell) + impact * math.sqrt(size))
 
 
-@numba.njit(cache=True, _nrt=False)
+@compiled()
 def solve_with_impact(
     w: FloatArray, h: FloatArray, room: float, open_weight: float, buy: float, sell: float, impact: FloatArray
 ) -> float:
@@ -78,7 +79,7 @@ def solve_with_impact(
     return s
 
 
-@numba.njit(cache=True, _nrt=False)
+@compiled()
 def _pay_out(values: FloatArray, status: StatusArray, leaves: int) -> float:
     """Returns the value of the assets that leave, and empties their positions."""
     paid = 0.0
@@ -89,7 +90,7 @@ def _pay_out(values: FloatArray, status: StatusArray, leaves: int) -> float:
     return paid
 
 
-@numba.njit(cache=True, _nrt=False)
+@compiled()
 def _may_stay(values: FloatArray, status: StatusArray) -> bool:
     """Whether no position has to be sold because its asset is no longer listed."""
     forced = False
@@ -98,13 +99,13 @@ def _may_stay(values: FloatArray, status: StatusArray) -> bool:
     return not forced
 
 
-@numba.njit(cache=True, _nrt=False)
+@compiled()
 def _blocked(wanted: float, status: int) -> bool:
     """Whether a trade of this sign is not allowed; an asset that can do neither is blocked even at rest."""
     return not (status & BUY if wanted > 0 else status & SELL if wanted < 0 else status & (BUY | SELL))
 
 
-@numba.njit(cache=True, _nrt=False)
+@compiled()
 def _freeze_wrong_ways(
     s: float, w: FloatArray, h: FloatArray, kept: FloatArray, status: StatusArray
 ) -> tuple[int, float]:
@@ -122,7 +123,7 @@ def _freeze_wrong_ways(
     return found, value
 
 
-@numba.njit(cache=True, _nrt=False, forceinline=True)
+@compiled(forceinline=True)
 def _scale(
     w: FloatArray, h: FloatArray, room: float, open_weight: float, terms: CostTerms, impact: FloatArray
 ) -> float:
@@ -131,7 +132,7 @@ def _scale(
     return solve_proportional(w, h, room, open_weight, terms.buy, terms.sell)
 
 
-@numba.njit(cache=True, _nrt=False, forceinline=True)
+@compiled(forceinline=True)
 def _solve(
     w: FloatArray, h: FloatArray, room: float, open_weight: float, terms: CostTerms, impact: FloatArray
 ) -> tuple[float, bool]:
@@ -150,7 +151,7 @@ def _solve(
     return s, False
 
 
-@numba.njit(cache=True, _nrt=False)
+@compiled()
 def _leave_alone(w: FloatArray, h: FloatArray, kept: FloatArray, status: StatusArray) -> tuple[bool, bool, float]:
     """Moves the assets whose target is NaN, or all where none is, from `h` to `kept`; what is not available is sold.
 
@@ -175,7 +176,7 @@ def _leave_alone(w: FloatArray, h: FloatArray, kept: FloatArray, status: StatusA
     return False, whole, value
 
 
-@numba.njit(cache=True, _nrt=False)
+@compiled()
 def _constrain(
     w: FloatArray, h: FloatArray, kept: FloatArray, cash: float, room: float, status: StatusArray, terms: CostTerms,
     impact: FloatArray,
@@ -202,7 +203,7 @@ def _constrain(
     return cash, s, rest
 
 
-@numba.njit(cache=True, _nrt=False, forceinline=True, fastmath={"reassoc"})
+@compiled(forceinline=True, fastmath={"reassoc"})
 def _sum(values: FloatArray) -> float:
     total = 0.0
     for i in range(len(values)):
@@ -210,7 +211,7 @@ def _sum(values: FloatArray) -> float:
     return total
 
 
-@numba.njit(cache=True, _nrt=False, forceinline=True, fastmath={"reassoc"})
+@compiled(forceinline=True, fastmath={"reassoc"})
 def _sum_short(values: FloatArray) -> float:
     """Returns the size of the short positions."""
     total = 0.0
@@ -219,7 +220,7 @@ def _sum_short(values: FloatArray) -> float:
     return total
 
 
-@numba.njit(cache=True, _nrt=False, forceinline=True, fastmath={"reassoc"})
+@compiled(forceinline=True, fastmath={"reassoc"})
 def _gross(values: FloatArray) -> float:
     total = 0.0
     for i in range(len(values)):
@@ -227,7 +228,7 @@ def _gross(values: FloatArray) -> float:
     return total
 
 
-@numba.njit(cache=True, _nrt=False, forceinline=True, fastmath={"reassoc"})
+@compiled(forceinline=True, fastmath={"reassoc"})
 def _sum_changes(w: FloatArray, inverse: float, h: FloatArray) -> float:
     """Returns the sum of the changes of weights, from `h` to `w` times `inverse`."""
     total = 0.0
@@ -236,7 +237,7 @@ def _sum_changes(w: FloatArray, inverse: float, h: FloatArray) -> float:
     return total
 
 
-@numba.njit(cache=True, _nrt=False, forceinline=True)
+@compiled(forceinline=True)
 def _drift(
     b: int, t: int, account: FloatArray, before: FloatArray, terms: CostTerms, h: FloatArray
 ) -> tuple[float, float]:
@@ -249,7 +250,7 @@ def _drift(
     return cash, cash + _sum(h)
 
 
-@numba.njit(cache=True, _nrt=False, forceinline=True)
+@compiled(forceinline=True)
 def _prepare(
     b: int, t: int, total: float, wealth: float, terms: CostTerms, targets: FloatArray, impact_scale: FloatArray,
     w: FloatArray, h: FloatArray, impact: FloatArray,
@@ -265,7 +266,7 @@ def _prepare(
             impact[i] = terms.impact * impact_scale[t, i] * math.sqrt(wealth * total)
 
 
-@numba.njit(cache=True, _nrt=False, forceinline=True, fastmath={"reassoc"})
+@compiled(forceinline=True, fastmath={"reassoc"})
 def _sum_costs(w: FloatArray, h: FloatArray, terms: CostTerms, impact: FloatArray) -> float:
     cost = 0.0
     for i in range(len(w)):
@@ -273,7 +274,7 @@ def _sum_costs(w: FloatArray, h: FloatArray, terms: CostTerms, impact: FloatArra
     return cost
 
 
-@numba.njit(cache=True, _nrt=False, forceinline=True)
+@compiled(forceinline=True)
 def _trade(
     t: int, cash: float, target_cash: float, hold: bool, terms: CostTerms, all_status: StatusArray, free: BoolArray,
     w: FloatArray, h: FloatArray, kept: FloatArray, impact: FloatArray,
@@ -307,7 +308,7 @@ def _trade(
     return 1.0 - cost - invested, 1.0 - cost
 
 
-@numba.njit(cache=True, _nrt=False, forceinline=True)
+@compiled(forceinline=True)
 def _write_trade(
     b: int, mu: float, wealth: float, w: FloatArray, h: FloatArray, weights: FloatArray, trades: FloatArray
 ) -> float:
@@ -320,7 +321,7 @@ def _write_trade(
     return _sum_changes(w, inverse, h)
 
 
-@numba.njit(cache=True, _nrt=False, forceinline=True)
+@compiled(forceinline=True)
 def _close(t: int, cash: float, terms: CostTerms, after: FloatArray, w: FloatArray) -> tuple[float, float]:
     """Moves the values `w` from the trade to the close; returns the cash then and the sum of all."""
     cash *= 1.0 + terms.cash_after
@@ -331,7 +332,7 @@ def _close(t: int, cash: float, terms: CostTerms, after: FloatArray, w: FloatArr
     return cash, cash + _sum(w)
 
 
-@numba.njit(cache=True, _nrt=False, forceinline=True)
+@compiled(forceinline=True)
 def _write_account(
     b: int, cash: float, closing: float, w: FloatArray, account: FloatArray, shown: FeatureArray
 ) -> None:
@@ -344,7 +345,7 @@ def _write_account(
         shown[b, i] = np.float32(account[b, i])
 
 
-@numba.njit(cache=True, _nrt=False)
+@compiled()
 def _ruin(b: int, account: FloatArray, book: DayResult) -> None:
     """Closes the account: what is left is cash, and no trade is reported."""
     for i in range(account.shape[1]):
@@ -404,7 +405,7 @@ def solve_trades(
             kept[b, i] = w[i] == 0.0 and h[i] == 0.0
 
 
-@numba.njit(cache=True, _nrt=False)
+@compiled()
 def _book_accounts(
     day: IntArray, account: FloatArray, wealth: FloatArray, targets: FloatArray, hold: BoolArray, legs: MarketArrays,
     terms: CostTerms, book: DayResult, w: FloatArray, h: FloatArray, kept: FloatArray, impact: FloatArray,

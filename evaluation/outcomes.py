@@ -6,7 +6,7 @@ from typing import Any
 CONFIDENT = 0.95
 SIGNIFICANT = 0.05
 SAME = 0.05
-"""Difference of annual Sharpe ratios that nobody would act on."""
+"""Difference of annual Sharpe ratios within which two count as equal."""
 
 
 def outcome(metrics: Mapping[str, Any], agent: str, reference: str) -> str:

@@ -13,7 +13,7 @@ from market.arrays import FloatArray
 
 COMPARED: Mapping[str, Measure] = {"sharpe": sharpe_ratio, "annual_return": annual_return}
 REFERENCES = ("buy_and_hold", "equal_weight")
-"""Classical policies that an agent has to beat to be worth its trouble."""
+"""Classical policies that an agent is measured against."""
 
 
 @dataclass(frozen=True, eq=False)

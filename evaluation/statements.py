@@ -4,20 +4,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from evaluation.formats import display_name, listed, number, percent, with_interval
 from evaluation.outcomes import SAME, outcome, sign
+from evaluation.performance import DAYS_PER_YEAR
 
 Metrics = Mapping[str, Any]
 
 RETURNS, DIFFERENCES, SEEDS = "returns, risk and trading", "against its references", "seeds"
 YEARS, COSTS, FORECAST, DATA = "calendar years", "costs", "forecast", "data"
 """Tables of the page."""
+FIRST = 3
+"""Policies that a sentence names of those that did better, the best first; the rest is counted."""
+WHOLE = 0.9
+"""Share of the account in assets from where it counts as invested."""
 NAMED = 12
 """Other runs that a sentence names; the rest is counted."""
 PRICES_ALONE = {
     "beats": "did better than",
     "loses": "did worse than",
-    "equals": "did in practice as well as",
+    "equals": "had practically the Sharpe ratio of",
     "undecided": "cannot be distinguished from",
 }
 
@@ -75,10 +82,11 @@ def rivals(metrics: Metrics, agent: str) -> Statement | None:
     parts = [
         _ahead(others, own, "sharpe", "a higher Sharpe ratio", number),
         _ahead(others, own, "annual_return", "a higher return a year", percent),
+        _ahead(others, own, "max_drawdown", "a smaller deepest loss", lambda loss: percent(-loss)),
     ]
-    text = f"Of the {len(others)} other policies in its table, {'; '.join(parts)}."
+    text = f"Of the {len(others)} other policies in its table that need no training, {'; '.join(parts)}."
     if len(others) == 1:
-        text = f"Of the one other policy in its table: {'; '.join(parts)}."
+        text = f"Of the one other policy in its table that needs no training: {'; '.join(parts)}."
     return Statement(text, RETURNS, display_name(agent))
 
 
@@ -91,7 +99,8 @@ def _is_rival(metrics: Metrics, name: str, one: Mapping[str, Any]) -> bool:
 def _ahead(others: Metrics, own: Mapping[str, Any], key: str, words: str, form: Callable[[float], str]) -> str:
     ahead = {name: one[key] for name, one in others.items() if one[key] > own[key]}
     ranked = sorted(ahead, key=lambda name: -ahead[name])
-    shown = ", ".join(f"{display_name(name)} {form(ahead[name])}" for name in ranked)
+    shown = ", ".join(f"{display_name(name)} {form(ahead[name])}" for name in ranked[:FIRST])
+    shown += f", and {len(ranked) - FIRST} more" if len(ranked) > FIRST else ""
     return f"{len(ahead) or 'none'} had {words} than its {form(own[key])}" + (f" ({shown})" if shown else "")
 
 
@@ -124,8 +133,8 @@ def against(metrics: Metrics, agent: str, name: str) -> Statement:
         text = f"It did worse than {display_name(name)} for the risk taken: {measured}, which excludes zero."
     elif decided == "equals":
         text = (
-            f"In practice it did as well as {display_name(name)} for the risk taken: {measured}, all of it within "
-            f"±{SAME:.2f}, a difference that nobody would act on."
+            f"Its Sharpe ratio was practically that of {display_name(name)}: {measured}, all of it within "
+            f"±{SAME:.2f}, which counts as equal here{_partly_held(metrics, agent)}."
         )
     elif found["ci"][0] > 0:
         text = f"It did better than {display_name(name)} ({measured}), but {_unsteady(metrics, agent, name)}."
@@ -134,6 +143,17 @@ def against(metrics: Metrics, agent: str, name: str) -> Statement:
             f"It cannot be distinguished from {display_name(name)} for the risk taken: {measured}, which includes zero."
         )
     return Statement(text, DIFFERENCES, row)
+
+
+def _partly_held(metrics: Metrics, agent: str) -> str:
+    """What an account partly in cash has to know of its Sharpe ratio; nothing where it is invested."""
+    exposure = metrics["performance"][agent].get("exposure")
+    if exposure is None or exposure > WHOLE:
+        return ""
+    return (
+        f"; it was invested at {percent(exposure, 0)} on average, and less of the same beside cash has less risk and "
+        "less return at the same Sharpe ratio"
+    )
 
 
 def against_prices(metrics: Metrics, agent: str, name: str) -> Statement | None:
@@ -163,7 +183,11 @@ def seeds(metrics: Metrics, agent: str) -> Statement:
     row = mean_over(own["n_seeds"])
     mean = with_interval(own["mean"]["sharpe"], own["ci"]["sharpe"])
     reach = f"from {number(min(known))} to {number(max(known))}"
-    text = f"Trained {own['n_seeds']} times, its seeds had Sharpe ratios {reach}, {row} {mean}."
+    text = (
+        f"Trained {own['n_seeds']} times, its seeds had Sharpe ratios {reach}, {row} {mean}, the luck of training alone"
+    )
+    losses = [-one["max_drawdown"] for one in own["seeds"].values()]
+    text += f"; their deepest losses went from {percent(min(losses))} to {percent(max(losses))}."
     return Statement(text, SEEDS, row)
 
 
@@ -206,7 +230,16 @@ def years(metrics: Metrics, agent: str) -> Statement | None:
         counts.append(f"than {display_name(name)} in {better} of {len(own)}")
     if not counts or len(own) < 2:
         return None
-    return Statement(f"By calendar year it earned more {', '.join(counts)}.", YEARS, display_name(agent))
+    parts = [
+        f"{row['year']} has {row['n_days']} days" for row in metrics["per_year"][agent] if _is_part(row, metrics, agent)
+    ]
+    note = f" ({listed(parts)})" if parts else ""
+    return Statement(f"By calendar year{note} it earned more {', '.join(counts)}.", YEARS, display_name(agent))
+
+
+def _is_part(row: Mapping[str, Any], metrics: Metrics, agent: str) -> bool:
+    """Whether a calendar year was traded in part only."""
+    return bool(row.get("n_days", np.inf) < 0.9 * metrics["performance"][agent].get("periods_per_year", DAYS_PER_YEAR))
 
 
 def costs(metrics: Metrics, agent: str) -> Statement | None:
@@ -215,21 +248,25 @@ def costs(metrics: Metrics, agent: str) -> Statement | None:
     references = [name for name in metrics["comparisons"][agent] if name in table]
     if agent not in table or not references:
         return None
-    name, rival = references[0], display_name(references[0])
+    rule = metrics["rule"]
+    rivals = [references[0], *([rule] if rule in references[1:] else [])]
+    found = [_by_costs(table, agent, name) for name in rivals]
+    return Statement(f"Its Sharpe ratio is {' and '.join(found)}.", COSTS, display_name(agent))
+
+
+def _by_costs(table: Metrics, agent: str, name: str) -> str:
+    """At which costs an agent is above a reference."""
     ahead = [
         points
         for points, one in table[agent].items()
         if (one["sharpe"] or 0.0) > (table[name][points]["sharpe"] or 0.0)
     ]
-    tried = list(table[agent])
+    tried, rival = list(table[agent]), display_name(name)
     if not ahead:
-        text = f"Its Sharpe ratio is not above that of {rival} at any cost tried, even at {tried[0]} basis points."
-    elif len(ahead) == len(tried):
-        text = f"Its Sharpe ratio stays above that of {rival} at every cost tried, up to {tried[-1]} basis points."
-    else:
-        points = " and ".join(filter(None, (", ".join(ahead[:-1]), ahead[-1])))
-        text = f"Its Sharpe ratio is above that of {display_name(name)} only at costs of {points} basis points."
-    return Statement(text, COSTS, display_name(agent))
+        return f"not above that of {rival} at any cost tried, even at {tried[0]} basis points"
+    if len(ahead) == len(tried):
+        return f"above that of {rival} at every cost tried, up to {tried[-1]} basis points"
+    return f"above that of {rival} only at costs of {listed(ahead)} basis points"
 
 
 def forecast(metrics: Metrics) -> Statement | None:
@@ -289,8 +326,9 @@ def reach(metrics: Metrics) -> Statement | None:
     least, most = number(min(widths)), number(max(widths))
     reach = least if least == most else f"{least} to {most}, the less the more alike two policies are"
     text = (
-        f"{first['n_days']:,} days ({span:.1f} years) of one market are one sample: they only reveal differences of "
-        f"Sharpe ratios larger than about {reach}. Smaller advantages may exist and would not show here."
+        f"{first['n_days']:,} days ({span:.1f} years) of one market are one sample. In every second such sample a true "
+        f"difference of Sharpe ratios would show that is as large as the intervals reach to a side ({reach}); smaller "
+        "advantages may exist and would mostly not show."
     )
     return Statement(text, DIFFERENCES, "width of the intervals")
 

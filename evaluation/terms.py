@@ -56,6 +56,8 @@ def costs_in_words(costs: Costs) -> list[str]:
         )
     if costs.borrow_rate:
         said.append(f"short positions pay {points(costs.borrow_rate)} a bar")
+    if not costs.half_spread and not costs.impact:
+        said.append("no spread and no market impact")
     cash = f"cash {'earns' if costs.cash_rate > 0 else 'pays'} {points(abs(costs.cash_rate))} a bar"
     said.append(cash if costs.cash_rate else "cash earns nothing")
     if costs.margin:

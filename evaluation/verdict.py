@@ -123,7 +123,7 @@ def _summary(word: str, held: Mapping[str, str], doubts: Sequence[str], own: Map
         return f"It did better than {better}, for the risk taken, but this is not established: {'; '.join(doubts)}."
     parts = [
         f"it did worse than {worse}" if worse else "",
-        f"in practice it did as well as {same}" if same else "",
+        f"its Sharpe ratio was practically that of {same}" if same else "",
         f"it cannot be distinguished from {open_}" if open_ else "",
         f"it did better than {better}" if better else "",
     ]
@@ -184,8 +184,8 @@ def in_sample_warning(metrics: Mapping[str, Any]) -> str:
     if not parts:
         return ""
     return (
-        "The agent learnt on states whose encoder had been fitted on the labels of those days, so it learnt to trust a "
-        f"forecast that looked better than it is: its results on {listed(parts)} days mean nothing, and are not shown. "
-        "The test days, which are shown, came later. (The audit asks something else: whether a state depends on later "
-        "days.)"
+        f"The encoder had been fitted or chosen on the {listed(parts)} days on which the agent learnt and was chosen, "
+        "so the agent learnt to trust a forecast that looked better there than it is: its results on those days mean "
+        "nothing and are not shown. The test days, which are shown, were forecast by an encoder that had not seen "
+        "them. (The audit asks something else: whether a state depends on later days.)"
     )

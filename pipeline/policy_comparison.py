@@ -43,7 +43,8 @@ def run_comparison(
     market: EvaluationMarket, candidates: Sequence[Candidate], settings: Evaluate, track: Tracker = untracked
 ) -> PolicyComparison:
     """Returns the comparison of `candidates`, every classical policy that applies, and the index where one is given."""
-    rivals, simple = classical_rules(market), reference_rules(market)
+    rivals, rule = classical_rules(market), forecast_rule(market)
+    beside = (*reference_rules(market), *(() if rule is None else (rule,)))
     agents: dict[str, tuple[Backtest, ...]] = {}
     means: dict[str, Backtest] = {}
     policies: list[Backtest] = []
@@ -64,7 +65,7 @@ def run_comparison(
             for one in candidates:
                 found[one.name] = one.seeds(there.costs)
                 yield
-            found |= {path.name: (path,) for path in classical_backtests(there, simple)}
+            found |= {path.name: (path,) for path in classical_backtests(there, beside)}
             yield
 
     count = len(candidates) + len(rivals) + len(by_cost) * (len(candidates) + 1)
@@ -73,7 +74,6 @@ def run_comparison(
     source = settings.index or (None if settings.index_asset is None else market.panel)
     index = None if source is None else index_backtest(source, settings.index_asset, market.tape)
     bound = hindsight_backtest(market) if settings.hindsight else None
-    rule = forecast_rule(market)
     return PolicyComparison(
         agents,
         tuple(policies),

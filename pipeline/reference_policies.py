@@ -59,14 +59,14 @@ def classical_rules(market: EvaluationMarket) -> tuple[Rule, ...]:
         return Cash(), BuyAndHold(), Momentum(share=1.0)
     found: list[Rule] = [*reference_rules(market), Momentum(), MinimumVariance(), RiskParity(), MeanVariance()]
     if (rule := forecast_rule(market)) is not None:
-        found += [rule, replace(rule, eta=0.5)]
+        found += [rule, *([replace(rule, eta=0.5)] if _spreads(market.states) else [])]
         if market.shorts and names >= ONE_IN:
             found.append(LongShortQuantiles(ONE_IN))
     return Cash(), *found
 
 
 def reference_rules(market: EvaluationMarket) -> tuple[Rule, ...]:
-    """Returns the rules that an agent has to beat; of one asset, equal weight is buy and hold."""
+    """Returns the rules that an agent is measured against; of one asset, equal weight is buy and hold."""
     return (BuyAndHold(),) if market.tape.n_assets == 1 else (BuyAndHold(), EqualWeight())
 
 
@@ -81,6 +81,14 @@ def forecast_rule(market: EvaluationMarket) -> TopKDropN | None:
         return market.start_from
     k = max(1, market.tape.n_assets // ONE_IN)
     return TopKDropN(k, max(1, k // ONE_IN))
+
+
+def _spreads(states: MarketStates | None) -> bool:
+    """Whether the forecast is surer of some assets than of others, so that a rule may heed that."""
+    if states is None:
+        return False
+    spread = states.forecast_std - np.nanmin(states.forecast_std, axis=1, keepdims=True, initial=np.inf)
+    return bool(np.nanmax(spread, initial=0.0) > 0)
 
 
 def dividends_of(market: EvaluationMarket) -> FloatArray | None:

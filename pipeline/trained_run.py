@@ -198,7 +198,10 @@ class TrainedRun:
             ("agent", f"{self.agent}, seeds {', '.join(map(str, self.experiment.seeds))}, sees {known['observe']}"),
             ("panel", f"{known['panel']}: {len(days.assets)} assets, {days.dates[0]} to {days.dates[-1]}"),
             *((f"{part} days", " to ".join(split[part])) for part in ("train", "valid", "test")),
-            ("learnt nothing after", f"{known['fit_end']} (encoder), {split['valid'][1]} (choice of the agent)"),
+            (
+                "learnt nothing after",
+                f"{known['fit_end']} (encoder, before its refits), {split['valid'][1]} (choice of the agent)",
+            ),
             ("refits of the encoder in test", _refits(known["refits"])),
             (
                 "days learnt in-sample",

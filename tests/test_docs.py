@@ -45,3 +45,16 @@ def test_every_page_is_in_the_table_of_contents() -> None:
     contents = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     for page in (ROOT / "docs").rglob("*.md"):
         assert str(page.relative_to(ROOT / "docs")) in contents, page
+
+
+def test_every_file_that_the_documentation_names_is_there() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    named = {
+        (str(page.relative_to(ROOT)), name)
+        for page in pages
+        for name in re.findall(
+            r"\b(?:configs|examples|benchmarks|tests|docs)/[\w/]+\.(?:py|yaml|ipynb|md)", page.read_text("utf-8")
+        )
+    }
+    assert len(named) > 40
+    assert [(page, name) for page, name in sorted(named) if not (ROOT / name).exists()] == []

@@ -1,6 +1,10 @@
 """Command lines: a config file plus typed overrides, and the options of a command."""
 
+import contextlib
 import dataclasses
+import io
+import itertools
+import operator
 import re
 import sys
 from collections.abc import Sequence
@@ -11,7 +15,7 @@ import docstring_parser
 import tyro
 
 from configs.classes import trust
-from configs.components import open_fields, with_components
+from configs.components import open_fields, parts_of, with_components
 from configs.files import load_python
 from configs.own_features import HOLDERS, MEANING, OPTION, with_own_features
 from configs.paths import located
@@ -58,11 +62,12 @@ def configurations(schema: type[S], options: type[R], argv: Sequence[str], confi
     value = with_components(load_python(given, schema), names)
     value = value if own is None else with_own_features(value, own)
     rest = [_option_today(value, argument) for argument in rest]
+    value, rest = _with_absent_parts(value, rest)
     fields, choices = _shadow_fields(value), _option_fields(options)
     command = dataclasses.make_dataclass("Command", [*fields, *choices], frozen=True)
     about = _description(schema, given, value)
     defaults = {**_parts(value, command), **dataclasses.asdict(cast(Any, options()))}
-    chosen = tyro.cli(command, prog=_program(), default=command(**defaults), args=rest, description=about)
+    chosen = _parse(command, rest, about, default=command(**defaults))
     rest_of = options(**{name: getattr(chosen, name) for name, _ in choices})
     workdir = getattr(rest_of, "workdir", "workdir")
     found = _restored(value, chosen)
@@ -72,7 +77,31 @@ def configurations(schema: type[S], options: type[R], argv: Sequence[str], confi
 def plain(options: type[R], argv: Sequence[str]) -> R:
     """Returns the options of a command that takes no config."""
     about = f"{options.__doc__}\n\n{_TRUST}"
-    return tyro.cli(options, prog=_program(), args=_trusting(list(argv)), description=about)
+    return cast(R, _parse(options, _trusting(list(argv)), about))
+
+
+def _parse(kind: type[Any], argv: list[str], about: str, **default: Any) -> Any:
+    """Returns what the command line says; a mistake in it is one line and exit code 2."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(kind, prog=_program(), args=argv, description=about, **default)
+    except SystemExit as ended:
+        if ended.code:
+            print(f"error: {in_one_line(said.getvalue())}", file=sys.stderr)
+        raise
+    finally:
+        if sys.exc_info()[0] is None:
+            sys.stderr.write(said.getvalue())  # warnings of the parser
+
+
+def in_one_line(box: str) -> str:
+    """Returns what the parser's boxes say as one line: what is wrong, what was perhaps meant, and where help is."""
+    lines = [line.strip("│ ") if line.strip("│─-╭╮╰╯ ") else "" for line in box.splitlines()[1:]]  # without the title
+    wrong = " ".join(itertools.takewhile(bool, itertools.dropwhile(operator.not_, lines))).rstrip(".")
+    meant = [line.split()[0] for line in lines if line.startswith("--")] if "Perhaps you meant" in box else []
+    hint = f"; did you mean {' or '.join(dict.fromkeys(meant[:2]))}?" if meant else ""
+    return f"{wrong}{hint or ';'} --help lists all options"
 
 
 def _program() -> str | None:
@@ -126,6 +155,24 @@ def _take_components(argv: list[str]) -> tuple[dict[str, str], list[str]]:
         else:
             names[match[1]] = match[2]
     return names, rest
+
+
+def _with_absent_parts(value: S, argv: list[str]) -> tuple[S, list[str]]:
+    """Returns a config with the parts that it lacks and whose fields are given, as ``--split.test``, and the rest."""
+    for name, hint in get_type_hints(type(value)).items():
+        kinds = [one for one in parts_of(hint).values() if one is not None]
+        option = f"--{name.replace('_', '-')}."
+        if len(kinds) != 1 or getattr(value, name) is not None or not any(one.startswith(option) for one in argv):
+            continue
+        given: list[str] = []
+        rest: list[str] = []
+        taking = False
+        for argument in argv:
+            taking = argument.startswith(option) or (taking and not argument.startswith("--"))
+            (given if taking else rest).append(argument)
+        part = dataclasses.make_dataclass("Part", [(name, kinds[0])])
+        value, argv = dataclasses.replace(cast(Any, value), **vars(_parse(part, given, ""))), rest
+    return value, argv
 
 
 def _option_today(value: Any, argument: str) -> str:

@@ -5,6 +5,7 @@ from configs.recipes import SMALL_OPTIM
 from configs.schema.pretrain import Pretrain
 from configs.schema.walk import Walk
 from encoders.baselines.ridge import Ridge
+from envs import Costs
 from market.features import Feature, Formulas
 from market.splits import WalkForward
 
@@ -23,6 +24,7 @@ ridge = Pretrain(
         )
     ),
     split=SIMULATED_DAYS,
+    costs=Costs(fee_rate=5e-4),
     optim=SMALL_OPTIM,
 )
 experiment = Walk(

@@ -9,6 +9,7 @@ import math
 import numba
 import numpy as np
 
+from envs.compiled import compiled
 from envs.execution import AVAILABLE, LEAVES_BEFORE, StatusArray
 from market.arrays import AnyFloatArray, BoolArray, FloatArray, IntArray
 
@@ -19,7 +20,7 @@ _ROUND = 6755399441055744.0  # 1.5 * 2**52: added to a float it rounds it to a w
 _BLOCK = 1024  # numbers at a time, to stay in the nearest cache
 
 
-@numba.njit(cache=True, _nrt=False)
+@compiled()
 def exponentials(actions: AnyFloatArray, bound: float, scale: float, powers: FloatArray) -> None:
     """Writes ``exp(scale * clip(actions, -bound, bound))`` of flat `actions` to `powers`, to an ulp or two.
 
@@ -45,7 +46,7 @@ def exponentials(actions: AnyFloatArray, bound: float, scale: float, powers: Flo
         powers[i] = (low + r4 * (middle + r4 * (high + r4 * top))) * power_of_two.view(np.float64)
 
 
-@numba.njit(cache=True, _nrt=False, fastmath={"reassoc"})
+@compiled(fastmath={"reassoc"})
 def _sum(values: FloatArray) -> float:
     total = 0.0
     for i in range(len(values)):
@@ -53,7 +54,7 @@ def _sum(values: FloatArray) -> float:
     return total
 
 
-@numba.njit(cache=True, _nrt=False)
+@compiled()
 def _write_softmax(
     actions: AnyFloatArray, bound: float, scale: float, status: StatusArray, day: IntArray, powers: FloatArray,
     targets: FloatArray,

@@ -49,7 +49,7 @@ def wealth_figure(comparison: PolicyComparison) -> go.Figure:
             continue
         named = shades[name] != OTHER
         style: dict[str, Any] = {
-            "name": display_name(name) if named else "other classical policies",
+            "name": display_name(name) if named else "other policies",
             "legendgroup": name if named else "others",
             "line": {"color": shades[name], "width": 2.2 if name in comparison.agents else 1.4 if named else 0.9},
             "hovertemplate": f"{display_name(name)} %{{x}}: %{{y:.2f}}<extra></extra>",

@@ -6,7 +6,7 @@ from typing import Any
 
 from envs.rules import MarketRules
 from evaluation.backtest import Backtest
-from evaluation.formats import display_name
+from evaluation.formats import display_name, percent
 from evaluation.policy_comparison import PolicyComparison
 from evaluation.terms import terms
 
@@ -86,7 +86,10 @@ def _positions(comparison: PolicyComparison) -> str:
     paths = [path for seeds in comparison.agents.values() for path in seeds]
     if any((path.weights[:, 1:] < -1e-9).any() for path in paths):
         return "long and short"
-    return "no agent sold short"
+    paths = [path for path in paths if len(path.assets) > 1]
+    largest = max((float(path.weights[:, 1:].max()) for path in paths), default=None)
+    share = "" if largest is None else f"; {percent(largest, 0)} of an account at most in one asset"
+    return f"no agent sold short{share}"
 
 
 def _special(text: str) -> bool:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from evaluation.formats import display_name, listed, number, percent
+from evaluation.outcomes import SAME
 from evaluation.policy_comparison import PolicyComparison
 from evaluation.prediction import MIN_ASSETS
 from evaluation.reports import tables
@@ -33,8 +34,13 @@ TILES = (
     ("Sharpe ratio", "sharpe", number),
     ("deepest loss", "max_drawdown", percent),
 )
+SIMULATED = (
+    "This market is simulated and its signal was planted, to see what an agent makes of one: nothing here is about "
+    "real markets."
+)
 TRADING_NOTE = (
-    "Turnover is the traded share of the account, bought and sold, over two. Costs were paid out of the account: their "
+    "Turnover is half of what trading changes of the weights, cash among them: 100 % where all cash becomes stocks, or "
+    "one stock another. Costs were paid out of the account: their "
     "sum over all test days, as a share of the starting money; the returns above are what was left. Until all sold: a "
     "policy that only shifts weights never sells all of an asset, however much it trades. * Probabilities that take "
     "days as independent; where the interval of the Sharpe ratio above says otherwise, believe the interval."
@@ -91,6 +97,8 @@ def report(study: PolicyReport) -> str:
         page.listed([_in_short(section) for section in study.sections])
     for place, section in enumerate(study.sections):
         page.heading(section.title if len(study.sections) > 1 else "What was traded, on what terms, against what")
+        if "known_optimum" in section.metrics:
+            page.markup(f"<p><b>{SIMULATED}</b></p>")
         page.facts(market_facts(section.metrics, section.comparison))
         _evidence(page, section)
         _limits(page, section)
@@ -311,11 +319,13 @@ def _audit(page: Page, audit: Mapping[str, Any]) -> None:
 def _method(page: Page, sections: Sequence[Section]) -> None:
     page.heading("How to read this page")
     page.text(
-        "A reference is a policy that an agent has to beat to be worth its trouble. Verdicts are about the risk taken: "
-        "they compare Sharpe ratios of the same days, and follow from the tables by fixed rules. Supported: better "
-        "than every reference that only holds, with more than one seed, its own Sharpe ratio above zero, and all that "
-        "was tried counted. Suggestive: better than every one, but not all of that. Contradicted: worse than one, "
-        "better than none. Not established: all else.",
+        "Verdicts compare an agent with the references that only hold: buy and hold, equal weight (restored every bar) "
+        "and the index; the rule on the same forecast stands beside them and does not decide. They are about the risk "
+        "taken: they compare Sharpe ratios (of returns, without a rate of interest) of the same days, and follow from "
+        "the tables by fixed rules. Supported: better than each of these, with more than one seed, its own Sharpe "
+        f"ratio above zero, and all that was tried counted. Suggestive: better than each, but not all of that. "
+        "Contradicted: worse than one, better than none. Not established: all else. Where the whole interval of a "
+        f"difference lies within ±{SAME:.2f}, the two count as equal.",
         quiet=True,
     )
     page.text(

@@ -120,7 +120,7 @@ def trading_table(metrics: Mapping[str, Any]) -> str:
 
 def comparison_table(metrics: Mapping[str, Any], agent: str) -> str:
     """Returns the paired differences of an agent from each reference, and what they decide."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, found in metrics["comparisons"][agent].items():
         decided = outcome(metrics, agent, name)
         sharpe, growth = found["sharpe"], found["annual_return"]

@@ -1,7 +1,7 @@
-"""Run by torchrun in a test: trains a quantiser on two ranks with different data and says whether they agree."""
+"""Run by torchrun in a test: trains quantisers on two ranks with different data and names those that agree."""
 
-import sys
 from dataclasses import replace
+from itertools import product
 
 import torch
 import torch.distributed as distributed
@@ -37,17 +37,18 @@ def agree(model: nn.Module) -> bool:
     return True
 
 
-def run() -> None:
+KINDS = {
+    "ema": EMA(decay=0.8, dead_share=0.5),
+    "learnable": Learnable(decay=0.8, dead_share=0.5),
+    "affine": Affine(replace_every=2),
+}
+
+
+def run(kind: str, broadcast: bool) -> None:
     rank = distributed.get_rank()
     torch.manual_seed(rank)  # ranks draw differently, and must still agree
-    config = {
-        "ema": EMA(decay=0.8, dead_share=0.5),
-        "learnable": Learnable(decay=0.8, dead_share=0.5),
-        "affine": Affine(replace_every=2),
-    }[sys.argv[1]]
-    model = DistributedDataParallel(
-        Model(replace(config, codebook_size=16).build(4)), forward_sync_buffers=sys.argv[2] == "broadcast"
-    )
+    config = replace(KINDS[kind], codebook_size=16)
+    model = DistributedDataParallel(Model(config.build(4)), forward_sync_buffers=broadcast)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
     for step in range(12):
         rows = (12 + 5 * step) if rank else (0 if step == 3 else 9)  # different sizes; once nothing at all
@@ -55,11 +56,14 @@ def run() -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        assert agree(model), f"rank {rank} differs at step {step}"
+        assert agree(model), f"{kind}, broadcast={broadcast}: rank {rank} differs at step {step}"
     assert float(model.module.scale.count) == 4 * sum((12 + 5 * s) + (0 if s == 3 else 9) for s in range(12))
 
 
 if __name__ == "__main__":
     distributed.init_process_group("gloo")
-    run()  # the model must be gone before its process group
+    for kind, broadcast in product(KINDS, (True, False)):
+        run(kind, broadcast)  # the model must be gone before its process group
+        if distributed.get_rank() == 0:
+            print(kind, broadcast)
     distributed.destroy_process_group()

@@ -176,9 +176,9 @@ def test_a_warning_about_in_sample_states_names_its_sections(study) -> None:
     learnt = [Section(name, seen, honest.comparison) for name in ("Portfolio", "AAPL")]
     assert _warnings([honest]) == []
     [one] = _warnings([honest, *learnt])
-    assert one.startswith("Portfolio and AAPL: The agent learnt on states whose encoder had been fitted on")
-    assert "its results on train days mean nothing" in one
-    assert _warnings(learnt[:1])[0].startswith("The agent")
+    assert one.startswith("Portfolio and AAPL: The encoder had been fitted or chosen on the")
+    assert "on the train days on which the agent learnt" in one
+    assert _warnings(learnt[:1])[0].startswith("The encoder")
 
 
 def test_each_section_states_the_limits_of_its_own_market_and_each_run_its_own_terms(study) -> None:
@@ -300,10 +300,11 @@ def test_a_section_begins_with_what_was_traded_on_what_terms_and_against_what(st
     assert facts["test days"].startswith("2018-01-01 to 2019-12-30: 521 returns")
     assert facts["agents"] == "PPO, trained 3 times (3 seeds, each with an equal part of the money)"
     assert facts["fill"] == "at the next open"
-    assert facts["costs"] == "10 basis points of each trade; cash earns nothing"
+    assert facts["costs"] == "10 basis points of each trade; no spread and no market impact; cash earns nothing"
     for words in ("buy and hold (bought once", "equal weight (equal parts", "index, a published index (price return"):
         assert words in facts["measured against"]
     assert "price limit" not in facts
+    assert re.fullmatch(r"no agent sold short; \d+ % of an account at most in one asset", facts["positions"])
     limited = dict(market_facts(one.metrics | {"market_rules": rules | {"price_limit": 0.1}}, one.comparison))
     assert limited["price limit"].startswith("10 % a day")
     assert rule_words("top4_drop1_eta0.5") == (

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from configs.schema.trade import Trade
 from market.prices.labels import Label
+from market.splits import Split
 from tools.cli import configured
 from tools.command import run
 
@@ -44,6 +46,44 @@ def test_a_typo_says_what_was_meant(config: str, capsys: pytest.CaptureFixture[s
         configured(Label, Options, ["--config", config, "--horizn", "3"], "configs/none")
     assert caught.value.code == 2
     assert "--horizon" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            "--horizn 3",
+            "error: Unrecognized options: --horizn, 3; did you mean --horizon or --horizons? --help lists all",
+        ),
+        ("--horizon", "error: Missing value for argument '--horizon'. Expected 1 values; --help lists all options\n"),
+        (
+            "--horizon x",
+            "error: Error parsing --horizon: invalid literal for int() with base 10: 'x'; --help lists all",
+        ),
+        ("--fill noon", "error: invalid choice 'noon' for argument '--fill'. Expected one of ('close', 'next_open', "),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_line(
+    config: str, words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        configured(Label, Options, ["--config", config, *words.split()], "configs/none")
+    found = capsys.readouterr().err
+    assert found.startswith(said)
+    assert found.count("\n") == 1
+
+
+def test_a_part_that_a_config_lacks_is_given_by_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    days = "--split.train 2010-01-04 2012-12-31 --split.valid 2013-01-10 2013-12-31 --split.test 2014-01-10 2014-12-31"
+    words = ["--config", "configs/trade/bundled_portfolio_apg.py", "--seeds", "3", *days.split()]
+    value, _ = configured(Trade, Options, words, "configs/none")
+    assert value.split == Split(
+        train=("2010-01-04", "2012-12-31"), valid=("2013-01-10", "2013-12-31"), test=("2014-01-10", "2014-12-31")
+    )
+    assert value.seeds == (3,)
+    with pytest.raises(SystemExit):
+        configured(Trade, Options, words[:7], "configs/none")
+    assert "--split.valid" in capsys.readouterr().err
 
 
 def test_help_names_units_defaults_and_the_config(config: str, capsys: pytest.CaptureFixture[str]) -> None:
