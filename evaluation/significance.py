@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from arch.bootstrap import SPA
 from scipy import stats
 
 from evaluation.bootstrap import (
@@ -184,6 +183,8 @@ def superior_predictive_ability(
     if not scaled:
         return None
     block = max(block_days(gain) for gain in scaled)
+    from arch.bootstrap import SPA  # a second of imports, for those who compare policies
+
     test = SPA(np.zeros(len(benchmark)), -np.stack(scaled, axis=1), block_size=block, reps=n_draws, seed=seed)
     test.compute()
     return {str(kind): float(value) for kind, value in test.pvalues.items()}

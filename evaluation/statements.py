@@ -146,7 +146,7 @@ def against(metrics: Metrics, agent: str, name: str) -> Statement:
 
 
 def _partly_held(metrics: Metrics, agent: str) -> str:
-    """What an account partly in cash has to know of its Sharpe ratio; nothing where it is invested."""
+    """A note on the Sharpe ratio of an account partly in cash; nothing where it is invested."""
     exposure = metrics["performance"][agent].get("exposure")
     if exposure is None or exposure > WHOLE:
         return ""

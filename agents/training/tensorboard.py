@@ -7,6 +7,7 @@ named alike (`encoders.training.tensorboard`).
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,6 +23,7 @@ from agents.training.validation import EpisodeTrace
 from market.arrays import DateArray, FloatArray
 from market.curves import NO_CURVES, CurveLog
 from market.heartbeat import Heartbeat
+from market.pictures import Pictures
 from market.storage.flatten import choices
 
 WEALTH, TRADING, RESULT = "agent 1 wealth (valid)", "agent 2 trading (valid)", "agent 8 result (valid)"
@@ -73,7 +75,7 @@ class AgentLogger:
         self._task = self._bar.add_task(title, total=n_steps, completed=step)
         self._heartbeat = Heartbeat(f"training, {title}", n_steps, step, active=not console.is_terminal)
         self._writer = SummaryWriter(str(directory), purge_step=step + 1 if step else 0)
-        self._curves, self._step = curves, step
+        self._curves, self._step, self._pictures = curves, step, Pictures()
         self._scalars = TensorBoardWriter(self._writer, curves)
         self.logger = Logger(str(directory), [self._scalars])
 
@@ -85,6 +87,8 @@ class AgentLogger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+        if kind is None:
+            self._pictures.finish()
         self.logger.close()
 
     @property
@@ -116,7 +120,10 @@ class AgentLogger:
         self._bar.update(self._task, description=f"{self._title}, valid growth {measures['growth']:+.3f}")
 
     def draw(self, step: int, trace: EpisodeTrace, assets: tuple[str, ...]) -> None:
-        """Draws the trace of a validation."""
+        """Draws the trace of a validation, now and then; the last one in any case."""
+        self._pictures.offer(partial(self._draw, step, trace, assets))
+
+    def _draw(self, step: int, trace: EpisodeTrace, assets: tuple[str, ...]) -> None:
         self._writer.add_figure(f"{WEALTH}/course", wealth_figure(trace), step)
         picture = weights_figure(trace.dates, trace.weights, assets)
         self._writer.add_figure(f"{TRADING}/weights of the best policy", picture, step)

@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 
 import torch
-import vector_quantize_pytorch
 from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -39,6 +38,8 @@ class FSQQuantizer(Quantizer):
     """Codes are the points of a fixed grid, between two projections."""
 
     def __init__(self, dim: int, config: FSQ) -> None:
+        import vector_quantize_pytorch  # two seconds of imports, for those who quantise so
+
         super().__init__(config.codebook_size)
         self.grid = vector_quantize_pytorch.FSQ(levels=list(config.levels), dim=dim)
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from vector_quantize_pytorch.vector_quantize_pytorch import rotate_to
 
 from encoders.quantizers.affine import Affine
 from encoders.quantizers.base import QuantizedTokens, Quantizer, straight_through
@@ -76,7 +75,7 @@ class ResidualQuantizer(Quantizer):
             for name, term in found.loss_terms.items():
                 terms[name] = terms.get(name, 0.0) + term / len(self.levels)
         turned = self.config.rotation and len(tokens) > 0
-        quantised = rotate_to(tokens, total) if turned else straight_through(tokens, total)
+        quantised = _rotated(tokens, total) if turned else straight_through(tokens, total)
         return QuantizedTokens(quantised, codes, terms, torch.bincount(codes, minlength=self.codebook_size))
 
     def lookup(self, codes: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch d"]:
@@ -89,3 +88,10 @@ class ResidualQuantizer(Quantizer):
         for vector in reversed(vectors[:-1]):  # in the order of quantising, so that sums round alike
             total = total + vector
         return total
+
+
+def _rotated(tokens: Float[Tensor, "n d"], total: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    from vector_quantize_pytorch.vector_quantize_pytorch import rotate_to  # two seconds of imports
+
+    turned: Tensor = rotate_to(tokens, total)
+    return turned

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-import vector_quantize_pytorch
 from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -41,6 +40,8 @@ class SimVQQuantizer(Quantizer):
     """Codes are the mapped rows of a random table."""
 
     def __init__(self, dim: int, config: SimVQ) -> None:
+        import vector_quantize_pytorch  # two seconds of imports, for those who quantise so
+
         super().__init__(config.codebook_size)
         self.weight = config.commitment
         size, rotation = config.codebook_size, config.rotation

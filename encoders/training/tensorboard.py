@@ -6,6 +6,7 @@ named alike (`agents.training.tensorboard`).
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,6 +25,7 @@ from encoders.windows import Window
 from market.curves import NO_CURVES, CurveLog
 from market.heartbeat import Heartbeat
 from market.panel import Panel
+from market.pictures import Pictures
 from market.storage.flatten import choices, numbers
 
 FORECAST, RECONSTRUCTION, OPTIMISER = (
@@ -62,7 +64,7 @@ class PretrainLogger:
         curves: CurveLog = NO_CURVES,
         panel: Panel | None = None,
     ) -> None:
-        self._panel = panel
+        self._panel, self._pictures = panel, Pictures()
         console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Progress(*columns, console=console, disable=not (active and console.is_terminal))
@@ -80,6 +82,8 @@ class PretrainLogger:
     ) -> None:
         self._bar.stop()
         if self._writer is not None:
+            if kind is None:
+                self._pictures.finish()
             self._writer.close()
 
     def step(self, step: int, terms: Mapping[str, float], rate: float, norm: float) -> None:
@@ -90,14 +94,12 @@ class PretrainLogger:
         self._scalars({**losses, f"{OPTIMISER}/learning_rate": rate, f"{OPTIMISER}/gradient_norm": norm}, step)
 
     def epoch(self, step: int, entry: Mapping[str, Any], losses: Losses, encoder: Encoder) -> None:
-        """Records the measures of an epoch and draws the reconstruction and the codebooks."""
+        """Records the measures of an epoch and, now and then, draws the reconstruction; keeps the codebooks."""
         self._scalars(grouped(entry["valid"]), step)
         if self._writer is None:
             return
         if losses.example is not None:
-            self._writer.add_figure(
-                f"{RECONSTRUCTION}/windows", reconstruction_figure(*losses.example, self._panel), step
-            )
+            self._pictures.offer(partial(self._draw, step, *losses.example))
         for name, vectors in code_vectors(encoder).items():
             self._writer.add_embedding(vectors, tag=name, global_step=step)
 
@@ -117,6 +119,11 @@ class PretrainLogger:
                 self._writer.add_text(f"{group}/by year", yearly_table(metrics[part]["per_year"]))
         self._curves.settings(choices(settings))
         self._curves.log(scores, self._step)
+
+    def _draw(self, step: int, window: Window, rebuilt: Tensor) -> None:
+        if self._writer is not None:
+            figure = reconstruction_figure(window, rebuilt, self._panel)
+            self._writer.add_figure(f"{RECONSTRUCTION}/windows", figure, step)
 
     def _scalars(self, values: Mapping[str, float], step: int) -> None:
         self._step = step

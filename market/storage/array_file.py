@@ -9,6 +9,7 @@ Format: https://github.com/huggingface/safetensors#format
 
 import hashlib
 import json
+import math
 import mmap
 import os
 import secrets
@@ -51,7 +52,7 @@ class ArraySpec:
     @property
     def nbytes(self) -> int:
         """Size in bytes."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+        return int(math.prod(self.shape)) * self.dtype.itemsize
 
 
 @contextmanager

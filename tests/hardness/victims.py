@@ -1,7 +1,7 @@
 """Whole stages at a size of seconds, run in processes that may be killed at any moment.
 
 A process that has imported everything once forks the victims (`multiprocessing`'s fork server), so that a kill costs
-what the stage does and not five seconds of imports. What is killed is the ``main`` of the tool, on files of its own
+what the stage does and not ten seconds of imports. What is killed is the ``main`` of the tool, on files of its own
 folder.
 """
 
@@ -43,6 +43,22 @@ from tests.market.yahoo_server import LocalSession
 from tools import download, extract_state, prepare, pretrain, train
 from tools.command import run
 
+IMPORTED_LATE = (
+    "matplotlib.backends.backend_agg",
+    "pipeline.extraction",
+    "pipeline.many",
+    "pipeline.preparation",
+    "pipeline.reference_policies",
+    "plotly.graph_objects",
+    "tools.cli",
+    "tools.live_table",
+    "tools.printing",
+    "torch._dynamo",
+    "tyro",
+)
+"""What stages import while they run: imported here, each victim is spared it."""
+for _name in IMPORTED_LATE:
+    importlib.import_module(_name)
 TOOLS = {tool.__name__: tool for tool in (download, extract_state, prepare, pretrain, train)}
 NOW = pd.Timestamp("2020-03-06 18:00", tz="UTC")
 TICKERS = ("AAPL", "IBM", "INTC", "JPM", "KO", "MSFT")

@@ -30,6 +30,7 @@ def test_a_list_of_configs_is_run_and_set_beside_buy_and_hold(workdir, capsys) -
     one = trade_runs.trade(workdir, "one", asset="S1")
     two = trade_runs.trade(workdir, "two", asset="S2", seeds=(0,))
     command = ["--configs", config(workdir, one), config(workdir, two), "--workdir", str(workdir)]
+    command += ["--evaluate", quick(workdir)]
     main(command)
     said = capsys.readouterr().out
     assert "Trading" in said
@@ -51,9 +52,16 @@ def test_a_list_of_configs_is_run_and_set_beside_buy_and_hold(workdir, capsys) -
 
 def test_a_run_trained_by_another_configuration_is_refused(workdir) -> None:
     one = trade_runs.trade(workdir, "fixed", asset="S1", seeds=(0,))
-    main(["--configs", config(workdir, one), "--workdir", str(workdir)])
+    main(["--configs", config(workdir, one), "--workdir", str(workdir), "--evaluate", quick(workdir)])
     with pytest.raises(ValueError, match=r"fixed: this run is finished, with .*lookback 1, now 2"):
         main(["--configs", config(workdir, replace(one, lookback=2)), "--workdir", str(workdir)])
+
+
+def quick(workdir):
+    """Writes the settings of an evaluation without what these tests do not look at, and returns its path."""
+    path = workdir / "quick.py"
+    path.write_text(source_text(Evaluate(cost_points=(), hindsight=False)))
+    return str(path)
 
 
 def index(workdir):
@@ -69,9 +77,9 @@ def index(workdir):
 def test_an_index_stands_beside_trading_runs(workdir) -> None:
     one = trade_runs.trade(workdir, "beside", asset="S1", seeds=(0,))
     command = ["--configs", config(workdir, one), "--workdir", str(workdir), "--name", "indexed"]
-    main(command)
+    main([*command, "--evaluate", quick(workdir)])
     settings = workdir / "settings.py"
-    settings.write_text(source_text(Evaluate(index=str(index(workdir)), cost_points=())))
+    settings.write_text(source_text(Evaluate(index=str(index(workdir)), cost_points=(), hindsight=False)))
     with pytest.raises(ValueError, match=r"evaluated without the index .*--overwrite"):
         main([*command, "--evaluate", str(settings)])
     main([*command, "--evaluate", str(settings), "--overwrite"])
@@ -86,7 +94,8 @@ def test_an_index_stands_beside_trading_runs(workdir) -> None:
 
 def test_seeds_replace_those_of_trading_configs(workdir) -> None:
     one = trade_runs.trade(workdir, "reseeded", asset="S1", seeds=(0, 1))
-    main(["--configs", config(workdir, one), "--workdir", str(workdir), "--seeds", "3", "--name", "reseeded"])
+    command = ["--configs", config(workdir, one), "--workdir", str(workdir), "--evaluate", quick(workdir)]
+    main([*command, "--seeds", "3", "--name", "reseeded"])
     assert [path.name for path in (workdir / "trade" / "reseeded").glob("seed_*")] == ["seed_3"]
 
 
@@ -101,7 +110,7 @@ def test_an_ablation_changes_what_is_seen_and_nothing_else(workdir, capsys) -> N
     audit = workdir / "states" / "tiny" / "audit.json"
     pca.with_name("audit.json").write_text(audit.read_text())
     command = ["--ablation", "--config", config(workdir, base), "--pca", str(pca), "--workdir", str(workdir)]
-    main([*command, "--index", str(index(workdir))])
+    main([*command, "--index", str(index(workdir)), "--evaluate", quick(workdir)])
     said = capsys.readouterr().out
     assert "What states add" in said
     rows = json.loads((workdir / "evaluate" / "base_ablation" / "comparison.json").read_text())["ablation"]

@@ -108,7 +108,7 @@ def test_the_test_days_change_nothing(observe, tmp_path: Path) -> None:
 
 def test_a_killed_process_continues_to_the_bit(tmp_path: Path) -> None:
     _, experiment = market(tmp_path)
-    experiment = replace(experiment, schedule=TrainingConfig(total_steps=960, validate_every=32, patience=None))
+    experiment = replace(experiment, schedule=TrainingConfig(total_steps=256, validate_every=32, patience=None))
     whole = train(replace(experiment, name="whole"), tmp_path)
     config = tmp_path / "config_of_the_test.py"
     config.write_text(files.source_text(experiment))

@@ -10,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from configs import files
 from market.panel import Panel
 from tests.pipeline.test_refitting import WALK, bars, files_of, walk
+from tools.walk import main
 
 ROOT = Path(__file__).parent.parent.parent
 DEADLINE = 300  # seconds
@@ -31,10 +30,20 @@ def stitching(workdir: Path) -> bool:
     return any((workdir / "states" / "walk").glob("*.part*")) or (workdir / "states/walk/states.safetensors").exists()
 
 
-@pytest.mark.parametrize("moment", [fitted, stitching])
-def test_a_walk_killed_with_sigkill_ends_in_the_same_files(
-    moment: Callable[[Path], bool], bars: Panel, tmp_path: Path
-) -> None:
+def kill(command: list[str], moment: Callable[[Path], bool], workdir: Path) -> None:
+    """Starts the command and kills it at a moment."""
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + DEADLINE
+    while not moment(workdir):
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline, "the moment did not come"
+        time.sleep(0.001)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+
+def test_a_walk_killed_with_sigkill_twice_ends_in_the_same_files(bars: Panel, tmp_path: Path) -> None:
+    """Killed between two refits, continued, killed while stitching, and continued."""
     walk(bars, tmp_path)
     expected = files_of(tmp_path)
     for part in ("pretrain", "states", "walk"):
@@ -43,15 +52,11 @@ def test_a_walk_killed_with_sigkill_ends_in_the_same_files(
     panel = str(tmp_path / "panel.safetensors")
     config.write_text(files.source_text(replace(WALK, experiment=replace(WALK.experiment, panel=panel))))
     command = [sys.executable, "-m", "tools.walk", "--config", str(config), "--workdir", str(tmp_path)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + DEADLINE
-    while not moment(tmp_path):
-        assert process.poll() is None, "it ended before it could be killed"
-        assert time.monotonic() < deadline, "the moment did not come"
-        time.sleep(0.001)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    kill(command, fitted, tmp_path)
+    assert not stitching(tmp_path)
+    kill(command, stitching, tmp_path)
+    assert not (tmp_path / "walk" / "walk" / "metrics.json").exists()
+    main(command[3:])
     found = files_of(tmp_path)
     assert found.keys() == expected.keys()
     assert [name for name, content in found.items() if content != expected[name]] == []
