@@ -112,9 +112,10 @@ def other_trials(question: Question, reported: Sequence[Path], deleted: int = 0)
         if trial[:2] not in own:
             found.setdefault(trial, sharpe)
     gone: list[float | None] = [None] * deleted
-    runs = Counter(f"{'encoder' if run in encoders else 'run'} {run}" for run, _, _ in found)
+    trials = sorted(found)  # processes enter their looks in an order of chance
+    runs = Counter(f"{'encoder' if run in encoders else 'run'} {run}" for run, _, _ in trials)
     runs += Counter({DELETED: deleted})
-    return TrialCount([*gone, *found.values()], len({trial[:2] for trial in found}), dict(runs))
+    return TrialCount([*gone, *(found[trial] for trial in trials)], len({trial[:2] for trial in trials}), dict(runs))
 
 
 def looks_so_far(folder: Path) -> int:

@@ -54,7 +54,8 @@ def test_tables_of_policies_speak_of_weeks() -> None:
     metrics = {"performance": {"one": one}, "comparisons": {}}
     shown = trading_table(metrics)
     assert "turnover a week" in shown
-    assert "weeks held" in shown
+    assert "weeks in the market" in shown
+    assert "weeks until all sold" in shown
     assert "day" not in shown
     seeds = {"seeds": {"a": one}, "mean": one, "ci": dict.fromkeys(one), "periods_per_year": 52.0}
     assert "turnover a week" in seeds_table(seeds)
