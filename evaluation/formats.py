@@ -33,7 +33,15 @@ def number(value: float | None, digits: int = 2) -> str:
     """Returns a number with `digits` decimals and a true minus sign, a dash where it is undefined."""
     if value is None:
         return "–"
-    written = f"{value:,.{digits}f}" if abs(value) < 1e5 else f"{value:.1e}"
+    return _signed(f"{value:,.{digits}f}" if abs(value) < 1e5 else f"{value:.1e}")
+
+
+def amount(value: float, digits: int = 2) -> str:
+    """Returns money, a price or a number of shares with all of its digits, however large, and a true minus sign."""
+    return _signed(f"{value:,.{digits}f}")
+
+
+def _signed(written: str) -> str:
     zero = not any(digit in written for digit in "123456789")
     return written.removeprefix("-") if zero else written.replace("-", "−")
 

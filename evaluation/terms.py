@@ -3,7 +3,7 @@
 from envs.costs import Costs
 from envs.rebalancing import Rebalance
 from envs.rules import MarketRules
-from evaluation.formats import bar_name, number
+from evaluation.formats import amount, bar_name
 
 FILLS = {
     None: "as the panel allows",
@@ -52,7 +52,7 @@ def costs_in_words(costs: Costs) -> list[str]:
     if costs.impact:
         said.append(
             f"market impact of {costs.impact:g} × volatility × √(trade / daily volume) for an account of "
-            f"{number(costs.capital, 0)}"
+            f"{amount(costs.capital, 0)}"
         )
     if costs.borrow_rate:
         said.append(f"short positions pay {points(costs.borrow_rate)} a bar")

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from evaluation.formats import display_name, number, percent
+from evaluation.formats import amount, display_name, number, percent
 from evaluation.reports.encoder_rows import forecast_rows, trading_rows
 from evaluation.reports.tables import hindsight_words
 from evaluation.walk_forward import walk_sentences
@@ -278,15 +278,15 @@ def show_decision(result: results.DecideResult) -> None:
         wait = "" if about["may_trade"] else f"; this run trades {about['trades']}, and this is none of those days"
         print(f"{found.day}: nothing to trade{wait}")
     print(
-        f"account {number(found.money)}, cash afterwards {percent(found.target[0])}, expected cost "
-        f"{number(found.cost)}, turnover {percent(found.turnover)}"
+        f"account {amount(found.money)}, cash afterwards {percent(found.target[0])}, expected cost "
+        f"{amount(found.cost)}, turnover {percent(found.turnover)}"
     )
     if about["fit_end"] is not None:
         print(f"the encoder learnt until {about['fit_end']}, {about['fit_age_days']} days before")
     for row in about["largest_changes"]:
         print(f"  {row['ticker']}: {', '.join([percent(row['change'], 2), *_reasons(row)])}")
     if result.paper is not None:
-        print(f"paper account: {number(result.paper.money)} after {len(result.paper.history)} days")
+        print(f"paper account: {amount(result.paper.money)} after {len(result.paper.history)} days")
     print(f"wrote {result.folder / 'decision.csv'}")
 
 
@@ -297,9 +297,9 @@ def _orders(orders: Any) -> list[dict[str, Any]]:
             "ticker": row.ticker,
             "held": percent(row.weight, 2),
             "target": percent(row.target, 2),
-            "shares": number(row.shares),
-            "money": number(row.money),
-            "close": number(row.close),
+            "shares": amount(row.shares),
+            "money": amount(row.money),
+            "close": amount(row.close),
             "blocked": row.blocked or "–",
         }
         for row in traded.itertuples()
