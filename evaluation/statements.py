@@ -231,15 +231,17 @@ def years(metrics: Metrics, agent: str) -> Statement | None:
     if not counts or len(own) < 2:
         return None
     parts = [
-        f"{row['year']} has {row['n_days']} days" for row in metrics["per_year"][agent] if _is_part(row, metrics, agent)
+        f"{row['year']} has {row['n_days']} days"
+        for row in metrics["per_year"][agent]
+        if is_part(row, metrics["performance"][agent])
     ]
     note = f" ({listed(parts)})" if parts else ""
     return Statement(f"By calendar year{note} it earned more {', '.join(counts)}.", YEARS, display_name(agent))
 
 
-def _is_part(row: Mapping[str, Any], metrics: Metrics, agent: str) -> bool:
-    """Whether a calendar year was traded in part only."""
-    return bool(row.get("n_days", np.inf) < 0.9 * metrics["performance"][agent].get("periods_per_year", DAYS_PER_YEAR))
+def is_part(row: Mapping[str, Any], one: Mapping[str, Any]) -> bool:
+    """Returns whether a calendar year of a policy measured as `one` was traded in part only."""
+    return bool(row.get("n_days", np.inf) < 0.9 * one.get("periods_per_year", DAYS_PER_YEAR))
 
 
 def costs(metrics: Metrics, agent: str) -> Statement | None:

@@ -200,7 +200,8 @@ class TrainedRun:
             *((f"{part} days", " to ".join(split[part])) for part in ("train", "valid", "test")),
             (
                 "learnt nothing after",
-                f"{known['fit_end']} (encoder, before its refits), {split['valid'][1]} (choice of the agent)",
+                f"{known['fit_end']} (encoder{', before its refits' if known['refits'] else ''}), {split['valid'][1]} "
+                "(choice of the agent)",
             ),
             ("refits of the encoder in test", _refits(known["refits"])),
             (

@@ -98,7 +98,9 @@ def _parse(kind: type[Any], argv: list[str], about: str, **default: Any) -> Any:
 def in_one_line(box: str) -> str:
     """Returns what the parser's boxes say as one line: what is wrong, what was perhaps meant, and where help is."""
     lines = [line.strip("│ ") if line.strip("│─-╭╮╰╯ ") else "" for line in box.splitlines()[1:]]  # without the title
-    wrong = " ".join(itertools.takewhile(bool, itertools.dropwhile(operator.not_, lines))).rstrip(".")
+    wrong = " ".join(itertools.takewhile(bool, itertools.dropwhile(operator.not_, lines))).rstrip(".") or " ".join(
+        box.split()
+    )
     meant = [line.split()[0] for line in lines if line.startswith("--")] if "Perhaps you meant" in box else []
     hint = f"; did you mean {' or '.join(dict.fromkeys(meant[:2]))}?" if meant else ""
     return f"{wrong}{hint or ';'} --help lists all options"

@@ -8,7 +8,7 @@ from evaluation.formats import bar_name, display_name, listed, number, p_value, 
 from evaluation.outcomes import outcome, sign
 from evaluation.performance import DAYS_PER_YEAR
 from evaluation.reports.html import table
-from evaluation.statements import mean_over, split_over
+from evaluation.statements import is_part, mean_over, split_over
 
 HEADLINE = (
     "policy", "return a year", "Sharpe", "volatility", "deepest loss", "Calmar", "Sortino", "final wealth",
@@ -204,8 +204,7 @@ def years_table(metrics: Mapping[str, Any]) -> str:
 def _year(row: Mapping[str, Any], one: Mapping[str, Any]) -> str:
     """A calendar year, with the number of its bars where that is only a part of it."""
     bars, periods = row.get("n_days"), one.get("periods_per_year", DAYS_PER_YEAR)
-    part = bars is not None and bars < 0.9 * periods
-    return f"{row['year']} ({bars} {bar_name(periods)}s only)" if part else str(row["year"])
+    return f"{row['year']} ({bars} {bar_name(periods)}s only)" if is_part(row, one) else str(row["year"])
 
 
 def costs_table(metrics: Mapping[str, Any]) -> str:
