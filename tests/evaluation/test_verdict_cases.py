@@ -482,3 +482,18 @@ def test_an_audit_is_not_praised_beside_a_forecast_that_cannot_be() -> None:
     text = " ".join(limits(metrics | {"test": too_steady}))
     assert "passed the audit" not in text
     assert "too steady to be believed" in text
+
+
+def test_equal_ratios_of_an_account_in_cash_are_no_merit() -> None:
+    metrics = result(both(NOTHING))
+    assert "invested" not in text_of(metrics)[1]
+    metrics["performance"]["PPO"]["exposure"] = 0.5
+    assert "it was invested at 50 % on average, and less of the same beside cash" in text_of(metrics)[1]
+
+
+def test_costs_are_compared_with_the_rule_too() -> None:
+    sharpes = {"PPO": (2.0, 0.9), "buy_and_hold": (0.1, 0.1), "equal_weight": (0.0, 0.0), "top4_drop1": (1.7, 1.1)}
+    table = {name: {"0": {"sharpe": one}, "20": {"sharpe": two}} for name, (one, two) in sharpes.items()}
+    text = text_of(result({**both(TIE), "top4_drop1": TIE}, rule="top4_drop1") | {"cost_sensitivity": table})[1]
+    assert "above that of buy and hold at every cost tried, up to 20 basis points and above" in text
+    assert "top4 drop1 only at costs of 0 basis points" in text
