@@ -56,7 +56,7 @@ def test_impossible_rules_are_refused(changes, message) -> None:
         (Costs(borrow_rate=3e-4), ["short positions pay 3 basis points a bar"]),
         (Costs(cash_rate=1e-4), ["cash earns 1 basis points a bar"]),
         (Costs(cash_rate=-1e-4), ["cash pays 1 basis points a bar"]),
-        (Costs(impact=1.0, capital=2e6), ["market impact of 1", "2.0e+06"]),
+        (Costs(impact=1.0, capital=2e6), ["market impact of 1", "an account of 2,000,000"]),
         (Costs(margin=0.25), ["25 % of the gross position"]),
     ],
 )
