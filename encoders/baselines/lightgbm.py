@@ -92,7 +92,7 @@ class LightGBM:
         rounds, patience = parameters.pop("n_estimators"), parameters.pop("early_stopping_rounds")
         parameters |= {"objective": "regression", "metric": "l2", "seed": seed, "bagging_freq": 1, "verbosity": -1}
         parameters |= {"deterministic": True, "force_row_wise": True, "use_missing": False}
-        stop = [] if patience is None else [lightgbm.early_stopping(patience, verbose=False)]
+        stop: list[Any] = [] if patience is None else [lightgbm.early_stopping(patience, verbose=False)]
         booster = lightgbm.train(parameters, train, rounds, valid_sets=[valid.set_reference(train)], callbacks=stop)
         encoder.trees.plant(nodes_of(booster))
         encoder.learn_error(data)
