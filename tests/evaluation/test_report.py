@@ -304,7 +304,9 @@ def test_a_section_begins_with_what_was_traded_on_what_terms_and_against_what(st
     for words in ("buy and hold (bought once", "equal weight (equal parts", "index, a published index (price return"):
         assert words in facts["measured against"]
     assert "price limit" not in facts
-    assert re.fullmatch(r"no agent sold short; \d+ % of an account at most in one asset", facts["positions"])
+    assert re.fullmatch(
+        r"no agent sold short; the largest holding of a seed's account was \d+ % of it", facts["positions"]
+    )
     limited = dict(market_facts(one.metrics | {"market_rules": rules | {"price_limit": 0.1}}, one.comparison))
     assert limited["price limit"].startswith("10 % a day")
     assert rule_words("top4_drop1_eta0.5") == (
