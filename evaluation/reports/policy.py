@@ -338,13 +338,14 @@ def _audit(page: Page, audit: Mapping[str, Any]) -> None:
 def _method(page: Page, sections: Sequence[Section]) -> None:
     page.heading("How to read this page")
     page.text(
-        "Verdicts compare an agent with the references that only hold: buy and hold, equal weight (restored every bar) "
-        "and, if there is one, the index; the rule on the same forecast stands beside them and does not decide. They are "
-        "about the risk taken: they compare Sharpe ratios (of returns, without a rate of interest) of the same days, "
-        "and follow from the tables by fixed rules. Supported: better than each of these, with more than one seed, its "
-        "own Sharpe ratio above zero, and all that was tried counted. Suggestive: better than each, but not all "
-        "of that. Contradicted: worse than one, better than none. Not established: all else. Where the whole interval of a "
-        f"difference lies within ±{SAME:.2f}, the two count as equal. Differences are taken before rounding.",
+        "Verdicts compare an agent with the references that only hold: buy and hold, equal weight (restored every "
+        "bar) and, if there is one, the index; the rule on the same forecast stands beside them and does not decide. "
+        "They are about the risk taken: they compare Sharpe ratios (of returns, without a rate of interest) of the "
+        "same days, and follow from the tables by fixed rules. Supported: better than each of these, with more than "
+        "one seed, its own Sharpe ratio above zero, and all that was tried counted. Suggestive: better than each, "
+        "but not all of that. Contradicted: worse than one, better than none. Not established: all else. Where the "
+        f"whole interval of a difference lies within ±{SAME:.2f}, the two count as equal. Differences are taken "
+        "before rounding.",
         quiet=True,
     )
     page.text(
