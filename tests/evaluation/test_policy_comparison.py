@@ -104,6 +104,19 @@ def test_references_are_the_passive_policies_and_the_index(played, metrics) -> N
     assert "relative" not in metrics["performance"]["index"]
 
 
+def test_a_price_index_is_compared_with_what_the_agent_earned_without_dividends(played) -> None:
+    dividends = np.full((len(DATES), 2), 0.025 / 252)
+    known = replace(played, policies=played.policies[:2], bound=None, by_cost={}, dividends=dividends)
+    rows = measured(known)["comparisons"]["PPO"]
+    own = equal_capital(played.agents["PPO"], "PPO")
+    held = np.concatenate([[0.0], 1 - own.weights[:-1, 0]])  # at the close before
+    bare = sharpe_ratio(own.returns - held * 0.025 / 252) - sharpe_ratio(played.index.returns)
+    assert rows["index"]["price_return"]["difference"] == pytest.approx(bare)
+    assert bare < rows["index"]["sharpe"]["difference"]
+    assert "price_return" not in rows["buy_and_hold"], "it has earned the same dividends"
+    assert "price_return" not in measured(replace(known, index_return="total"))["comparisons"]["PPO"]["index"]
+
+
 def test_costs_and_years_have_a_row_for_each(metrics) -> None:
     assert set(metrics["cost_sensitivity"]["PPO"]) == {"0", "10"}
     years = metrics["per_year"]["PPO"]

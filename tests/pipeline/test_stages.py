@@ -17,12 +17,14 @@ from encoders.baselines.ridge import Ridge
 from encoders.factor_vae import FactorVAE
 from encoders.training.optim import Optim
 from envs import LongOnly
+from evaluation.formats import within
 from market.features import Formulas
 from market.features.table import Feature
 from market.sources.synthetic.source import Synthetic
 from market.splits import Split
 from market.states import MarketStates
 from market.storage import scratch
+from market.storage.array_file import read_json
 
 SPLIT = Split(train=("2010-01-04", "2010-07-30"), valid=("2010-08-09", "2010-10-29"), test=("2010-11-08", "2010-12-31"))
 FACTOR_VAE = FactorVAE(lookback=4, hidden=4, portfolios=4, factors=2)
@@ -67,7 +69,10 @@ def test_prices_become_evidence_without_a_command(tmp_path: Path, capsys: pytest
     assert "test" not in trained.metrics
     states = pipeline.extract(trained.folder, **where)
     assert states.audit["verdict"] == "passed"
-    assert states.shape == MarketStates.load(states.path).mask.shape
+    written = MarketStates.load(states.path)
+    assert states.shape == written.mask.shape
+    known = read_json(states.path.with_name("audit.json"))
+    assert known.items() >= written.identity.items(), "the audit names the states that it is of"
     agents = pipeline.train(trade(prepared.path, states.path), **where)
     assert [record["seed"] for record in agents.records] == [0]
     evidence = pipeline.evaluate(agents.folder, EVALUATE, **where)
@@ -79,6 +84,8 @@ def test_prices_become_evidence_without_a_command(tmp_path: Path, capsys: pytest
     assert set(compared.measures["encoders"]) == {"weak", "ridge"}
     rows = pipeline.compare_agents(runs=[agents.folder], settings=EVALUATE, **where).rows
     assert [(row["run"], row["agent"]) for row in rows] == [("ppo", "PPO")]
+    gap = evidence.report.sections[0].metrics["comparisons"]["PPO"]["equal_weight"]["sharpe"]
+    assert rows[0]["difference from equal weight"] == within(gap["difference"], gap["ci"])
     assert heard == [
         "PrepareResult", "PretrainResult", "ExtractResult", "TrainResult", "EvaluateResult",
         "PretrainResult", "EncoderComparison", "AgentComparison",

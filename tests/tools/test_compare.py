@@ -40,6 +40,7 @@ def test_a_list_of_configs_is_run_and_set_beside_buy_and_hold(workdir, capsys) -
     metrics = json.loads((workdir / "evaluate" / "two" / "metrics.json").read_text())
     assert rows[1]["its Sharpe"] == f"{metrics['performance']['buy_and_hold']['sharpe']:.2f}".replace("-", "−")
     assert rows[1]["verdict"] == metrics["verdict"]["PPO"]["word"]
+    assert rows[1]["difference from equal weight"] == "–", "of one asset it is buy and hold"
     assert "[" in rows[0]["Sharpe over seeds"]
     assert "[" not in rows[1]["Sharpe over seeds"]  # one seed has no interval
     policy = workdir / "trade" / "one" / "seed_0" / "policy.safetensors"
