@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from agents.checkpoint import POLICY
 from configs import files
 from configs.schema.evaluate import Evaluate
 from configs.schema.trade import Trade
@@ -18,7 +19,7 @@ from market.storage.array_file import write_json
 from pipeline import evaluate, open_run
 from pipeline.policy_comparison import run_comparison
 from pipeline.reference_policies import index_backtest
-from pipeline.trained_run import listing_of
+from pipeline.trained_run import listing_of, run_fingerprint
 from tests.tools import trade_runs
 from tools.evaluate import main
 
@@ -250,6 +251,21 @@ def test_who_joins_and_who_leaves_is_read_from_the_listing(workdir) -> None:
     assert metrics_of(workdir)["listing"] == {"assets": 5, "late": 0, "left": 0}
     page = (workdir / "evaluate" / "tiny_ppo" / "report.html").read_text()
     assert "None of the 5 assets of the data leaves before the last day and none joins later" in page
+
+
+def test_the_fingerprint_of_a_run_is_of_what_is_in_its_files(copied) -> None:
+    run = copied / "trade" / "tiny_ppo"
+    before = run_fingerprint(run)
+    assert run_fingerprint(shutil.copytree(run, copied / "elsewhere")) == before
+    shutil.copy(run / "seed_1" / POLICY, run / "seed_0" / POLICY)
+    assert run_fingerprint(run) != before, "the policy of seed 0 is another one"
+    data = rewired(copied)
+    before = run_fingerprint(data)
+    path = copied / "data" / "tiny" / "panel.safetensors"
+    panel = Panel.load(path)
+    path.unlink()
+    replace(panel, values=1.01 * np.array(panel.values)).save(path)
+    assert run_fingerprint(data) != before, "the prices are other ones"
 
 
 def test_nothing_is_left_half_written(copied, monkeypatch) -> None:
