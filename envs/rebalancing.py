@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 
 from market.arrays import BoolArray, DateArray
+from market.calendar import week_start, weekdays
 
 Rebalance = int | Literal["W", "M"]
 """Every so many days counted from the tape's first, or the first day of each calendar week or month."""
@@ -14,6 +15,7 @@ def trading_days(dates: DateArray, rebalance: Rebalance) -> BoolArray:
     """Returns ``[T]``, true where a decision after the close may trade.
 
     A day is the first of its week or month where the day before it lies in another one, which is known on the day.
+    Weeks begin where the market's own do: on Mondays, and on Sundays where it trades from Sunday to Thursday.
 
     Raises:
         ValueError: `rebalance` is neither a positive number nor ``W`` or ``M``.
@@ -23,8 +25,9 @@ def trading_days(dates: DateArray, rebalance: Rebalance) -> BoolArray:
         return due
     if rebalance not in ("W", "M"):
         raise ValueError(f"rebalance is {rebalance!r}, expected a number of days, 'W' for weekly or 'M' for monthly")
-    # Day 0 of numpy's calendar, 1970-01-01, was a Thursday; weeks begin on Mondays.
-    period = (dates.astype(np.int64) + 3) // 7 if rebalance == "W" else dates.astype("datetime64[M]").astype(np.int64)
-    first = np.ones(len(dates), np.bool_)
-    first[1:] = period[1:] != period[:-1]
+    days = dates.astype("datetime64[D]")
+    weeks, months = days - (weekdays(days) - week_start(days)) % 7, days.astype("datetime64[M]")
+    starts = weeks if rebalance == "W" else months
+    first = np.ones(len(days), np.bool_)
+    first[1:] = starts[1:] != starts[:-1]
     return first

@@ -37,14 +37,15 @@ def parse_day(text: object) -> date | None:
 def periods_per_year(dates: DateArray) -> float:
     """Returns how many rows with these `dates` a year has: 252 trading days, 365 where weekends are traded, 52, 12, 4.
 
-    The median distance of neighbouring dates decides, so holidays do not matter and a few rows are enough.
+    The median distance of neighbouring dates decides, so holidays do not matter and a few rows are enough. A week of
+    six days, as markets from Sunday to Thursday and from Monday to Friday have together, counts 302.
     """
     days = dates.astype("datetime64[D]")
     distance = float(np.median(np.diff(days).astype(np.int64))) if len(days) > 1 else 1.0
     for least, periods in ((300, 1.0), (80, 4.0), (25, 12.0), (5, 52.0)):
         if distance >= least:
             return periods
-    return 365.0 if traded_weekdays(days).sum() > 5 else 252.0
+    return {6: 302.0, 7: 365.0}.get(int(traded_weekdays(days).sum()), 252.0)
 
 
 def traded_weekdays(dates: DateArray) -> BoolArray:

@@ -1,6 +1,7 @@
 """Results of stages as tables and lines for the terminal."""
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -232,9 +233,13 @@ def _trial_row(one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def show_progress(result: results.WalkProgress) -> None:
-    """Prints the runs of a walk: what is finished, what is running, what is left."""
+    """Prints the runs of a walk: what is finished, what is running, what is left; into a pipe the table only once."""
     left = sum(one.state == "to do" for one in result.runs)
-    running = next(one.run for one in result.runs if one.state == "running")
+    running = next(one for one in result.runs if one.state == "running")
+    title = f"{running.run} is running, {left} left after it"
+    if not sys.stdout.isatty() and left + 1 < len(result.runs):
+        print(f"{title}: fold {running.fold}, it serves {' to '.join(running.split.test)}")
+        return
     rows = [
         {
             "fold": one.fold,
@@ -246,7 +251,7 @@ def show_progress(result: results.WalkProgress) -> None:
         }
         for one in result.runs
     ]
-    show_rows(f"{running} is running, {left} left after it", rows)
+    show_rows(title, rows)
 
 
 def show_walk(result: results.WalkResult) -> None:

@@ -34,7 +34,8 @@ class Boosting:
 
     Attributes:
         n_estimators: Trees at most.
-        early_stopping_rounds: Trees without a smaller squared error on valid after which it stops.
+        early_stopping_rounds: Trees without a smaller squared error on valid after which it stops, and keeps the trees
+            up to the smallest; None grows all trees, so that refits differ by what they learn from alone.
         learning_rate: Share of each tree that is added.
         num_leaves: Leaves of a tree at most.
         max_depth: Levels of a tree at most.
@@ -47,7 +48,7 @@ class Boosting:
     """
 
     n_estimators: int = 1000
-    early_stopping_rounds: int = 50
+    early_stopping_rounds: int | None = 50
     learning_rate: float = 0.2
     num_leaves: int = 210
     max_depth: int = 8
@@ -91,8 +92,8 @@ class LightGBM:
         rounds, patience = parameters.pop("n_estimators"), parameters.pop("early_stopping_rounds")
         parameters |= {"objective": "regression", "metric": "l2", "seed": seed, "bagging_freq": 1, "verbosity": -1}
         parameters |= {"deterministic": True, "force_row_wise": True, "use_missing": False}
-        stop = lightgbm.early_stopping(patience, verbose=False)
-        booster = lightgbm.train(parameters, train, rounds, valid_sets=[valid.set_reference(train)], callbacks=[stop])
+        stop: list[Any] = [] if patience is None else [lightgbm.early_stopping(patience, verbose=False)]
+        booster = lightgbm.train(parameters, train, rounds, valid_sets=[valid.set_reference(train)], callbacks=stop)
         encoder.trees.plant(nodes_of(booster))
         encoder.learn_error(data)
         return encoder

@@ -107,6 +107,13 @@ def test_trees_stop_where_valid_errs_least() -> None:
     assert len(other.trees.nodes) < len(stopped.trees.nodes), "noise on valid must stop it early"
 
 
+def test_trees_that_need_not_stop_all_grow() -> None:
+    config = LightGBM(boosting=replace(SMALL, n_estimators=60, early_stopping_rounds=None))
+    grown = [config.fit(data, 0).trees.nodes for data in (planted(), with_labels(planted(), planted().days.valid))]
+    assert len(grown[0]) == 60
+    assert grown[0].equal(grown[1]), "what happened on valid decides nothing"
+
+
 def test_threads_decide_nothing() -> None:
     one, two = (LightGBM(boosting=replace(SMALL, num_threads=n)).fit(planted(), 0) for n in (1, 2))
     window = planted().store.gather(torch.arange(20))

@@ -2,6 +2,7 @@
 
 import gymnasium
 import numpy as np
+import pandas as pd
 import pytest
 from gymnasium.utils.env_checker import check_env
 from hypothesis import given, settings
@@ -165,6 +166,15 @@ def test_an_episode_may_always_trade_on_its_first_day():
 def test_a_rebalancing_that_is_none_is_refused(wrong):
     with pytest.raises(ValueError, match="expected a number of days, 'W' for weekly or 'M' for monthly"):
         trading_days(TAPE.dates, wrong)
+
+
+@pytest.mark.parametrize(("off", "first"), [([5, 6], 0), ([4, 5], 6), ([3, 4], 5)])
+def test_weeks_begin_after_the_weekend_of_the_market(off, first):
+    dates = pd.date_range("2020-01-01", periods=90)
+    dates = dates[~dates.day_of_week.isin(off)]
+    due = trading_days(dates.to_numpy().astype("datetime64[D]"), "W")
+    assert due[0]
+    assert set(dates[due][1:].day_of_week) == {first}
 
 
 def test_excess_is_measured_against_the_benchmark_it_names():

@@ -45,3 +45,10 @@ def test_periods_per_year_follow_the_calendar(step, periods):
     for count in (8, 40):
         dates = pd.date_range("2019-03-04", periods=count, freq=step).to_numpy().astype("datetime64[D]")
         assert periods_per_year(dates) == periods
+
+
+def test_a_week_of_six_days_has_more_bars_than_one_of_five():
+    from market.calendar import periods_per_year
+
+    dates = pd.date_range("2019-01-01", "2020-12-31")
+    assert periods_per_year(dates[dates.day_of_week != 5].to_numpy().astype("datetime64[D]")) == 302

@@ -477,6 +477,8 @@ def test_a_volume_that_is_never_known_halts_nothing() -> None:
     panel, report = clean(frame)
     assert panel.tradable.all()
     assert report["zero_volume"] is None
+    assert (said := report["no_volume"]) is not None, "that halts cannot be seen is said"
+    assert (said.treatment, dict(said.by_asset)) == ("keep", {"AAA": 1})
 
 
 def test_an_exchange_calendar_decides_where_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

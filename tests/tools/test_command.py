@@ -13,9 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from factorgym.__main__ import stages
+from market.splits import Split
+from pipeline.results import FoldProgress, WalkProgress
 from tools.command import report_progress
 from tools.outline import outline
 from tools.printing import divided, show_table
+from tools.tables import show_result
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "numpy", "pandas", "numba", "tyro", "stable_baselines3")
@@ -105,3 +108,14 @@ def test_a_log_gets_a_line_now_and_then(caplog: pytest.LogCaptureFixture) -> Non
         assert list(report_progress(range(5), 5, "training", every=0.0)) == list(range(5))
         assert list(report_progress(range(5), 5, "quick", every=60.0)) == list(range(5))
     assert [record.message.split(",")[0] for record in caplog.records] == [f"training: {k} of 5" for k in (1, 2, 3, 4)]
+
+
+def test_a_log_has_the_table_of_a_walk_once_and_then_a_line_a_refit(capsys: pytest.CaptureFixture[str]) -> None:
+    split = Split(("2012-01-02", "2013-12-31"), ("2014-01-02", "2014-12-31"), ("2015-01-02", "2015-12-31"))
+    for k in range(3):
+        states = ["finished"] * k + ["running"] + ["to do"] * (2 - k)
+        runs = [FoldProgress(fold, f"walk_{fold}", split, state) for fold, state in enumerate(states)]
+        show_result(WalkProgress(tuple(runs)))
+    text = capsys.readouterr().out
+    assert text.count("walk_2") == 2, "in the table of the first refit, and when its turn comes"
+    assert "walk_1 is running, 1 left after it: fold 1, it serves 2015-01-02 to 2015-12-31" in text

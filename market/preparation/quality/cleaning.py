@@ -123,6 +123,7 @@ def _mark_untradable(panel: Panel, stated: BoolArray, findings: Findings) -> Pan
     findings.note_cells("halted", panel, observed & ~stated, "untradable")
     tradable = observed & stated
     if volume is not None:
+        _note_unknown_volumes(panel, observed.any(axis=0) & ~volume_informs(volume), findings)
         volume = np.where(volume_informs(volume), volume, np.nan)
     empty = np.zeros_like(observed) if volume is None else tradable & (volume == 0)
     bars = np.stack([_field(panel, name) for name in PRICES if name in panel.fields])
@@ -131,6 +132,12 @@ def _mark_untradable(panel: Panel, stated: BoolArray, findings: Findings) -> Pan
         if findings.note_cells(check, panel, places) == "untradable":
             tradable = tradable & ~places
     return replace(panel, tradable=tradable)
+
+
+def _note_unknown_volumes(panel: Panel, unknown: BoolArray, findings: Findings) -> None:
+    first = panel.dates[panel.listed.argmax(axis=0)]
+    details = np.full(int(unknown.sum()), "0 or missing on every bar: says nothing about halts", dtype=object)
+    findings.note("no_volume", first[unknown], np.array(panel.assets, dtype=object)[unknown], details, "keep")
 
 
 def _report_giants(panel: Panel, findings: Findings) -> None:

@@ -28,7 +28,7 @@ DANGER = (
         "nonpositive",
     ),
     *("duplicate", "coverage", "short", "impossible", "missing", "holiday", "calendar", "weekend", "session", "gap"),
-    *("stale", "halted", "zero_volume", "adjusted_split", "dividend"),
+    *("stale", "halted", "zero_volume", "no_volume", "adjusted_split", "dividend"),
 )
 """Checks, the one that can do most harm first: what changes returns comes before what hides them."""
 
