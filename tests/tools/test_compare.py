@@ -84,6 +84,11 @@ def test_an_index_stands_beside_trading_runs(workdir) -> None:
     with pytest.raises(ValueError, match=r"evaluated without the index .*--overwrite"):
         main([*command, "--evaluate", str(settings)])
     main([*command, "--evaluate", str(settings), "--overwrite"])
+    main([*command, "--evaluate", str(settings)])  # it has been evaluated with this one
+    other = settings.with_name("other.py")
+    other.write_text(source_text(Evaluate(index_asset="S2", cost_points=(), hindsight=False)))
+    with pytest.raises(ValueError, match=r"evaluated without the index S2.*--overwrite"):
+        main([*command, "--evaluate", str(other)])
     row = json.loads((workdir / "evaluate" / "indexed" / "comparison.json").read_text())["trading"][0]
     metrics = json.loads((workdir / "evaluate" / "beside" / "metrics.json").read_text())
     assert metrics["cost_sensitivity"] == {}
