@@ -314,6 +314,16 @@ def test_a_section_begins_with_what_was_traded_on_what_terms_and_against_what(st
     assert rule_words("momentum") is None
 
 
+def test_an_interval_stands_beside_every_figure_of_return_and_risk(page, study) -> None:
+    known = study.sections[0].metrics["performance"]["PPO"]
+    forms = dict.fromkeys(("annual_return", "annual_volatility", "max_drawdown"), percent)
+    forms |= dict.fromkeys(("sharpe", "calmar", "sortino", "final_wealth"), number)
+    for name, form in forms.items():
+        cell = form(known[name]) + tables.interval(known[f"{name}_ci"], form)
+        assert "<small>" in cell
+        assert f">{cell}</td>" in page, name
+
+
 def test_a_suspect_verdict_is_its_first_line_and_red(page, study) -> None:
     [one] = study.sections
     leak = one.metrics | {"test": one.metrics["test"] | {"suspicious": True}}
