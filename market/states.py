@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,15 @@ class MarketStates:
         """``[T]``, true where the row's encoder was fitted on that day or on a later one."""
         fitted: BoolArray = self.fit_end >= self.dates
         return fitted
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """``states_days`` and ``states_content``, by which an audit and a run name the states that they are of."""
+        return {"states_days": len(self.dates), "states_content": self.fingerprint_of(len(self.dates))}
+
+    def is_named_by(self, record: Mapping[str, Any]) -> bool:
+        """Returns whether a record is of these very states; true of an older one, which names none."""
+        return all(record.get(name, value) == value for name, value in self.identity.items())
 
     def fingerprint_of(self, days: int) -> str:
         """Returns the sha256 of what the first `days` rows say; neither later rows nor the provenance count."""

@@ -112,11 +112,11 @@ def evaluate_jobs(folders: Sequence[Path], settings: Evaluate, workdir: str | Pa
 
 
 def trading_rows(name: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Returns one row for each agent of an evaluation: itself, buy and hold, the index, and the differences."""
+    """Returns one row for each agent of an evaluation: itself, its references, and the differences of Sharpe ratios."""
     rows, index = [], index_of(metrics)
     passive = metrics["performance"]["buy_and_hold"]
     for agent, found in metrics["comparisons"].items():
-        own, gain = metrics["performance"][agent], found["buy_and_hold"]["sharpe"]
+        own = metrics["performance"][agent]
         row = {
             "run": name,
             "agent": agent,
@@ -128,15 +128,21 @@ def trading_rows(name: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
             "in market": percent(own.get("time_in_market"), 0),
             "buy and hold": percent(passive["annual_return"]),
             "its Sharpe": number(passive["sharpe"]),
-            "difference": within(gain["difference"], gain["ci"]),
+            "difference": _ahead(found, "buy_and_hold"),
+            "difference from equal weight": _ahead(found, "equal_weight"),
             "learnt in-sample": "yes" if any(metrics.get("in_sample_days", {}).values()) else "no",
         }
         if index is not None:
-            beyond = found[index]["sharpe"]
             row |= {
                 "index": percent(metrics["performance"][index]["annual_return"]),
                 "Sharpe of the index": number(metrics["performance"][index]["sharpe"]),
-                "difference from the index": within(beyond["difference"], beyond["ci"]),
+                "difference from the index": _ahead(found, index),
             }
         rows.append(row | {"verdict": metrics["verdict"][agent]["word"]})
     return rows
+
+
+def _ahead(found: Mapping[str, Any], reference: str) -> str:
+    """By how much an agent's Sharpe ratio is above a reference's; of one asset, equal weight is buy and hold."""
+    gap = found[reference]["sharpe"] if reference in found else None
+    return "–" if gap is None else within(gap["difference"], gap["ci"])

@@ -83,18 +83,27 @@ def _rules(
     experiment: Trade, panel: Panel, states: MarketStates | None, fill: Fill
 ) -> tuple[MarketRules, tuple[str, ...]]:
     """The terms of a run, and where they depart from what its states or its panel recorded."""
-    found = None if states is None else recorded_rules(states.provenance)
-    home = "panel" if found is None else "states"
-    found = found or recorded_rules(panel.source)
-    told = (found or MarketRules()).override(
+    recorded = {
+        "states": None if states is None else recorded_rules(states.provenance),
+        "panel": recorded_rules(panel.source),
+    }
+    known = {home: found for home, found in recorded.items() if found is not None}
+    told = next(iter(known.values()), MarketRules()).override(
         experiment.costs, experiment.price_limit, experiment.delisting_return, fill
     )
     rules = replace(told, periods_per_year=panel.periods_per_year)
-    if found is None:
-        return rules, ()
-    before, now = (flattened(one.to_json()) for one in (found, rules))
-    names = rules.departures(found)
-    return rules, tuple(f"{name} {now[name]}, where the {home} had {before[name]}" for name in names)
+    return rules, _departures(rules, known)
+
+
+def _departures(rules: MarketRules, known: Mapping[str, MarketRules]) -> tuple[str, ...]:
+    """Where rules depart from those recorded by states and panel, each field once; states may depart from a panel."""
+    said: dict[str, str] = {}
+    now = flattened(rules.to_json())
+    for home, found in known.items():
+        before = flattened(found.to_json())
+        for name in rules.departures(found):
+            said.setdefault(name, f"{name} {now[name]}, where the {home} had {before[name]}")
+    return tuple(said.values())
 
 
 def flattened(data: Mapping[str, Any]) -> dict[str, Any]:

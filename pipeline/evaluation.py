@@ -18,7 +18,7 @@ from evaluation.reports.policy import PolicyReport, Section, report
 from market.artifacts import ACCOUNTS, BACKTEST, METRICS, POLICIES, REPORT
 from market.storage.array_file import atomic_write, read_json, write_json, write_text
 from market.storage.ledger import new_command
-from pipeline.control_markets import question_of
+from pipeline.control_markets import question_of, read_index
 from pipeline.exports import file_name
 from pipeline.known_optimum import known_optimum, simulated_market
 from pipeline.policy_comparison import measure_comparison, run_comparison
@@ -95,7 +95,7 @@ def metrics_of(
         evaluate({folder.name: [folder]}, settings, workdir, overwrite, observer=silent)
     found: dict[str, Any] = read_json(target / METRICS)
     named = settings.index or settings.index_asset
-    if named is not None and index_of(found) is None:
+    if named is not None and index_of(found) != _index_name(settings):
         raise ValueError(
             f"{target / METRICS}: the test days were evaluated without the index {named}; --overwrite looks "
             "at them again and says so"
@@ -108,6 +108,12 @@ def index_of(metrics: Mapping[str, Any]) -> str | None:
     measured_against = next(iter(metrics["comparisons"].values()))
     held = (*REFERENCES, metrics.get("rule"))
     return next((name for name in measured_against if name not in held), None)
+
+
+def _index_name(settings: Evaluate) -> str:
+    """Returns the name under which an evaluation shows the index that its settings name."""
+    asset = settings.index_asset or read_index(str(settings.index)).assets[0]
+    return f"index {asset}"
 
 
 def _refuse_second_look(folder: Path, looks: int, overwrite: bool) -> None:

@@ -22,6 +22,7 @@ from market.artifacts import AUDIT, CONFIG, MODEL, STATES
 from market.audit import AuditError
 from market.panel import Panel, content_fingerprint
 from market.prices.labels import Label
+from market.states import MarketStates
 from market.storage.array_file import header_dates, header_names, read_header, read_json, write_json
 from pipeline.pretraining import rules_of
 from pipeline.results import SILENT, ExtractResult, Observer
@@ -102,7 +103,9 @@ def _is_current(folder: Path, run: Path) -> bool:
     states = folder / STATES
     if not (states.exists() and (folder / AUDIT).exists()):
         return False
-    return bool(read_header(states)["checkpoint_sha256"] == read_header(run / MODEL)["fingerprint"])
+    if read_header(states)["checkpoint_sha256"] != read_header(run / MODEL)["fingerprint"]:
+        return False
+    return MarketStates.load(states, verify=False).is_named_by(read_json(folder / AUDIT))
 
 
 def read_extraction(folder: Path) -> ExtractResult:
@@ -136,7 +139,8 @@ def _extract(
         except AuditError as error:
             write_json(folder / AUDIT, error.verdict.to_json())
             raise
-        write_json(folder / AUDIT, _continued(folder / AUDIT, verdict.to_json()))
+        written = MarketStates.load(folder / STATES, verify=False)
+        write_json(folder / AUDIT, {**_continued(folder / AUDIT, verdict.to_json()), **written.identity})
         write_json(folder / CONFIG, {**record, "n_days": len(panel), "content_fingerprint": content_fingerprint(panel)})
     return ExtractResult(folder / STATES, verdict.to_json(), panel.shape[:2])
 

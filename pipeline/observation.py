@@ -130,9 +130,8 @@ def _of_states(experiment: Trade, states: MarketStates) -> dict[str, Any]:
     path = Path(str(experiment.states))
     refuse_states_of_another_panel(states, str(path), Panel.load(experiment.panel))
     seen = SEEN[experiment.observe].format(states.provenance["encoder"])
-    content = {"states_days": len(states.dates), "states_content": states.fingerprint_of(len(states.dates))}
     file = {"states": str(path), "states_fingerprint": read_header(path)["fingerprint"]}
-    found: dict[str, Any] = {"sees": seen, **file, **content}
+    found: dict[str, Any] = {"sees": seen, **file, **states.identity}
     record = path.with_name(AUDIT)
     if not states.audited or not record.exists():
         why = f"there is no {AUDIT} beside the states" if states.audited else "the states have not passed their audit"
@@ -140,6 +139,8 @@ def _of_states(experiment: Trade, states: MarketStates) -> dict[str, Any]:
     known = read_json(record)
     if known["verdict"] != "passed":
         raise ValueError(f"{record}: the verdict is '{known['verdict']}', expected 'passed'; extract the states again")
+    if not states.is_named_by(known):
+        raise ValueError(f"{record}: this is the audit of other states than those in {path.name}; extract them again")
     return {**known, **found}
 
 

@@ -276,7 +276,8 @@ def _join(experiment: Walk, folds: Sequence[FoldRuns], panel: Panel, folder: Pat
     target = states_folder(workdir, experiment.name)
     with lock(target):
         said = stitch(parts, target / STATES, experiment.experiment.label.span, experiment.alignment)
-        write_json(target / AUDIT, _joint_audit(folds, workdir))
+        joined = MarketStates.load(target / STATES, verify=False)
+        write_json(target / AUDIT, {**_joint_audit(folds, workdir), **joined.identity})
         last = pretrain_folder(workdir, folds[-1].served.name)
         write_json(target / CONFIG, {"walk": str(folder), "run": str(last), "n_days": len(panel)})
     metrics = _metrics(experiment, folds, states, panel, workdir)

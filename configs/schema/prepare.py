@@ -34,7 +34,8 @@ class Prepare:
     stop: str | None = None
     """Last day to keep (YYYY-MM-DD), inclusive; None keeps all."""
     market: MarketRules | None = None
-    """How this market is traded; written into the panel, where later stages take over what they are not told."""
+    """How this market is traded; written into the panel, where later stages take over what they are not told.
+    Costs each stage names itself; where they differ from these, the page says so."""
 
     def __post_init__(self) -> None:
         check_folder_name("Prepare", self.name)

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from benchmarks.coverage import RETURNS, sharpe_coverage, worthless_rank_ic
-from evaluation.bootstrap import block_days, bootstrap_draws, bootstrap_interval, overlapping_block
+from evaluation.bootstrap import (
+    block_days,
+    bootstrap_draws,
+    bootstrap_interval,
+    overlapping_block,
+    studentised_block,
+)
 from evaluation.moments import FORMS, form_of
 from evaluation.performance import (
     annual_return,
@@ -119,6 +125,13 @@ def test_the_interval_of_overlapping_returns_covers_at_the_nominal_rate(horizon,
         low, high = bootstrap_interval(np.mean, one, n_draws=300, min_block=overlapping_block(horizon), seed=seed)
         held += low <= 0 <= high
     assert held / 200 >= 0.905  # 0.95 less three standard errors; 0.87 with percentiles of blocks of one horizon
+
+
+def test_the_overlap_of_labels_is_the_floor_of_blocks():
+    noise = np.random.default_rng(0).normal(size=(504, 1))
+    assert studentised_block(noise) < 10
+    assert [studentised_block(noise, overlapping_block(horizon)) for horizon in (5, 20)] == [10, 40]
+    assert studentised_block(noise[:100], overlapping_block(20)) == 20, "five blocks are left"
 
 
 @pytest.mark.slow

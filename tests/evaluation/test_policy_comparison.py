@@ -7,7 +7,7 @@ import pytest
 from evaluation.backtest import Backtest
 from evaluation.performance import performance, sharpe_ratio
 from evaluation.policy_comparison import PolicyComparison, equal_capital, measured
-from evaluation.significance import over_seeds
+from evaluation.significance import over_seeds, significance
 from tests.evaluation.accounts import random_backtest
 from tests.evaluation.comparisons import DATES, comparison, paper
 
@@ -102,6 +102,30 @@ def test_references_are_the_passive_policies_and_the_index(played, metrics) -> N
     assert set(metrics["comparisons"]["PPO"]) == {"buy_and_hold", "equal_weight", "index"}
     assert metrics["performance"]["PPO"]["relative"]["beta"] == pytest.approx(1, abs=0.05)
     assert "relative" not in metrics["performance"]["index"]
+
+
+def test_a_price_index_is_compared_with_what_the_agent_earned_without_dividends(played) -> None:
+    dividends = np.full((len(DATES), 2), 0.025 / 252)
+    known = replace(played, policies=played.policies[:2], bound=None, by_cost={}, dividends=dividends)
+    rows = measured(known)["comparisons"]["PPO"]
+    own = equal_capital(played.agents["PPO"], "PPO")
+    held = np.concatenate([[0.0], 1 - own.weights[:-1, 0]])  # at the close before
+    bare = sharpe_ratio(own.returns - held * 0.025 / 252) - sharpe_ratio(played.index.returns)
+    assert rows["index"]["price_return"]["difference"] == pytest.approx(bare)
+    assert bare < rows["index"]["sharpe"]["difference"]
+    assert "price_return" not in rows["buy_and_hold"], "it has earned the same dividends"
+    assert "price_return" not in measured(replace(known, index_return="total"))["comparisons"]["PPO"]["index"]
+
+
+def test_annual_figures_count_the_periods_that_a_year_of_the_backtests_has(played) -> None:
+    own, market = (replace(one, periods_per_year=52.0) for one in (played.agents["PPO"][0], played.policies[1]))
+    metrics = measured(PolicyComparison({"PPO": (own,)}, (market,)))
+    found, theirs = (metrics["performance"][name] for name in ("PPO", "buy_and_hold"))
+    known = significance(own.returns, periods_per_year=52.0)
+    assert {name: found[name] for name in known} == known
+    assert found["sharpe"] == sharpe_ratio(own.returns, periods_per_year=52.0)
+    gap = metrics["comparisons"]["PPO"]["buy_and_hold"]["sharpe"]["difference"]
+    assert gap == pytest.approx(found["sharpe"] - theirs["sharpe"])
 
 
 def test_costs_and_years_have_a_row_for_each(metrics) -> None:

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from benchmarks.coverage import worthless_rank_ic
+from evaluation.bootstrap import bootstrap_interval
 from evaluation.prediction import (
     counted_cells,
     daily_ic,
@@ -151,12 +152,19 @@ def test_newey_west_agrees_with_statsmodels_but_for_its_bound(n_days, horizon, l
     assert newey_west_t(series, horizon) == pytest.approx(fitted.tvalues[0] * 1.96 / bound, rel=1e-10)
 
 
-@pytest.mark.parametrize("horizon", [1, 5])
+@pytest.mark.parametrize("horizon", [1, 5, 20])
 def test_worthless_forecasts_are_called_significant_in_one_of_twenty_cases(horizon):
     rng = np.random.default_rng(horizon)
     series = [worthless_rank_ic(rng, 400, horizon) for _ in range(300)]
     rejected = np.mean([abs(newey_west_t(one, horizon)) > 1.96 for one in series])
     assert rejected <= 0.09  # 0.05 and three standard errors; 0.12 with few lags and the bound of a normal law
+
+
+def test_labels_that_overlap_have_intervals_of_blocks_longer_than_their_horizon(market):
+    rank_ic = daily_rank_ic(*market)
+    found = prediction_metrics(*market, horizon=20)["rank_ic_ci"]
+    assert found == bootstrap_interval(np.mean, rank_ic, min_block=40)
+    assert found != prediction_metrics(*market)["rank_ic_ci"]
 
 
 def test_newey_west_is_undefined_without_spread():

@@ -304,15 +304,32 @@ def test_a_section_begins_with_what_was_traded_on_what_terms_and_against_what(st
     for words in ("buy and hold (bought once", "equal weight (equal parts", "index, a published index (price return"):
         assert words in facts["measured against"]
     assert "price limit" not in facts
-    assert re.fullmatch(
-        r"no agent sold short; the largest holding of a seed's account was \d+ % of it", facts["positions"]
-    )
+    largest = percent(max(path.weights[:, 1:].max() for path in one.comparison.agents["PPO"]), 0)
+    assert facts["positions"] == f"no agent sold short; the largest holding of a seed's account was {largest} of it"
     limited = dict(market_facts(one.metrics | {"market_rules": rules | {"price_limit": 0.1}}, one.comparison))
     assert limited["price limit"].startswith("10 % a day")
     assert rule_words("top4_drop1_eta0.5") == (
         "holds the 4 assets of the highest forecast, less 0.5 of its standard deviation, and exchanges at most 1 a bar"
     )
     assert rule_words("momentum") is None
+
+
+def test_an_interval_stands_beside_every_figure_of_return_and_risk(page, study) -> None:
+    known = study.sections[0].metrics["performance"]["PPO"]
+    forms = dict.fromkeys(("annual_return", "annual_volatility", "max_drawdown"), percent)
+    forms |= dict.fromkeys(("sharpe", "calmar", "sortino", "final_wealth"), number)
+    for name, form in forms.items():
+        cell = form(known[name]) + tables.interval(known[f"{name}_ci"], form)
+        assert "<small>" in cell
+        assert f">{cell}</td>" in page, name
+
+
+def test_a_suspect_verdict_is_its_first_line_and_red(page, study) -> None:
+    [one] = study.sections
+    leak = one.metrics | {"test": one.metrics["test"] | {"suspicious": True}}
+    suspect = report(PolicyReport("t", "l", (), (Section("Stocks", leak, one.comparison),)))
+    assert '<div class="verdict"><p class="bad"><b>PPO: suspect.</b> This is too good to be believed' in suspect
+    assert '<div class="verdict"><p><b>PPO: not established.</b>' in page
 
 
 def test_a_year_that_is_only_a_part_says_so(study) -> None:

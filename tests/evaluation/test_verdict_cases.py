@@ -491,6 +491,18 @@ def test_the_limits_of_the_data_are_said_where_they_hold(known, said, unsaid) ->
     assert unsaid not in text
 
 
+def test_a_price_index_is_answered_without_dividends_too() -> None:
+    metrics = result({**both(TIE), "index": WIN}) | {"index_return": "price"}
+    assert "to take them off are missing" in " ".join(limits(metrics))
+    assert "Without the dividends" not in text_of(metrics)[1]
+    metrics["comparisons"]["PPO"]["index"]["price_return"] = {"difference": -0.2, "ci": [-0.3, -0.1]}
+    assert "the row 'prices alone' takes them off" in " ".join(limits(metrics))
+    assert (
+        "which the price index leaves out too, it did worse than index: difference of Sharpe ratios −0.20"
+        in (text_of(metrics)[1])
+    )
+
+
 def test_an_audit_is_not_praised_beside_a_forecast_that_cannot_be() -> None:
     metrics = result(both(WIN)) | {"audit": "passed", "fit_end": "2020-01-01"}
     assert "passed the audit" in " ".join(limits(metrics))

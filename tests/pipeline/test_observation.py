@@ -141,6 +141,19 @@ def test_states_of_another_panel_are_refused(tmp_path) -> None:
         run(tmp_path)
 
 
+def test_forged_states_beside_a_true_audit_are_refused(tmp_path) -> None:
+    _, path = market(tmp_path)
+    states, audit = MarketStates.load(path), path.with_name(AUDIT)
+    audit.write_text(json.dumps(json.loads(audit.read_text()) | states.identity))
+    run(tmp_path)
+    forecast = np.array(states.forecast_mean)
+    forecast[:-1] = forecast[1:]  # that of tomorrow, called audited
+    path.unlink()
+    replace(states, forecast_mean=forecast).save(path)
+    with pytest.raises(ValueError, match=r"audit.json: this is the audit of other states"):
+        run(tmp_path, name="forged")
+
+
 def test_an_edited_header_is_refused(tmp_path) -> None:
     _, path = market(tmp_path)
     states = MarketStates.load(path)

@@ -86,6 +86,7 @@ def test_every_day_is_served_by_a_fit_that_had_not_seen_it(whole: pipeline.WalkR
         assert (states.fit_end[states.fold == fold].astype(str) == said["fit_end"]).all()
     audit = json.loads(whole.states.with_name("audit.json").read_text())
     assert audit["verdict"] == "passed"
+    assert audit.items() >= states.identity.items(), "the audit names the states that it is of"
     assert len(audit["folds"]) == 5
 
 

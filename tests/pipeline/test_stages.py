@@ -16,13 +16,16 @@ from configs.schema.trade import Trade
 from encoders.baselines.ridge import Ridge
 from encoders.factor_vae import FactorVAE
 from encoders.training.optim import Optim
-from envs import LongOnly
+from envs import Costs, LongOnly, MarketRules
+from evaluation.formats import within
 from market.features import Formulas
 from market.features.table import Feature
 from market.sources.synthetic.source import Synthetic
 from market.splits import Split
 from market.states import MarketStates
 from market.storage import scratch
+from market.storage.array_file import read_json
+from pipeline.control_markets import read_sources
 
 SPLIT = Split(train=("2010-01-04", "2010-07-30"), valid=("2010-08-09", "2010-10-29"), test=("2010-11-08", "2010-12-31"))
 FACTOR_VAE = FactorVAE(lookback=4, hidden=4, portfolios=4, factors=2)
@@ -67,7 +70,10 @@ def test_prices_become_evidence_without_a_command(tmp_path: Path, capsys: pytest
     assert "test" not in trained.metrics
     states = pipeline.extract(trained.folder, **where)
     assert states.audit["verdict"] == "passed"
-    assert states.shape == MarketStates.load(states.path).mask.shape
+    written = MarketStates.load(states.path)
+    assert states.shape == written.mask.shape
+    known = read_json(states.path.with_name("audit.json"))
+    assert known.items() >= written.identity.items(), "the audit names the states that it is of"
     agents = pipeline.train(trade(prepared.path, states.path), **where)
     assert [record["seed"] for record in agents.records] == [0]
     evidence = pipeline.evaluate(agents.folder, EVALUATE, **where)
@@ -79,12 +85,28 @@ def test_prices_become_evidence_without_a_command(tmp_path: Path, capsys: pytest
     assert set(compared.measures["encoders"]) == {"weak", "ridge"}
     rows = pipeline.compare_agents(runs=[agents.folder], settings=EVALUATE, **where).rows
     assert [(row["run"], row["agent"]) for row in rows] == [("ppo", "PPO")]
+    gap = evidence.report.sections[0].metrics["comparisons"]["PPO"]["equal_weight"]["sharpe"]
+    assert rows[0]["difference from equal weight"] == within(gap["difference"], gap["ci"])
     assert heard == [
         "PrepareResult", "PretrainResult", "ExtractResult", "TrainResult", "EvaluateResult",
         "PretrainResult", "EncoderComparison", "AgentComparison",
     ]  # fmt: skip
     printed = capsys.readouterr()
     assert printed.out + printed.err == ""
+
+
+def test_terms_of_trading_travel_from_prices_to_agents(tmp_path: Path) -> None:
+    known = MarketRules(costs=Costs(fee_rate=2e-3), price_limit=0.1, delisting_return=-0.3)
+    prepared = pipeline.prepare(Prepare(name="tiny", source=Synthetic(stocks=6, days=270), market=known), tmp_path)
+    trained = pipeline.pretrain(encoder(prepared.path, price_limit=0.05), tmp_path)  # says one of them itself
+    states = pipeline.extract(trained.folder, workdir=tmp_path)
+    found = read_sources(trade(prepared.path, states.path))
+    own = Costs(fee_rate=1e-3)  # every stage has costs of its own
+    assert found.rules == replace(known, costs=own, price_limit=0.05, fill=found.fill, periods_per_year=252.0)
+    assert found.departures == (
+        "price_limit 0.05, where the panel had 0.1",
+        "costs.fee_rate 0.001, where the panel had 0.002",
+    )
 
 
 def test_a_finished_stage_is_refused_reused_or_run_again(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ def test_a_list_of_configs_is_run_and_set_beside_buy_and_hold(workdir, capsys) -
     metrics = json.loads((workdir / "evaluate" / "two" / "metrics.json").read_text())
     assert rows[1]["its Sharpe"] == f"{metrics['performance']['buy_and_hold']['sharpe']:.2f}".replace("-", "−")
     assert rows[1]["verdict"] == metrics["verdict"]["PPO"]["word"]
+    assert rows[1]["difference from equal weight"] == "–", "of one asset it is buy and hold"
     assert "[" in rows[0]["Sharpe over seeds"]
     assert "[" not in rows[1]["Sharpe over seeds"]  # one seed has no interval
     policy = workdir / "trade" / "one" / "seed_0" / "policy.safetensors"
@@ -83,6 +84,11 @@ def test_an_index_stands_beside_trading_runs(workdir) -> None:
     with pytest.raises(ValueError, match=r"evaluated without the index .*--overwrite"):
         main([*command, "--evaluate", str(settings)])
     main([*command, "--evaluate", str(settings), "--overwrite"])
+    main([*command, "--evaluate", str(settings)])  # it has been evaluated with this one
+    other = settings.with_name("other.py")
+    other.write_text(source_text(Evaluate(index_asset="S2", cost_points=(), hindsight=False)))
+    with pytest.raises(ValueError, match=r"evaluated without the index S2.*--overwrite"):
+        main([*command, "--evaluate", str(other)])
     row = json.loads((workdir / "evaluate" / "indexed" / "comparison.json").read_text())["trading"][0]
     metrics = json.loads((workdir / "evaluate" / "beside" / "metrics.json").read_text())
     assert metrics["cost_sensitivity"] == {}

@@ -6,17 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from agents.checkpoint import POLICY
 from configs import files
 from configs.schema.evaluate import Evaluate
 from configs.schema.trade import Trade
 from envs import Costs
 from evaluation.backtest import Backtest
 from evaluation.performance import sharpe_ratio
-from market.panel import Panel
+from market.panel import RAW_CLOSE, Panel
 from market.states import MarketStates
 from market.storage.array_file import write_json
 from pipeline import evaluate, open_run
+from pipeline.policy_comparison import run_comparison
 from pipeline.reference_policies import index_backtest
+from pipeline.trained_run import listing_of, run_fingerprint
 from tests.tools import trade_runs
 from tools.evaluate import main
 
@@ -222,6 +225,47 @@ def test_an_index_is_followed_over_the_same_days(copied) -> None:
     Panel.load(trade_runs.trade(copied).panel).save(path)
     with pytest.raises(ValueError, match="name the index"):
         index_backtest(path, None, market.tape)
+
+
+def test_dividends_stand_on_the_day_on_which_the_account_earns_them(copied) -> None:
+    run = open_run(copied / "trade" / "tiny_ppo")
+    panel = run.market.panel
+    paid = np.searchsorted(panel.dates, np.datetime64("2018-12-20"))
+    quoted = panel["close"].copy()
+    quoted[:paid, 2] *= 1.01  # adjusted prices before a dividend of 1 % lie so much below the quoted ones
+    values = np.stack([panel["close"], quoted], axis=2)
+    market = replace(run.market, panel=replace(panel, fields=("close", RAW_CLOSE), values=values))
+    settings = Evaluate(index_asset="S1", cost_points=(), hindsight=False)
+    found = run_comparison(market, [run.candidate("PPO")], settings)
+    [(day, asset)] = np.argwhere(found.dividends)
+    assert (found.index.dates[day], asset) == (panel.dates[paid], 2)
+    assert run_comparison(run.market, [run.candidate("PPO")], settings).dividends is None
+
+
+def test_who_joins_and_who_leaves_is_read_from_the_listing(workdir) -> None:
+    panel = Panel.load(trade_runs.trade(workdir).panel)
+    listed = np.array(panel.listed)
+    listed[:3, 0] = listed[-2:, 1] = listed[:, 2] = False  # joins, leaves, is never there
+    moved = replace(panel, listed=listed, tradable=panel.tradable & listed)
+    assert listing_of(moved) == {"assets": 4, "late": 1, "left": 1}
+    assert metrics_of(workdir)["listing"] == {"assets": 5, "late": 0, "left": 0}
+    page = (workdir / "evaluate" / "tiny_ppo" / "report.html").read_text()
+    assert "None of the 5 assets of the data leaves before the last day and none joins later" in page
+
+
+def test_the_fingerprint_of_a_run_is_of_what_is_in_its_files(copied) -> None:
+    run = copied / "trade" / "tiny_ppo"
+    before = run_fingerprint(run)
+    assert run_fingerprint(shutil.copytree(run, copied / "elsewhere")) == before
+    shutil.copy(run / "seed_1" / POLICY, run / "seed_0" / POLICY)
+    assert run_fingerprint(run) != before, "the policy of seed 0 is another one"
+    data = rewired(copied)
+    before = run_fingerprint(data)
+    path = copied / "data" / "tiny" / "panel.safetensors"
+    panel = Panel.load(path)
+    path.unlink()
+    replace(panel, values=1.01 * np.array(panel.values)).save(path)
+    assert run_fingerprint(data) != before, "the prices are other ones"
 
 
 def test_nothing_is_left_half_written(copied, monkeypatch) -> None:

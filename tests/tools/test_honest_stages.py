@@ -50,6 +50,17 @@ def test_training_and_evaluation_respect_the_limit_that_the_states_were_made_und
     )
 
 
+def test_a_position_whose_listing_ends_is_paid_what_the_states_recorded(workdir) -> None:
+    experiment = trade_runs.trade(workdir)
+    panel = Panel.load(experiment.panel)
+    end = np.searchsorted(panel.dates, np.datetime64("2018-12-20"))
+    listed, values = np.array(panel.listed), np.array(panel.values)
+    listed[end:, 1], values[end:, 1] = False, np.nan
+    replace(panel, values=values, listed=listed, tradable=panel.tradable & listed).save(experiment.panel)
+    tape = tape_of(experiment, read_sources(experiment, "test"), "test")
+    assert tape.before[np.searchsorted(tape.dates, panel.dates[end]) - 1, 1] == pytest.approx(-0.3)
+
+
 def test_the_rules_of_the_panel_hold_where_the_states_have_none(workdir) -> None:
     experiment = trade_runs.trade(workdir)
     path = workdir / "states" / "tiny" / "states.safetensors"

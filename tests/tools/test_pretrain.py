@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from market.panel import Panel
 from market.sources.synthetic.source import Synthetic
 from market.states import MarketStates
 from market.storage.ledger import Ledger
+from pipeline.results import PretrainResult
+from tools.tables import MEASURES, PORTFOLIO_MEASURES, show_encoder
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
@@ -139,6 +142,20 @@ def test_a_run_killed_by_the_system_ends_as_if_it_had_not_been(config: Path) -> 
     whole = config.parent / "whole" / "pretrain" / "tiny"
     for name in ("model.safetensors", "last/state.safetensors", "metrics.json", "history.jsonl"):
         assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_both_bounds_of_an_interval_stand_under_the_part_that_they_are_of(capsys: pytest.CaptureFixture[str]) -> None:
+    one = dict.fromkeys(MEASURES, 0.1) | {"portfolio": dict.fromkeys(PORTFOLIO_MEASURES, 0.1)}
+    parts = {"valid": one | {"rank_ic_ci": [0.01, 0.02]}, "test": one | {"rank_ic_ci": [-0.03, 0.04]}}
+    metrics = {"best_epoch": 0, "n_epochs": 1, "train": {"codebooks": {}}}
+    show_encoder(PretrainResult(Path("run"), metrics | parts))
+    show_encoder(PretrainResult(Path("run"), metrics | {"valid": parts["valid"]}))
+    lines = capsys.readouterr().out.splitlines()
+    two, alone = (re.findall(r"-?\d\.\d+ to -?\d\.\d+", line) for line in lines if "95 % interval" in line)
+    assert two == ["0.0100 to 0.0200", "-0.0300 to 0.0400"]
+    assert alone == two[:1]
+    heads = [line.split() for line in lines if "measure" in line]
+    assert [("test" in " ".join(head)) for head in heads] == [True, False]
 
 
 def test_the_test_days_are_judged_where_asked_and_counted_beside_the_panel(config: Path) -> None:
