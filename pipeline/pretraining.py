@@ -22,7 +22,6 @@ from encoders.data import TrainingData
 from encoders.states.inputs import ProvenInputs, inputs_fingerprint, inputs_record
 from encoders.testing.first_pass import run_new_encoder
 from encoders.training import loop as training
-from encoders.training.hooks import FitStartHook
 from encoders.training.launch import init_distributed
 from envs.rules import MarketRules, recorded_rules
 from market.artifacts import AUDIT, FEATURES, METRICS, MODEL
@@ -145,8 +144,8 @@ def _learn(
         experiment.split,
         PARTS if until is None else PARTS[:2],
     )
-    if not isinstance(experiment.encoder, ClosedForm | FitStartHook):  # those must see the data first
-        run_new_encoder(experiment.encoder, data.store, data.train_days)
+    if not isinstance(experiment.encoder, ClosedForm):  # that is fitted first, in a moment
+        run_new_encoder(experiment.encoder, data)
     write_inputs(data, folder, proven)
     if until is None and init_distributed().is_main_process:
         _warn_of_wide_portfolio(experiment.portfolio, len(data.panel.assets))

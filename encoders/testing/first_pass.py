@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from encoders.base import Encoder, EncoderConfig, evaluating
-from encoders.windows import Window, WindowStore
-from market.arrays import IntArray
+from encoders.data import TrainingData
+from encoders.training.hooks import FitStartHook
+from encoders.windows import Window
 
 FAULTS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
 """What a mistake in the code of an encoder raises: shapes that do not fit, names that are not there."""
@@ -18,16 +19,19 @@ DAYS = 2
 """Days of the window; a batch of one would stop layers that normalise over it."""
 
 
-def run_new_encoder(config: EncoderConfig, store: WindowStore, days: IntArray) -> None:
-    """Builds an encoder and runs it once on the first two of `days`; random numbers go on as if it had not been.
+def run_new_encoder(config: EncoderConfig, data: TrainingData) -> None:
+    """Builds an encoder and runs it once on two train days; random numbers go on as if it had not been.
 
     Raises:
-        ValueError: The encoder cannot be built, or its code fails on the window; one line.
+        ValueError: The encoder cannot be built, the data do not fit it, or its code fails on the window; one line.
     """
+    days = np.asarray(data.train_days[:DAYS], dtype=np.int64)
     with _random_numbers_kept():
-        encoder = config.build(store.shape)
+        encoder = config.build(data.store.shape)
+        if isinstance(config, FitStartHook):
+            config.begin(encoder, data)
         try:
-            run_once(encoder, store.gather(torch.from_numpy(np.asarray(days[:DAYS], dtype=np.int64))))
+            run_once(encoder, data.store.gather(torch.from_numpy(days)))
         except ValueError as error:
             raise ValueError(f"{error}; run encoders.testing.check_encoder") from error.__cause__
 

@@ -3,7 +3,7 @@
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -12,12 +12,18 @@ from torch import Tensor, nn
 
 from encoders.base import Encoder, Encoding, Forecast, Inference, State
 from encoders.common.layers import masked_mean
+from encoders.data import prepare
 from encoders.testing import check_encoder, checks
 from encoders.testing.first_pass import run_new_encoder
 from encoders.testing.windows import inputs, make_window, trained
-from encoders.windows import InputShape, Window, WindowStore
+from encoders.windows import InputShape, Window
+from market.features import Formulas
+from market.features.table import Feature
 from market.panel import Panel
+from market.prices.labels import Label
+from market.scaling.scalers import RobustZScore
 from market.sources.synthetic.source import Synthetic
+from market.splits import Split
 from tests.encoders.conformance import SetConformance
 
 
@@ -281,14 +287,16 @@ def test_a_shape_that_does_not_fit_is_one_line_with_its_place() -> None:
 
 
 def test_the_first_pass_of_a_new_encoder_leaves_every_generator_as_it_was() -> None:
-    panel = Panel.from_frame(Synthetic(stocks=5, days=40).read())
-    features = panel.select(fields=panel.fields[:2])
-    store = WindowStore.from_panel(panel, replace(features, values=np.zeros_like(features.values)), None, 8)
+    panel = Panel.from_frame(Synthetic(stocks=5, days=120).read())
+    split = Split(("2010-01-04", "2010-03-31"), ("2010-04-06", "2010-04-30"), ("2010-05-05", "2010-05-31"))
+    data = prepare(
+        panel, Formulas((Feature("move", "close / delay(close, 1) - 1"),)), RobustZScore(), 8, Label(), split
+    )
 
     def drawn() -> list[float]:
         torch.manual_seed(3), random.seed(3), np.random.seed(3)
         if first_pass:
-            run_new_encoder(Config(Throws), store, np.arange(20, 30))
+            run_new_encoder(Config(Throws), data)
         return [float(torch.rand(())), random.random(), float(np.random.rand())]
 
     first_pass = False
