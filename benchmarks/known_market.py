@@ -256,7 +256,7 @@ class Options:
     ppo: bool = False
     """Measure PPO too, which takes ten times as long."""
     shuffled: int = 0
-    """Seeds of the control on exposures of other days, at the second of the costs."""
+    """Seeds of the control on exposures of other days, at the second of the costs, or the only one."""
     out: Path | None = None
     """File that receives the figures as JSON."""
 
@@ -276,7 +276,10 @@ def main(argv: list[str] | None = None) -> None:
         table.add_row(f"{1e4 * row['costs']:g} bp", str(row["seed"]), row["who"], *worth)
     Console(width=120).print(table)
     if options.shuffled:
-        found = [shuffled(seed, Costs(fee_rate=options.costs[1])) for seed in range(options.shuffled)]
+        found = [
+            shuffled(seed, Costs(fee_rate=options.costs[min(1, len(options.costs) - 1)]))
+            for seed in range(options.shuffled)
+        ]
         supported, turnovers = sum(word == "supported" for word, _ in found), [turnover for _, turnover in found]
         print(f"shuffled, {len(found)} seeds: {supported} supported; turnover a day {max(turnovers):.2%} at most")
 

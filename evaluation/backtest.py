@@ -18,6 +18,7 @@ VERSION = 1
 SERIES = ("returns", "turnover", "costs")
 GRIDS = ("weights", "trades", "profits")
 NEGLIGIBLE = 1e-12  # of the starting wealth
+SMALLEST_TRADE = 1e-6  # of the wealth of the day before: what is smaller is rounding of weights, and counts as no trade
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +79,8 @@ class Backtest:
 
     @property
     def n_trades(self) -> int:
-        """Number of purchases and sales, one for each asset and day."""
-        return int((np.abs(self.trades) > NEGLIGIBLE).sum())
+        """Number of purchases and sales, one for each asset and day, of at least `SMALLEST_TRADE` of the account."""
+        return int((np.abs(self.trades) > SMALLEST_TRADE * self.wealth[:-1, None]).sum())
 
     def renamed(self, name: str) -> "Backtest":
         """Returns the same path under another name."""

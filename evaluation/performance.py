@@ -13,10 +13,12 @@ import pandas as pd
 from scipy import stats
 
 from evaluation.backtest import NEGLIGIBLE, Backtest
-from market.arrays import DateArray, FloatArray
+from market.arrays import BoolArray, DateArray, FloatArray
 
 DAYS_PER_YEAR = 252.0
 """Trading days of a year: the default where nothing says how long a period is."""
+PAUSE = 1e-4
+"""Share of the account: a day on which less is traded counts as one without trading."""
 ROUNDING = 1e-12  # a spread this small beside the mean is rounding
 
 
@@ -93,8 +95,12 @@ def longest_drawdown_days(returns: FloatArray) -> float:
     """Returns the longest run of days at whose close wealth was below its highest value so far."""
     if not _finite(returns):
         return float("nan")
-    under = drawdowns(returns) < 0
-    edges = np.flatnonzero(np.diff(under, prepend=False, append=False))
+    return longest_run(drawdowns(returns) < 0)
+
+
+def longest_run(true: BoolArray) -> int:
+    """Returns how many values of ``[T]`` are true in a row at most."""
+    edges = np.flatnonzero(np.diff(true, prepend=False, append=False))
     return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
@@ -147,7 +153,8 @@ def performance(
     invested, more with leverage or shorts) and ``time_in_market`` (share of days with any position).
 
     Of the trades: ``turnover`` (one-way, mean of a day), ``cost_paid`` (sum, in units of starting wealth),
-    ``n_trades``, ``average_holding_days`` (holdings still open count with the days so far), and, of closed holdings
+    ``n_trades``, ``longest_pause_days`` (the longest run of days that each trade less than `PAUSE` of the account),
+    ``average_holding_days`` (holdings still open count with the days so far), and, of closed holdings
     after costs, ``win_rate`` (share with a profit) and ``profit_factor`` (profits over losses).
     """
     returns = backtest.returns
@@ -250,6 +257,7 @@ def _trade_measures(backtest: Backtest) -> dict[str, float | int]:
         "turnover": float(backtest.turnover.mean()),
         "cost_paid": float(backtest.costs.sum()),
         "n_trades": backtest.n_trades,
+        "longest_pause_days": longest_run(backtest.turnover < PAUSE),
         "average_holding_days": float(holdings["days"].mean()) if len(holdings) else float("nan"),
         "win_rate": float((closed > 0).mean()) if len(closed) else float("nan"),
         "profit_factor": gained / lost if lost > 0 else float("nan"),

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.formats import display_name, listed, number, percent, with_interval
+from evaluation.formats import bar_name, display_name, listed, number, percent, with_interval
 from evaluation.outcomes import SAME, outcome, sign
-from evaluation.performance import DAYS_PER_YEAR
+from evaluation.performance import DAYS_PER_YEAR, PAUSE
 
 Metrics = Mapping[str, Any]
 
@@ -84,9 +84,9 @@ def rivals(metrics: Metrics, agent: str) -> Statement | None:
         _ahead(others, own, "annual_return", "a higher return a year", percent),
         _ahead(others, own, "max_drawdown", "a smaller deepest loss", lambda loss: percent(-loss)),
     ]
-    text = f"Of the {len(others)} other policies in its table that need no training, {'; '.join(parts)}."
+    text = f"Of the {len(others)} other policies in its table that hold assets without training, {'; '.join(parts)}."
     if len(others) == 1:
-        text = f"Of the one other policy in its table that needs no training: {'; '.join(parts)}."
+        text = f"Of the one other policy in its table that holds assets without training: {'; '.join(parts)}."
     return Statement(text, RETURNS, display_name(agent))
 
 
@@ -113,6 +113,19 @@ def known_optimum(metrics: Metrics, agent: str) -> Statement | None:
         "This market is simulated, so the best is known: of policies that know every expected return and differ in how "
         f"far and how often they trade, the best had a log growth of {number(known['growth'])} a year beyond equal "
         f"weight, after costs; {display_name(agent)} reached {percent(known['shares'][agent], 0)} of that."
+    )
+    return Statement(text, "metrics.json", "known_optimum")
+
+
+def pause(metrics: Metrics, agent: str) -> Statement | None:
+    """Returns for how long an agent that trades stopped to; None where it never did for a month."""
+    own = metrics["performance"][agent]
+    days, bar = own.get("longest_pause_days") or 0, bar_name(own.get("periods_per_year", DAYS_PER_YEAR))
+    if days < own.get("periods_per_year", DAYS_PER_YEAR) / 12 or not own.get("turnover", 0.0) > 10 * PAUSE:
+        return None
+    text = (
+        f"It stopped trading for up to {int(days):,} of {own['n_days']:,} {bar}s in a row, on each of which it traded "
+        f"less than {percent(PAUSE, 2)} of the account; see what it held."
     )
     return Statement(text, RETURNS, display_name(agent))
 
@@ -151,8 +164,8 @@ def _partly_held(metrics: Metrics, agent: str) -> str:
     if exposure is None or exposure > WHOLE:
         return ""
     return (
-        f"; it was invested at {percent(exposure, 0)} on average, and less of the same beside cash has less risk and "
-        "less return at the same Sharpe ratio"
+        f"; it was invested at {percent(exposure, 0)} on average, and half of a portfolio beside half in cash has half "
+        "of its risk and of its return, and the same Sharpe ratio"
     )
 
 
@@ -207,7 +220,7 @@ def trials(metrics: Metrics) -> Statement | None:
     own = listed([f"{_seeds(count)} of {name}" for name, count in shown.items()])
     text = f"The corrections for luck count {total} training run{'s' if total > 1 else ''}: {own}, shown here"
     if hidden:
-        others = [name if count == 1 else f"{name} ({_seeds(count)})" for name, count in list(hidden.items())[:NAMED]]
+        others = [name if count == 1 else f"{name} ({count} trainings)" for name, count in list(hidden.items())[:NAMED]]
         others += [f"{len(hidden) - NAMED} more"] if len(hidden) > NAMED else []
         more = sum(hidden.values())
         text += (
@@ -245,15 +258,13 @@ def is_part(row: Mapping[str, Any], one: Mapping[str, Any]) -> bool:
 
 
 def costs(metrics: Metrics, agent: str) -> Statement | None:
-    """Returns at which costs the agent's Sharpe ratio is above that of its first reference; None where unknown."""
+    """Returns at which costs the agent's Sharpe ratio is above those of its references; None where unknown."""
     table = metrics["cost_sensitivity"]
     references = [name for name in metrics["comparisons"][agent] if name in table]
     if agent not in table or not references:
         return None
-    rule = metrics["rule"]
-    rivals = [references[0], *([rule] if rule in references[1:] else [])]
-    found = [_by_costs(table, agent, name) for name in rivals]
-    return Statement(f"Its Sharpe ratio is {' and '.join(found)}.", COSTS, display_name(agent))
+    found = [_by_costs(table, agent, name) for name in references]
+    return Statement(f"Its Sharpe ratio is {listed(found)}.", COSTS, display_name(agent))
 
 
 def _by_costs(table: Metrics, agent: str, name: str) -> str:
@@ -277,6 +288,8 @@ def forecast(metrics: Metrics) -> Statement | None:
     if not test or test.get("rank_ic") is None or test.get("rank_ic_ci") is None:
         return None
     measured = f"mean daily rank IC {with_interval(test['rank_ic'], test['rank_ic_ci'], 3)} on the test days"
+    if metrics.get("n_assets") == 1 and test.get("n_assets", 1) > 1:
+        measured += f", over {test['n_assets']:.0f} assets, which says little of the timing of one"
     low, high = test["rank_ic_ci"]
     if test.get("suspicious"):
         text = (
@@ -301,8 +314,8 @@ def audit(metrics: Metrics) -> Statement | None:
     refits = metrics.get("refits", 0)
     times = "once" if refits == 1 else f"{refits} times"
     fitted = (
-        f"Their encoder was fitted on days until {metrics['fit_end']} and refitted {times} in test, each time before "
-        "the days it then served."
+        f"The encoder of the first test days was fitted on days until {metrics['fit_end']}; it was refitted {times} in "
+        "test, each time before the days it then served."
         if refits
         else f"Their encoder learnt nothing after {metrics['fit_end']}."
     )
@@ -326,11 +339,11 @@ def reach(metrics: Metrics) -> Statement | None:
     first = next(iter(metrics["performance"].values()))
     span = first["n_days"] / first.get("periods_per_year", 252.0)
     least, most = number(min(widths)), number(max(widths))
-    reach = least if least == most else f"{least} to {most}, the less the more alike two policies are"
+    reach = least if least == most else f"{least} for policies that are much alike to {most} for others"
     text = (
-        f"{first['n_days']:,} days ({span:.1f} years) of one market are one sample. In every second such sample a true "
-        f"difference of Sharpe ratios would show that is as large as the intervals reach to a side ({reach}); smaller "
-        "advantages may exist and would mostly not show."
+        f"{first['n_days']:,} days ({span:.1f} years) of one market are one sample. A true difference of Sharpe ratios "
+        f"must be about {reach} to be found in half of such samples; smaller advantages may exist and would mostly not "
+        "be found."
     )
     return Statement(text, DIFFERENCES, "width of the intervals")
 

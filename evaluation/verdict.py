@@ -74,6 +74,7 @@ def reach_verdict(metrics: Mapping[str, Any], agent: str) -> Verdict:
         statements.growth(metrics, agent),
         statements.rivals(metrics, agent),
         statements.known_optimum(metrics, agent),
+        statements.pause(metrics, agent),
         *(statements.against(metrics, agent, name) for name in against),
         *(statements.against_prices(metrics, agent, name) for name in against),
         statements.seeds(metrics, agent),
@@ -120,7 +121,7 @@ def _summary(word: str, held: Mapping[str, str], doubts: Sequence[str], own: Map
             "counted."
         )
     if word == "suggestive":
-        return f"It did better than {better}, for the risk taken, but this is not established: {'; '.join(doubts)}."
+        return f"It did better than {better}, for the risk taken, but more is needed: {'; '.join(doubts)}."
     parts = [
         f"it did worse than {worse}" if worse else "",
         f"its Sharpe ratio was practically that of {same}" if same else "",
@@ -185,7 +186,7 @@ def in_sample_warning(metrics: Mapping[str, Any]) -> str:
         return ""
     return (
         f"The encoder had been fitted or chosen on the {listed(parts)} days on which the agent learnt and was chosen, "
-        "so the agent learnt to trust a forecast that looked better there than it is: its results on those days mean "
-        "nothing and are not shown. The test days, which are shown, were forecast by an encoder that had not seen "
-        "them. (The audit asks something else: whether a state depends on later days.)"
+        "so the agent learnt to trust a forecast that looked better there than it is: the agent's results on those "
+        "days mean nothing and are not shown. The test days, which are shown, were forecast by an encoder that had not "
+        "seen them. (The audit asks something else: whether a state depends on later days.)"
     )

@@ -185,7 +185,7 @@ def _study(title: str, runs: Sequence[TrainedRun], sections: tuple[Section, ...]
     return PolicyReport(
         title=title,
         lead="; ".join(_traded(runs))
-        + ". All agents were trained before their test days; this page is about those alone.",
+        + ". All agents were trained on earlier days; this page is about the test days alone.",
         facts=tuple(fact for one in runs for fact in one.facts()),
         sections=sections,
         config="\n".join(one.config() for one in runs),
@@ -197,7 +197,8 @@ def _traded(runs: Sequence[TrainedRun]) -> list[str]:
     agents: dict[tuple[str, str], list[str]] = {}
     for one in runs:
         dates = one.market.tape.dates
-        agents.setdefault((one.title, f"{dates[0]} to {dates[-1]}"), []).append(one.agent)
+        title = one.title if simulated_market(one.sources.panel) is None else f"{one.title} simulated assets"
+        agents.setdefault((title, f"{dates[0]} to {dates[-1]}"), []).append(one.agent)
     return [f"{listed(list(dict.fromkeys(who)))} on {title}, test days {days}" for (title, days), who in agents.items()]
 
 

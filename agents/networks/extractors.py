@@ -4,8 +4,9 @@ Market states do not depend on what an agent does. Training observations therefo
 and the table of states lies once on the policy's device; a rollout or replay buffer costs tens of bytes a step. Public
 environments show the whole states. Both give the same actions from the same weights (tested).
 
-What is seen is standardised with the mean and the deviation of each channel over the train days. They are buffers of
-the policy, so they are saved with it and go wherever it goes.
+What is seen is standardised with the mean and the deviation of each channel over the train days. A channel of the
+market ends where it ended on those days, so that nothing is extrapolated, and one that only grew on them is a clock:
+every later day lies beyond it, so it is not seen at all. These numbers are buffers of the policy and saved with it.
 """
 
 import math
@@ -49,8 +50,12 @@ LARGEST = 10.0
 """Of a standardised channel: what lies further out is a rare day, not a reason to bet ten times as much."""
 
 CONSTANT = 1e-6  # a deviation this small beside the level is rounding, not information
-MOMENTS = ("asset_mean", "asset_scale", "market_mean", "market_scale")
-UNSCALED = {name: 1.0 if name.endswith("scale") else 0.0 for name in MOMENTS} | {"limit": math.inf}
+MOMENTS = ("asset_mean", "asset_scale", "market_mean", "market_scale", "market_low", "market_high")
+BOUNDLESS = torch.finfo(torch.float32).max
+UNSCALED = {
+    **{name: 1.0 if name.endswith("scale") else 0.0 for name in MOMENTS},
+    **{"market_low": -BOUNDLESS, "market_high": BOUNDLESS, "limit": math.inf},
+}
 """The buffers of a policy that sees its channels as they are, as all did before version 0.2.0."""
 
 
@@ -65,13 +70,15 @@ class StateTable:
         self.is_state = torch.tensor([not name.startswith(CHANNELS[0]) for name in tape.channels] * tape.lookback)
         self._flat: Tensor | None = None
 
-    def moments(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Returns mean and scale ``[D]`` of the asset channels where assets are seen, and ``[M]`` of the market's.
+    def moments(self) -> tuple[Tensor, ...]:
+        """Returns mean and scale ``[D]`` of the asset channels; mean, scale, least and largest ``[M]`` of the market's.
 
         The scale is one over the standard deviation; a channel that never changes has scale 0, since nothing can have
-        been learnt of it.
+        been learnt of it, and so has a channel of the market that never falls, as the age of a single fit.
         """
-        return *_moments(self.assets, self.mask), *_moments(self.market, torch.ones(len(self.market)))
+        own, (mean, scale) = _moments(self.assets, self.mask), _moments(self.market, torch.ones(len(self.market)))
+        is_clock = (self.market.diff(dim=0) >= 0).all(0)
+        return *own, mean, torch.where(is_clock, 0.0, scale), *torch.aminmax(self.market, dim=0)
 
     def to(self, device: torch.device) -> None:
         """Moves the table to `device`."""
@@ -116,11 +123,15 @@ class StateLookup(BaseFeaturesExtractor):
         for name, moment in zip(MOMENTS, _first_moments(observation_space, table), strict=True):
             self.register_buffer(name, moment)
         self.limit: Tensor
+        self.market_low: Tensor
+        self.market_high: Tensor
         self.register_buffer("limit", torch.tensor(LARGEST))
 
     def standardised(self, channels: Tensor, kind: str, copies: int = 1) -> Tensor:
         """Returns channels in standard units of the train days; `kind` is ``asset`` or ``market``."""
         mean, scale = (getattr(self, f"{kind}_{name}").repeat(copies) for name in ("mean", "scale"))
+        if kind == "market":
+            channels = channels.clamp(self.market_low, self.market_high)
         centred: Tensor = channels - mean
         limit = float(self.limit)
         return centred.mul_(scale).clamp_(-limit, limit)  # in place: it is large
@@ -165,16 +176,13 @@ class FlatLookup(StateLookup):
 
 
 def with_moments(saved: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Returns the tensors of a saved policy, with moments that change nothing where it is older than moments are.
+    """Returns the tensors of a saved policy, with moments that change nothing where it is older than they are.
 
     Args:
         saved: Tensors by name.
         own: Those that a policy of today has.
     """
-    ends = {name.rpartition(".")[2] for name in saved}
-    if ends & set(UNSCALED):
-        return dict(saved)
-    last = {name: name.rpartition(".")[2] for name in own}
+    last = {name: name.rpartition(".")[2] for name in own if name not in saved}
     added = {name: torch.full_like(own[name], UNSCALED[end]) for name, end in last.items() if end in UNSCALED}
     return {**saved, **added}
 
@@ -199,8 +207,8 @@ def _first_moments(space: spaces.Dict, table: StateTable | None) -> tuple[Tensor
     if table is not None:
         return table.moments()
     shown = space["assets"] if "assets" in space.spaces else space["asset"]
-    widths = [one.shape[-1] for one in (shown, space["market"]) if one.shape]
-    return tuple(make(width) for width in widths for make in (torch.zeros, torch.ones))
+    widths = {kind: one.shape[-1] for kind, one in (("asset", shown), ("market", space["market"])) if one.shape}
+    return tuple(torch.full((widths[name.partition("_")[0]],), UNSCALED[name]) for name in MOMENTS)
 
 
 def _moments(values: Float[Tensor, "*s C"], mask: Float[Tensor, "*s"]) -> tuple[Tensor, Tensor]:

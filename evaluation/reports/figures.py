@@ -117,7 +117,7 @@ def trading_figure(comparison: PolicyComparison) -> go.Figure:
     """Returns turnover (mean of a quarter) over the costs paid so far, of agents and references."""
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
     shades = colours(comparison)
-    for name in [*comparison.agents, *(one for one in comparison.references if one in KNOWN)]:
+    for name in [*comparison.agents, *(one for one in comparison.references if shades[one] not in (OTHER, INDEX))]:
         path = comparison.everyone[name]
         style: dict[str, Any] = {"name": display_name(name), "legendgroup": name, "line": {"color": shades[name]}}
         rows = ((_short(_quarter(path)), ".1%"), (_short(np.cumsum(path.costs)), ".2%"))
@@ -128,7 +128,9 @@ def trading_figure(comparison: PolicyComparison) -> go.Figure:
             )
     styled(figure, 420)
     bar = bar_name(next(iter(comparison.everyone.values())).periods_per_year)
-    figure.update_yaxes(title=f"turnover a {bar}", tickformat=".1%", rangemode="tozero", row=1, col=1)
+    figure.update_yaxes(
+        title=f"turnover a {bar}, mean of a quarter", tickformat=".1%", rangemode="tozero", row=1, col=1
+    )
     figure.update_yaxes(title="costs paid so far", tickformat=".1%", rangemode="tozero", row=2, col=1)
     return figure
 

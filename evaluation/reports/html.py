@@ -30,6 +30,7 @@ th, td { padding: .42rem .7rem; text-align: right; vertical-align: top; border-b
 th { font-weight: 600; color: var(--quiet); vertical-align: bottom; white-space: normal; line-height: 1.25 }
 th:first-child, td:first-child { text-align: left; padding-left: 0; position: sticky; left: 0;
   background: var(--paper) }
+td.words { text-align: left; white-space: normal; min-width: 12rem }
 tbody th { font-weight: inherit; color: inherit; vertical-align: top; white-space: nowrap }
 td small, th small { display: block; color: var(--quiet); font-size: .78rem }
 tr.lead td, tr.lead th { font-weight: 600 } tr.lead th:first-child { color: var(--accent) }
@@ -152,19 +153,24 @@ class Page:
         )
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], kinds: Sequence[str] = ()) -> str:
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], kinds: Sequence[str] = (), texts: Sequence[int] = ()
+) -> str:
     """Returns an HTML table that scrolls sideways where the screen is narrow; the first column stays.
 
     Args:
         columns: Headings, plain text.
         rows: Cells, markup: whoever writes them escapes what came from outside.
         kinds: Class of each row: ``lead``, ``aside`` or nothing.
+        texts: Columns of sentences, which are broken into lines.
     """
     head = "".join(f'<th scope="col">{html.escape(column)}</th>' if column else "<td></td>" for column in columns)
     lines = []
     for k, row in enumerate(rows):
         kind = f' class="{kinds[k]}"' if k < len(kinds) and kinds[k] else ""
-        cells = "".join(f"<td>{cell}</td>" for cell in row[1:])
+        cells = "".join(
+            f'<td class="words">{c}</td>' if k in texts else f"<td>{c}</td>" for k, c in enumerate(row) if k
+        )
         lines.append(f'<tr{kind}><th scope="row">{row[0]}</th>{cells}</tr>')
     body = "\n".join(lines)
     return (

@@ -16,7 +16,7 @@ MEANINGS = {
     "buy_and_hold": "bought once in equal parts, never traded again",
     "equal_weight": "equal parts, restored every bar",
     "cash": "holds nothing",
-    "momentum": "the fifth of the assets that gained most in a past year, its last month left out, or cash",
+    "momentum": "the 20 % of the assets that gained most in a past year, its last month left out, or cash",
     "minimum_variance": "the long-only weights of the least variance over the past year, fitted monthly",
     "risk_parity": "weights by which every asset adds the same risk, fitted monthly on the past year",
     "mean_variance": "the long-only weights of the best mean less variance over the past year, fitted monthly",
@@ -88,7 +88,7 @@ def _positions(comparison: PolicyComparison) -> str:
         return "long and short"
     paths = [path for path in paths if len(path.assets) > 1]
     largest = max((float(path.weights[:, 1:].max()) for path in paths), default=None)
-    share = "" if largest is None else f"; {percent(largest, 0)} of an account at most in one asset"
+    share = "" if largest is None else f"; the largest holding of a seed's account was {percent(largest, 0)} of it"
     return f"no agent sold short{share}"
 
 

@@ -34,6 +34,18 @@ TILES = (
     ("Sharpe ratio", "sharpe", number),
     ("deepest loss", "max_drawdown", percent),
 )
+WORDS = {
+    "encoder": "a model that was trained to forecast returns and then frozen",
+    "state": "what the encoder makes of all that is known after a close, in numbers; agents see states, not prices",
+    "forecast": "the encoder's expected return of every asset, and how sure it is, for the label's span after the fill",
+    "IC, rank IC": "correlation of forecast and return over the assets of a day, of values or of ranks; mean over days",
+    "ICIR": "that mean over its standard deviation over days; t (Newey-West): over its standard error",
+    "Sharpe, Sortino, Calmar": "return a year over its standard deviation, over that of losses, over the deepest loss",
+    "perplexity, dead codes": "how many codes of a codebook are used as if evenly; how many are never used",
+    "bar": "one row of the data, such as a day or a week",
+}
+"""Words of the field."""
+FORECAST_WORDS, CODE_WORDS = ("encoder", "state", "forecast", "IC, rank IC", "ICIR"), ("perplexity, dead codes",)
 SIMULATED = (
     "This market is simulated and its signal was planted, to see what an agent makes of one: nothing here is about "
     "real markets."
@@ -41,8 +53,10 @@ SIMULATED = (
 TRADING_NOTE = (
     "Turnover is half of what trading changes of the weights, cash among them: 100 % where all cash becomes stocks, or "
     "one stock another. Costs were paid out of the account: their "
-    "sum over all test days, as a share of the starting money; the returns above are what was left. Until all sold: a "
-    "policy that only shifts weights never sells all of an asset, however much it trades. * Probabilities that take "
+    "sum over all test days, as a share of the starting money; the returns above are what was left. Trades: one for "
+    "each asset and bar on which a millionth of the account or more was traded, by any of its seeds. Until all sold: a "
+    "policy that only shifts weights never sells all of an asset, however much it trades. With a gain: of those with a "
+    "gain or a loss. * Probabilities that take "
     "days as independent; where the interval of the Sharpe ratio above says otherwise, believe the interval."
 )
 
@@ -245,6 +259,7 @@ def _paths(page: Page, section: Section) -> None:
     page.figure(trading_figure(comparison))
     if metrics["cost_sensitivity"]:
         page.heading("Costs: if trading cost more, or less", 3)
+        page.text("Every policy acts again at each cost; agents are not trained again.", quiet=True)
         page.markup(tables.costs_table(metrics))
         page.figure(costs_figure(metrics["cost_sensitivity"], colours(comparison)))
     for name in comparison.agents:
@@ -288,12 +303,16 @@ def _forecast(page: Page, section: Section, forecast: ForecastEvaluation) -> Non
     page.heading("The encoder's forecast", 3)
     metrics = section.metrics
     page.markup(tables.prediction_table({name: metrics[name] for name in ("valid", "test")}))
+    page.text(
+        "Encoders are chosen on their valid days, so figures of valid flatter; test days were looked at afterwards.",
+        quiet=True,
+    )
     if forecast.mean.shape[1] < MIN_ASSETS:
         page.text(f"With fewer than {MIN_ASSETS} assets there is no cross-section to judge a forecast by.")
         return
     page.figure(ic_figure(forecast))
     page.heading("What the assets of each forecast quantile earned", 3)
-    page.text("Test days, before costs; bars are 95 % intervals that take days as independent.", quiet=True)
+    page.text("Test days, before costs; thin lines are 95 % intervals that take days as independent.", quiet=True)
     page.figure(quantiles_figure(forecast))
     if forecast.codes is not None:
         page.heading("Use of the codebook", 3)
@@ -319,13 +338,14 @@ def _audit(page: Page, audit: Mapping[str, Any]) -> None:
 def _method(page: Page, sections: Sequence[Section]) -> None:
     page.heading("How to read this page")
     page.text(
-        "Verdicts compare an agent with the references that only hold: buy and hold, equal weight (restored every bar) "
-        "and the index; the rule on the same forecast stands beside them and does not decide. They are about the risk "
-        "taken: they compare Sharpe ratios (of returns, without a rate of interest) of the same days, and follow from "
-        "the tables by fixed rules. Supported: better than each of these, with more than one seed, its own Sharpe "
-        f"ratio above zero, and all that was tried counted. Suggestive: better than each, but not all of that. "
-        "Contradicted: worse than one, better than none. Not established: all else. Where the whole interval of a "
-        f"difference lies within ±{SAME:.2f}, the two count as equal.",
+        "Verdicts compare an agent with the references that only hold: buy and hold, equal weight (restored every "
+        "bar) and, if there is one, the index; the rule on the same forecast stands beside them and does not decide. "
+        "They are about the risk taken: they compare Sharpe ratios (of returns, without a rate of interest) of the "
+        "same days, and follow from the tables by fixed rules. Supported: better than each of these, with more than "
+        "one seed, its own Sharpe ratio above zero, and all that was tried counted. Suggestive: better than each, "
+        "but not all of that. Contradicted: worse than one, better than none. Not established: all else. Where the "
+        f"whole interval of a difference lies within ±{SAME:.2f}, the two count as equal. Differences are taken "
+        "before rounding.",
         quiet=True,
     )
     page.text(
@@ -338,7 +358,7 @@ def _method(page: Page, sections: Sequence[Section]) -> None:
         "would have shown.",
         quiet=True,
     )
-    page.facts(_glossary(sections))
+    page.facts([*_glossary(sections), *_words(sections)])
 
 
 def _glossary(sections: Sequence[Section]) -> list[tuple[str, str]]:
@@ -346,6 +366,14 @@ def _glossary(sections: Sequence[Section]) -> list[tuple[str, str]]:
     names = dict.fromkeys(one.name for section in sections for one in section.comparison.policies)
     agents = [(name, words) for name in _agents(sections) if (words := ALGORITHMS.get(name))]
     return agents + [(display_name(name), words) for name in names if (words := rule_words(name) or MEANINGS.get(name))]
+
+
+def _words(sections: Sequence[Section]) -> list[tuple[str, str]]:
+    """Returns the meaning of those words of the field that the page uses."""
+    forecasts = [one.forecast for one in sections if one.forecast is not None]
+    coded = any(one.codes is not None for one in forecasts)
+    absent = () if coded else CODE_WORDS if forecasts else (*FORECAST_WORDS, *CODE_WORDS)
+    return [(name, words) for name, words in WORDS.items() if name not in absent]
 
 
 def _agents(sections: Sequence[Section]) -> list[str]:

@@ -24,13 +24,13 @@ ABSURD = 100.0
 OUTCOMES = {"beats": "better", "loses": "worse", "equals": "the same", "undecided": "cannot tell"}
 TONES = {"beats": "good", "loses": "bad", "equals": "", "undecided": ""}
 CHECKS = {
-    "inputs": "later days rewritten: the features that the encoder is fed, of every day",
+    "inputs": "later days rewritten, asked of the encoder's inputs on every day",
     "window": "days outside the look-back window deleted",
     "future": "later days rewritten",
     "batch": "other days in the same batch",
     "labels": "labels replaced",
     "scaler": "days after the fit, to the scaler",
-    "assets": "assets that are not listed",
+    "assets": "values of assets that are masked on a day, or of none where all are listed",
 }
 """Checks of the states in words."""
 PREDICTION = (
@@ -281,7 +281,7 @@ def audit_table(checks: Iterable[tuple[str, str]]) -> str:
         )
         for name, word in checks
     ]
-    return table(("check", "result", "what must not move a state"), rows)
+    return table(("check", "result", "what must not move a state"), rows, texts=(2,))
 
 
 def interval(bounds: Iterable[float] | None, form: Any) -> str:

@@ -52,7 +52,7 @@ def against_equal_weight(agent, parts: list[Tape], steps: int, n_envs: int, fold
     return compare(ours.returns, theirs.returns, mean_log, n_draws=500)
 
 
-@pytest.mark.parametrize(("agent", "steps", "n_envs"), [(LEARNER, 32_768, 64), (REPLAYER, 3_200, 16)])
+@pytest.mark.parametrize(("agent", "steps", "n_envs"), [(LEARNER, 32_768, 64), (REPLAYER, 4_000, 16)])
 def test_a_planted_signal_is_found_and_beats_equal_weight(agent, steps, n_envs, tmp_path: Path) -> None:
     result = against_equal_weight(agent, tapes(), steps, n_envs, tmp_path)
     assert result.interval is not None

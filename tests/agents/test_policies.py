@@ -137,6 +137,21 @@ def test_the_table_is_shared_and_no_part_of_the_weights() -> None:
     assert not any("table" in name for name in policy.state_dict())
 
 
+def test_the_market_ends_where_it_ended_in_training_and_a_clock_is_not_seen() -> None:
+    """The age of a single fit grows every day: a policy that had learnt of it would be led anywhere on later days."""
+    market = market_of(noise_tape(), "compact", LongOnly(bound=1, scale=5))
+    table = StateTable(market.tape)
+    days = torch.arange(len(table.market), dtype=torch.float32)
+    table.market = torch.stack([days, days % 7, -days], dim=1)
+    lookup = StateLookup(market.observation_space, table)
+    later = lookup.standardised(torch.tensor([[1e4, 3.0, -1e4], [1e4, 9.0, 5.0]]), "market")
+    assert later[:, 0].tolist() == [0.0, 0.0], "what only grew"
+    assert later[1, 1] == lookup.standardised(torch.tensor([[0.0, 6.0, 0.0]]), "market")[0, 1], (
+        "the largest of training"
+    )
+    assert later[0, 2] == lookup.standardised(-days[-1:, None].expand(1, 3), "market")[0, 2], "the least of training"
+
+
 def test_flat_rows_hold_states_market_and_account() -> None:
     tape = messy_tape(assets=3)
     market = market_of(tape, "full", LongOnly())

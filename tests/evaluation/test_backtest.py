@@ -75,6 +75,13 @@ def test_profits_of_holdings_add_up_to_the_change_of_wealth(seed):
     assert backtest.trade_list()["cost"].sum() == pytest.approx(backtest.costs.sum(), rel=1e-12)
 
 
+def test_what_rounding_moves_is_no_trade():
+    backtest = random_backtest()
+    still = np.zeros_like(backtest.trades)
+    still[3, 0], still[4, 0] = 2e-6 * backtest.wealth[3], 5e-7 * backtest.wealth[4]
+    assert replace(backtest, trades=still).n_trades == 1
+
+
 def test_holdings_by_hand():
     prices = np.array([[1.0, 4], [2, 4], [3, 2], [4, 1], [5, 1]])
     orders = np.array([[0.25, 0.125], [0, -0.125], [-0.25, 0], [0.1, 0]])

@@ -305,7 +305,7 @@ def test_a_section_begins_with_what_was_traded_on_what_terms_and_against_what(st
         assert words in facts["measured against"]
     assert "price limit" not in facts
     largest = percent(max(path.weights[:, 1:].max() for path in one.comparison.agents["PPO"]), 0)
-    assert facts["positions"] == f"no agent sold short; {largest} of an account at most in one asset"
+    assert facts["positions"] == f"no agent sold short; the largest holding of a seed's account was {largest} of it"
     limited = dict(market_facts(one.metrics | {"market_rules": rules | {"price_limit": 0.1}}, one.comparison))
     assert limited["price limit"].startswith("10 % a day")
     assert rule_words("top4_drop1_eta0.5") == (

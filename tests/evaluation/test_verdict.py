@@ -109,7 +109,7 @@ def test_years_won_and_the_reach_of_the_days_are_counted() -> None:
     assert "earned more than buy and hold in 1 of 2, than equal weight in 2 of 2" in text
     metrics["comparisons"]["PPO"]["buy_and_hold"]["sharpe"]["ci"] = [-0.4, 0.8]
     metrics["comparisons"]["PPO"]["equal_weight"]["sharpe"]["ci"] = [-0.1, 0.3]
-    assert "as large as the intervals reach to a side (0.20 to 0.60" in " ".join(limits(metrics))
+    assert "must be about 0.20 for policies that are much alike to 0.60 for others" in " ".join(limits(metrics))
 
 
 def test_seeds_that_disagree_do_not_win() -> None:

@@ -81,7 +81,7 @@ CASES = {
     "wins once trained": (
         result(both(WIN), (1.0,), None),
         "suggestive",
-        ("but this is not established: it was trained once (one seed)",),
+        ("but more is needed: it was trained once (one seed)",),
         ("Trained 1", "supports the claim", "survives"),
     ),
     "wins, its own ratio not above zero": (
@@ -382,11 +382,26 @@ def test_word_and_summary_cite_the_rows_they_were_read_from(name) -> None:
     assert reach_verdict(metrics, "PPO").rows == tuple(f"against {one.replace('_', ' ')}" for one in held)
 
 
+def test_an_agent_that_stopped_trading_is_named_one() -> None:
+    metrics = result(both(TIE))
+    own = metrics["performance"]["PPO"]
+    for pause, turnover, said in ((20, 0.1, False), (58, 0.1, True), (58, 0.0005, False)):
+        own |= {"longest_pause_days": pause, "turnover": turnover, "n_days": 326}
+        assert ("It stopped trading for up to 58 of 326 days in a row" in text_of(metrics)[1]) == said
+
+
+def test_a_ranking_of_many_says_little_of_one() -> None:
+    forecast = {"rank_ic": 0.05, "rank_ic_ci": [0.01, 0.09], "n_assets": 20.0}
+    for traded, said in ((20, False), (1, True)):
+        text = " ".join(limits(result(both(TIE)) | {"test": forecast, "n_assets": traded}))
+        assert ("over 20 assets, which says little of the timing of one" in text) == said
+
+
 def test_policies_that_did_better_are_named_and_counted() -> None:
     metrics = result(both(TIE), (0.7, 0.8), (0.6, 0.9), theirs=0.5)
     none_ahead = (
-        "Of the 2 other policies in its table that need no training, none had a higher Sharpe ratio than its "
-        "0.75; none had a higher return"
+        "Of the 2 other policies in its table that hold assets without training, none had a higher Sharpe ratio than "
+        "its 0.75; none had a higher return"
     )
     assert none_ahead in text_of(metrics)[1]
     known = metrics["performance"]
@@ -397,7 +412,8 @@ def test_policies_that_did_better_are_named_and_counted() -> None:
     known["hindsight"] = performance(30.0) | {"cheats": True}
     text = text_of(metrics)[1]
     assert (
-        "Of the 4 other policies in its table that need no training, 2 had a higher Sharpe ratio than its 0.75" in text
+        "Of the 4 other policies in its table that hold assets without training, 2 had a higher Sharpe ratio than its "
+        "0.75" in text
     )
     assert "(risk parity 0.87, momentum 0.84)" in text
     assert "1 had a higher return a year than its 10.0 % (momentum 23.4 %)" in text
@@ -420,7 +436,7 @@ def test_what_was_counted_as_trained_is_listed_and_adds_up() -> None:
         "The corrections for luck count 6 training runs: 3 seeds of PPO, shown here, and 3 others that looked at"
         in text
     )
-    assert "encoder storm, run old (2 seeds)" in text
+    assert "encoder storm, run old (2 trainings)" in text
     many = {f"run {k}": 1 for k in range(20)}
     assert "run 11, 8 more" in " ".join(limits(result(both(TIE)) | {"trials": {"runs": many}}))
     alone = " ".join(limits(result(both(TIE)) | {"trials": {"runs": {}}}))
@@ -500,12 +516,15 @@ def test_equal_ratios_of_an_account_in_cash_are_no_merit() -> None:
     metrics = result(both(NOTHING))
     assert "invested" not in text_of(metrics)[1]
     metrics["performance"]["PPO"]["exposure"] = 0.5
-    assert "it was invested at 50 % on average, and less of the same beside cash" in text_of(metrics)[1]
+    assert "it was invested at 50 % on average, and half of a portfolio beside half in cash" in text_of(metrics)[1]
 
 
 def test_costs_are_compared_with_the_rule_too() -> None:
     sharpes = {"PPO": (2.0, 0.9), "buy_and_hold": (0.1, 0.1), "equal_weight": (0.0, 0.0), "top4_drop1": (1.7, 1.1)}
     table = {name: {"0": {"sharpe": one}, "20": {"sharpe": two}} for name, (one, two) in sharpes.items()}
     text = text_of(result({**both(TIE), "top4_drop1": TIE}, rule="top4_drop1") | {"cost_sensitivity": table})[1]
-    assert "above that of buy and hold at every cost tried, up to 20 basis points and above" in text
+    assert (
+        "above that of buy and hold at every cost tried, up to 20 basis points, above that of equal weight at every"
+        in text
+    )
     assert "top4 drop1 only at costs of 0 basis points" in text
