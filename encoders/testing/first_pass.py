@@ -14,7 +14,7 @@ from encoders.training.hooks import FitStartHook
 from encoders.windows import Window
 
 FAULTS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
-"""What a mistake in the code of an encoder raises: shapes that do not fit, names that are not there."""
+"""Errors that a mistake in the code of an encoder raises: shapes that do not fit, names that are not there."""
 DAYS = 2
 """Days of the window; a batch of one would stop layers that normalise over it."""
 
