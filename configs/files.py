@@ -90,6 +90,23 @@ def _refuse_wrong_types(value: Any, path: str | Path) -> None:
             raise ValueError(f"{path}: {error}") from None
 
 
+def refuse_untrusted(value: Any, name: str) -> None:
+    """Refuses a config that could not be read back from its run, before anything is trained with it.
+
+    Args:
+        value: The config of a run that later stages will open.
+        name: Name of the run, for the message.
+
+    Raises:
+        ValueError: It holds a class of a package that is not trusted, or one that a config file itself defines.
+    """
+    try:
+        source_text(value)
+        from_data(to_data(value), type(value), EXPERIMENT)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
 def foreign_packages(value: Any) -> set[str]:
     """Returns the top packages of the classes in a value that are not of the library."""
     modules = {type(part).__module__ for part in _parts(value)}
@@ -215,6 +232,9 @@ def _explained(error: Exception, schemas: Sequence[type[Any]]) -> str:
         near = get_close_matches(unknown[2], fields, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(fields)}" if fields else "see --help"
         return f"{unknown[1]} has no field '{unknown[2]}'; {hint}"
+    if isinstance(error, ModuleNotFoundError) and error.name and not is_ours(error.name):
+        package = error.name.partition(".")[0]
+        text = f"{text}; if '{package}' is your own, put the folder that holds it on PYTHONPATH, else install it"
     return f"{type(error).__name__}: {text}"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from market.arrays import AnyArray, BoolArray, CodeArray, DateArray, FeatureArray, check_dates, check_distinct
+from market.calendar import parse_day
 from market.storage.array_file import (
     fingerprint,
     header_dates,
@@ -128,10 +129,11 @@ class MarketStates:
         Args:
             start: First day (YYYY-MM-DD); None for all.
             stop: Last day, inclusive; None for all.
+
+        Raises:
+            ValueError: A day is written in another way, or there is no day of these states from `start` to `stop`.
         """
-        asked = np.ones(len(self.dates), np.bool_)
-        asked &= True if start is None else self.dates >= np.datetime64(start, "D")
-        asked &= True if stop is None else self.dates <= np.datetime64(stop, "D")
+        asked = self._asked(start, stop)
         day, asset = np.nonzero(self.mask & asked[:, None])
         columns: dict[str, AnyArray] = {f"state_{k}": self.asset[day, asset, k] for k in range(self.asset.shape[2])}
         columns |= {f"market_{k}": self.market[day, k] for k in range(self.market.shape[1])}
@@ -144,6 +146,15 @@ class MarketStates:
         columns["in_sample"] = self.in_sample[day]
         dates, names = self.dates[day].astype("datetime64[s]"), np.array(self.assets, dtype=object)[asset]
         return pd.DataFrame(columns, index=pd.MultiIndex.from_arrays([dates, names], names=["date", "symbol"]))
+
+    def _asked(self, start: str | None, stop: str | None) -> BoolArray:
+        asked = np.ones(len(self.dates), np.bool_)
+        asked &= True if start is None else self.dates >= _day(start)
+        asked &= True if stop is None else self.dates <= _day(stop)
+        if not asked.any():
+            span = "no day" if not len(self.dates) else f"{self.dates[0]} to {self.dates[-1]}"
+            raise ValueError(f"states: no day from {start or 'the first'} to {stop or 'the last'}; they hold {span}")
+        return asked
 
     @staticmethod
     def _check(label: str, array: AnyArray, code: str, shape: tuple[int | str, ...]) -> None:
@@ -240,6 +251,13 @@ def states_header(
         **{key: provenance[key] for key in PROVENANCE},
         **{key: provenance[key] for key in OPTIONAL if key in provenance},
     }
+
+
+def _day(text: str) -> np.datetime64:
+    day = parse_day(str(text))
+    if day is None:
+        raise ValueError(f"states: '{text}' is not a day; write it as YYYY-MM-DD")
+    return np.datetime64(day)
 
 
 def _per_row(days: DateArray, dates: DateArray) -> DateArray:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from configs.files import refuse_untrusted
 from configs.schema.evaluate import Evaluate
 from configs.schema.names import check_folder_name
 from configs.schema.pretrain import Pretrain
@@ -38,7 +39,8 @@ def compare(
     comparison are extracted in between. The arguments are those of `compare_encoders` and `compare_agents`.
 
     Raises:
-        ValueError: There is nothing to compare, or as `compare_encoders` and `compare_agents` do.
+        ValueError: There is nothing to compare, a config holds a class of a package that is not trusted; else
+            as `compare_encoders` and `compare_agents` do.
     """
     check_folder_name("compare", name)
     if not experiments and not runs:
@@ -50,6 +52,8 @@ def compare(
     refuse_unknown(reference, encoder_names(pretraining, pretrained))  # before hours of training
     encoder_runs = runs_of(pretraining, seeds)
     agent_runs = [replace(one, seeds=tuple(seeds)) if seeds else one for one in trades]
+    for one in (*encoder_runs, *agent_runs):
+        refuse_untrusted(one, one.name)  # their runs are opened again once they are trained
     execute(training_jobs(encoder_runs, agent_runs, workdir, engine), engine, observer)
     encoders = [*(pretrain_folder(workdir, one.name) for one in encoder_runs), *pretrained]
     agents = [

@@ -1,5 +1,6 @@
 """The stage that trains an encoder: a panel to a checkpoint, its forecasts and their measures."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -9,13 +10,17 @@ from typing import Any
 import numpy as np
 from accelerate import PartialState
 
+import configs
+from agents.baselines.simple import TopKDropN
 from configs.paths import located
 from configs.schema.pretrain import Pretrain
 from configs.values import to_data, upgraded
 from encoders import data as encoder_pipeline
+from encoders.baselines.closed_form import ClosedForm
 from encoders.checkpoint import Checkpoint
 from encoders.data import TrainingData
 from encoders.states.inputs import ProvenInputs, inputs_fingerprint, inputs_record
+from encoders.testing.first_pass import run_new_encoder
 from encoders.training import loop as training
 from encoders.training.launch import init_distributed
 from envs.rules import MarketRules, recorded_rules
@@ -31,6 +36,8 @@ from pipeline.results import SILENT, Observer, PretrainResult
 from pipeline.run_directory import begin, is_finished, lock, pretrain_folder
 from pipeline.trackers import tracked
 from pipeline.trial_count import Question
+
+logger = logging.getLogger(__name__)
 
 
 def pretrain(
@@ -66,6 +73,7 @@ def pretrain(
     """
     experiment = located(experiment, workdir)
     folder = pretrain_folder(workdir, experiment.name)
+    _refuse_missing_panel(experiment.panel)
     if reuse and not overwrite and is_finished(folder, experiment, METRICS):
         result = PretrainResult(folder, read_json(folder / METRICS), fresh=False)
         observer.finished(result)
@@ -136,7 +144,11 @@ def _learn(
         experiment.split,
         PARTS if until is None else PARTS[:2],
     )
+    if not isinstance(experiment.encoder, ClosedForm):  # that is fitted first, in a moment
+        run_new_encoder(experiment.encoder, data)
     write_inputs(data, folder, proven)
+    if until is None and init_distributed().is_main_process:
+        _warn_of_wide_portfolio(experiment.portfolio, len(data.panel.assets))
     rules = rules_of(experiment, data.panel)
     terms = (rules.costs, rules.price_limit, rules.delisting_return)
     backtest = portfolio_measures(data.panel, experiment.label.fill, experiment.portfolio, *terms)
@@ -154,6 +166,25 @@ def _learn(
         curves=curves,
     )
     return training.pretrain(run, folder)
+
+
+def _refuse_missing_panel(path: str) -> None:
+    if not Path(path).is_file():
+        known = f"{Path(path).parent.name}.py"
+        name = known if (Path(configs.__file__).parent / "prepare" / known).is_file() else "..."
+        raise ValueError(
+            f"{path}: no such file; make it with factorgym prepare --config configs/prepare/{name} or correct the path"
+        )
+
+
+def _warn_of_wide_portfolio(portfolio: TopKDropN, n_assets: int) -> None:
+    if portfolio.k >= n_assets > 1:
+        logger.warning(
+            "portfolio: k = %d of %d assets holds every asset, so its figures say nothing of the forecast; choose a "
+            "smaller --portfolio.k",
+            portfolio.k,
+            n_assets,
+        )
 
 
 def _first_weights(experiment: Pretrain, data: encoder_pipeline.TrainingData) -> Checkpoint | None:

@@ -21,11 +21,9 @@ from configs.own_features import HOLDERS, MEANING, OPTION, with_own_features
 from configs.paths import located
 from configs.values import place_today
 from configs.variation import parsed, varied
+from tools.outline import TRUST_MEANING, TRUST_OPTION
 
-_TRUST = (
-    "--trust PACKAGE (once for each) lets files of runs name classes of a package outside the library, whose code then "
-    "runs."
-)
+_TRUST = f"{TRUST_OPTION} PACKAGE: {TRUST_MEANING}"
 S = TypeVar("S")
 R = TypeVar("R")
 

@@ -3,6 +3,9 @@
 Many runs, one table: encoders by their forecasts, trading runs beside buy and hold, and with `--ablation` what states
 add to one agent. Runs that are not trained yet are trained, and runs that are not evaluated yet are evaluated, so this
 is also the command that runs a list of configurations.
+
+It evaluates on the test days, and each look at them is counted beside the panel, as `evaluate` does. To choose
+settings, use `sweep`, or `pretrain` without `--test`: both look at the valid days alone.
 """
 
 from collections.abc import Sequence

@@ -10,6 +10,12 @@ from configs.own_features import HOLDERS, MEANING, OPTION
 
 ROOT = Path(__file__).parent.parent
 WIDEST = 100
+TRUST_OPTION = "--trust"
+TRUST_MEANING = (
+    "Lets files of runs name classes of a package outside the library, whose code then runs; once for each package."
+)
+PLAIN = "plain"
+"""The function that parses the options of a command without configs."""
 PARSERS = ("configured", "configurations")
 """Functions whose first argument is the schema of a command's configs."""
 
@@ -27,8 +33,8 @@ def outline(module: ModuleType) -> str:
     schema = _schema(tree)
     name = "tools." + (path.parent.name if path.stem == "__main__" else path.stem)
     takes = "--config PATH [options]" if schema else "[options]"
-    parts = [f"usage: python -m {name} {takes}", (ast.get_docstring(tree) or "").split("\n\n")[0]]
-    parts += ["options:", *_fields(tree, "Options")]
+    parts = [f"usage: python -m {name} {takes}", _about(tree)]
+    parts += ["options:", *_fields(tree, "Options"), *_trust(tree)]
     if schema is not None:
         parts += [
             "--config PATH names the experiment, a Python file; what follows overrides its fields:",
@@ -38,6 +44,23 @@ def outline(module: ModuleType) -> str:
         ]
     width = min(shutil.get_terminal_size().columns, WIDEST)
     return "\n".join(_wrapped(part, width) for part in parts)
+
+
+def _about(tree: ast.Module) -> str:
+    """Returns what a module says of itself, each paragraph reflowed; where it has no Options, the first one."""
+    paragraphs = (ast.get_docstring(tree) or "").split("\n\n")
+    commands = paragraphs if _calls(tree, PLAIN) else paragraphs[:1]
+    return "\n".join(" ".join(one.split()) for one in commands)
+
+
+def _trust(tree: ast.Module) -> list[str]:
+    """Returns the lines of the option that every command takes which reads its command line with `tools.cli`."""
+    return [f"  {TRUST_OPTION} PACKAGE\n      {TRUST_MEANING}"] if _calls(tree, *PARSERS, PLAIN) else []
+
+
+def _calls(tree: ast.Module, *names: str) -> bool:
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return any(isinstance(one, ast.Name) and one.id in names for one in calls)
 
 
 def _schema(tree: ast.Module) -> tuple[str, str] | None:

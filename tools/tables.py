@@ -9,9 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from evaluation.formats import amount, display_name, number, percent
+from evaluation.prediction import MIN_ASSETS
 from evaluation.reports.encoder_rows import forecast_rows, trading_rows
 from evaluation.reports.tables import hindsight_words
 from evaluation.walk_forward import walk_sentences
+from market.artifacts import FORECASTS
+from market.storage.array_file import header_names, read_header
 from pipeline import results
 from tools.live_table import LiveTable
 from tools.printing import show_table
@@ -81,13 +84,29 @@ def show_encoder(result: results.PretrainResult) -> None:
         print(f"{result.folder} is finished")
         return
     metrics = result.metrics
-    table = Table(title=f"{result.folder} (best epoch {metrics['best_epoch']} of {metrics['n_epochs']})")
+    best = metrics["best_epoch"]
+    chosen = "" if best is None else f"best epoch {best + 1} of "  # files count epochs from 0
+    epochs = metrics["n_epochs"]
+    table = Table(title=f"{result.folder} ({chosen}{epochs}{'' if chosen else ' epochs'})")
     for column in ("measure", *(part for part in PARTS if part in metrics)):
         table.add_column(column, justify="left" if column == "measure" else "right")
     for name, cells in _encoder_rows(metrics):
         table.add_row(name, *cells)
     show_table(table)
     print(MEANINGS)
+    lacking = _lacking_cross_section(result)
+    if lacking:
+        print(lacking)
+
+
+def _lacking_cross_section(result: results.PretrainResult) -> str | None:
+    """Returns why a run on one or two assets has no rank IC; None where it has one, or another reason not to."""
+    if any(result.metrics[part]["rank_ic"] is not None for part in PARTS if part in result.metrics):
+        return None
+    n_assets = len(header_names(read_header(result.folder / FORECASTS), "assets"))
+    if n_assets == 1:
+        return "one asset has no cross-section, so there is no rank IC"
+    return f"{n_assets} assets are too few for a rank IC, which needs {MIN_ASSETS}" if n_assets < MIN_ASSETS else None
 
 
 def _encoder_rows(metrics: Mapping[str, Any]) -> list[tuple[str, list[str]]]:

@@ -4,6 +4,7 @@ Scaled features are a function of the panel like any other, so `market.audit` as
 inputs that are the same to the bit, or the first days of them, need no second audit.
 """
 
+import logging
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -17,6 +18,8 @@ from market.audit import AuditError, AuditResult, Columns, Scrutiny, audit_colum
 from market.panel import Panel
 from market.storage.array_file import fingerprint
 from market.storage.scratch import day_blocks
+
+logger = logging.getLogger(__name__)
 
 INPUTS = ("features", "listed", "calendar")
 
@@ -49,6 +52,7 @@ def audit_inputs(pipeline: Pipeline, panel: Panel, settings: Scrutiny | None = N
         scaled = pipeline.inputs(one)
         return [Columns(scaled.values, scaled.fields)]
 
+    logger.info("auditing the inputs: %d days, %d assets", len(panel), len(panel.assets))
     levels = tuple(getattr(pipeline.features, "levels", ()))
     return audit_columns(compute, panel, settings, externals_of(pipeline.features), levels)
 

@@ -13,6 +13,7 @@ import torch
 
 from encoders.base import Encoder, EncoderConfig
 from encoders.testing import checks
+from encoders.testing.first_pass import run_once
 from encoders.testing.windows import N_ASSETS, make_window, trained, with_assets
 from encoders.windows import InputShape
 
@@ -34,9 +35,11 @@ def check_encoder(
         overfit_steps: Steps in which one batch must be learnt by heart.
 
     Raises:
+        ValueError: Its code fails on a window; one line.
         AssertionError: A property does not hold; the message names it.
     """
     window = make_window(config, shape)
+    run_once(config.build(shape), window)
 
     def build() -> Encoder:
         return config.build(shape)

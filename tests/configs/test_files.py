@@ -57,6 +57,7 @@ def test_a_missing_config_names_its_neighbour(tmp_path: Path) -> None:
         ("other = 3", "defines no 'experiment'"),
         ("experiment = (", "SyntaxError"),
         ("import no_such_module_at_all", "ModuleNotFoundError"),
+        ("from no_such_module.at_all import x", "put the folder that holds it on PYTHONPATH"),
         (f"{LABEL}experiment = Label(horizon=1.5)", "experiment.horizon is 1.5, expected int"),
         (f"{LABEL}experiment = Label(horizon=True)", "experiment.horizon is True, expected int"),
     ],

@@ -1,17 +1,29 @@
 """The conformance suite passes a right encoder and fails each of its wrong twins."""
 
+import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from encoders.base import Encoder, Encoding, Forecast, Inference, State
 from encoders.common.layers import masked_mean
+from encoders.data import prepare
 from encoders.testing import check_encoder, checks
+from encoders.testing.first_pass import run_new_encoder
 from encoders.testing.windows import inputs, make_window, trained
 from encoders.windows import InputShape, Window
+from market.features import Formulas
+from market.features.table import Feature
+from market.panel import Panel
+from market.prices.labels import Label
+from market.scaling.scalers import RobustZScore
+from market.sources.synthetic.source import Synthetic
+from market.splits import Split
 from tests.encoders.conformance import SetConformance
 
 
@@ -247,3 +259,47 @@ def test_one_call_checks_a_right_encoder():
 def test_one_call_refuses_a_wrong_encoder(wrong: type[Plain]):
     with pytest.raises(AssertionError):
         check_encoder(Config(wrong))
+
+
+class Misshapen(Plain):
+    """Its head takes more than it is given."""
+
+    def __init__(self, shape: InputShape) -> None:
+        super().__init__(shape)
+        self.head = nn.Linear(65, 1)
+
+
+class Throws(Plain):
+    """Draws from every generator while it runs, and counts its calls."""
+
+    def forward(self, window: Window) -> Encoding:
+        torch.rand(3), random.random(), np.random.rand()
+        return super().forward(window)
+
+
+def test_a_shape_that_does_not_fit_is_one_line_with_its_place() -> None:
+    told = r"^Misshapen\.forward fails on a window of shape \(B, L, N, F\) = \(6, 8, 7, 5\): RuntimeError: mat1"
+    with pytest.raises(ValueError, match=told) as caught:
+        check_encoder(Config(Misshapen))
+    said = str(caught.value)
+    assert re.search(r"\(line \d+ of tests\.encoders\.test_conformance\)$", said)
+    assert "\n" not in said
+
+
+def test_the_first_pass_of_a_new_encoder_leaves_every_generator_as_it_was() -> None:
+    panel = Panel.from_frame(Synthetic(stocks=5, days=120).read())
+    split = Split(("2010-01-04", "2010-03-31"), ("2010-04-06", "2010-04-30"), ("2010-05-05", "2010-05-31"))
+    data = prepare(
+        panel, Formulas((Feature("move", "close / delay(close, 1) - 1"),)), RobustZScore(), 8, Label(), split
+    )
+
+    def drawn() -> list[float]:
+        torch.manual_seed(3), random.seed(3), np.random.seed(3)
+        if first_pass:
+            run_new_encoder(Config(Throws), data)
+        return [float(torch.rand(())), random.random(), float(np.random.rand())]
+
+    first_pass = False
+    alone = drawn()
+    first_pass = True
+    assert drawn() == alone

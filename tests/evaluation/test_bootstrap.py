@@ -139,7 +139,7 @@ def test_the_overlap_of_labels_is_the_floor_of_blocks():
 @pytest.mark.parametrize("law", ["AR(1), .2", "GARCH(1, 1), t with 5"])
 def test_the_interval_of_a_sharpe_ratio_covers_under_dependence(law, years):
     found = sharpe_coverage(np.random.default_rng(years), RETURNS[law], years, 1.0, 250)
-    assert found >= 0.90  # 0.93 to 0.96 over many series, see benchmarks.coverage
+    assert found >= 0.92  # 0.93 to 0.96 here; 0.90 with percentiles, or with blocks of one day
 
 
 @pytest.mark.parametrize("moves", [1, 3, 10])

@@ -191,6 +191,17 @@ def test_suspicion():
     assert suspiciously_stable(smoothed, np.full(len(smoothed), 12))
 
 
+def test_a_forecast_that_is_as_good_every_day_is_called_suspicious():
+    label = np.random.default_rng(4).normal(size=(60, 20))
+    ranks = label.argsort(axis=1).argsort(axis=1)
+    everywhere = np.ones(label.shape, dtype=bool)
+    found = prediction_metrics((ranks + 2) % 20, label, everywhere)  # some ranks exchanged, the same ones every day
+    assert 0 < found["rank_ic"] < 0.5
+    assert found["suspicious"]
+    honest = 0.1 * label + np.random.default_rng(5).normal(size=label.shape)
+    assert not prediction_metrics(honest, label, everywhere)["suspicious"]
+
+
 def test_years(market):
     mean, label, mask = market
     dates = np.datetime64("2019-09-01") + np.arange(300)

@@ -196,3 +196,17 @@ def test_the_frame_has_a_row_for_each_state_and_its_numbers(states):
         "2020-01-05",
     ]
     assert "code_0" not in replace(states, codes=None).to_frame().columns
+
+
+@pytest.mark.parametrize(
+    ("days", "message"),
+    [
+        (("2020-1-3", None), "'2020-1-3' is not a day; write it as YYYY-MM-DD"),
+        ((None, "2020"), "'2020' is not a day; write it as YYYY-MM-DD"),
+        (("2031-01-03", None), r"no day from 2031-01-03 to the last; they hold 2020-01-01 to "),
+        (("2020-01-05", "2020-01-03"), r"no day from 2020-01-05 to 2020-01-03; they hold "),
+    ],
+)
+def test_a_frame_of_days_that_are_none_or_not_there_is_refused_in_one_line(states, days, message):
+    with pytest.raises(ValueError, match=message):
+        states.to_frame(*days)

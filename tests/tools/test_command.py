@@ -119,3 +119,14 @@ def test_a_log_has_the_table_of_a_walk_once_and_then_a_line_a_refit(capsys: pyte
     text = capsys.readouterr().out
     assert text.count("walk_2") == 2, "in the table of the first refit, and when its turn comes"
     assert "walk_1 is running, 1 left after it: fold 1, it serves 2015-01-02 to 2015-12-31" in text
+
+
+@pytest.mark.parametrize("stage", ["extract_state", "train", "evaluate", "compare", "pretrain"])
+def test_help_names_the_option_that_trusts_a_package(stage: str) -> None:
+    assert "--trust PACKAGE" in outline(import_module(f"tools.{stage}"))
+
+
+def test_help_of_compare_says_that_it_looks_at_test_days() -> None:
+    told = " ".join(outline(import_module("tools.compare")).split())
+    assert "It evaluates on the test days, and each look at them is counted" in told
+    assert "use `sweep`, or `pretrain` without `--test`" in told

@@ -1,7 +1,7 @@
 """tools.compare on pretraining configs: seeds, what is finished, what was interrupted, and refused questions."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -192,3 +192,16 @@ def test_a_second_stage_follows_the_first_ones_run_of_its_seed() -> None:
     second = load_python("configs/pretrain/csi300_factor_vqvae.py", Pretrain)
     named = [one.encoder.run for one in with_seeds(second, (0, 3))]
     assert named == [f"pretrain/{one.name}" for one in with_seeds(first, (0, 3))]
+
+
+@dataclass(frozen=True)
+class Own(GRU):
+    """An encoder of a package that no one trusted."""
+
+
+def test_an_encoder_that_is_not_trusted_is_refused_before_anything_is_trained(workdir) -> None:
+    first = ridge(workdir, name="trained_first")
+    own = ridge(workdir, name="own", encoder=Own(lookback=4, hidden=4, layers=1))
+    with pytest.raises(ValueError, match=r"own: .*if you trust that code, add --trust tests"):
+        main(command(workdir, first, own))
+    assert not (workdir / "pretrain" / "trained_first").exists()

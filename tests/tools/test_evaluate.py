@@ -16,6 +16,7 @@ from evaluation.performance import sharpe_ratio
 from market.panel import RAW_CLOSE, Panel
 from market.states import MarketStates
 from market.storage.array_file import write_json
+from market.storage.ledger import Ledger
 from pipeline import evaluate, open_run
 from pipeline.policy_comparison import run_comparison
 from pipeline.reference_policies import index_backtest
@@ -270,6 +271,8 @@ def test_the_fingerprint_of_a_run_is_of_what_is_in_its_files(copied) -> None:
 
 def test_nothing_is_left_half_written(copied, monkeypatch) -> None:
     folder = copied / "evaluate" / "y"
+    panel = files.load_json(copied / "trade" / "tiny_one" / "config.json", Trade).panel
+    before = {one.command for one in Ledger.beside(panel).looks()}
 
     def failing(*_):
         raise OSError("disk full")
@@ -278,3 +281,5 @@ def test_nothing_is_left_half_written(copied, monkeypatch) -> None:
     with pytest.raises(OSError, match="disk full"):
         evaluate({"y": [copied / "trade" / "tiny_one"]}, Evaluate(cost_points=(), hindsight=False), copied)
     assert not (folder / "metrics.json").exists()
+    looks = [one for one in Ledger.beside(panel).looks() if one.part == "test"]
+    assert len({one.command for one in looks} - before) == 1, "a look counts from before it is taken"

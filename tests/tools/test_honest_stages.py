@@ -68,6 +68,7 @@ def test_the_rules_of_the_panel_hold_where_the_states_have_none(workdir) -> None
     bare = {name: value for name, value in states.provenance.items() if name != RECORDED}
     replace(states, provenance=bare).save(path)
     assert read_sources(experiment).rules.price_limit is None
+    assert read_sources(experiment).rules.periods_per_year == 252.0, "by the dates, whatever was recorded"
     panel = Panel.load(experiment.panel)
     replace(panel, source={RECORDED: replace(RULES, price_limit=0.05).to_json()}).save(experiment.panel)
     assert read_sources(experiment).rules.price_limit == 0.05

@@ -14,6 +14,10 @@ import pytest
 
 import tools.extract_state as extract_state
 import tools.pretrain as pretrain
+from encoders.base import Encoding
+from encoders.storm.model import StormEncoder
+from encoders.windows import Window
+from market.forecasts import ForecastRecord, Forecasts
 from market.panel import Panel
 from market.sources.synthetic.source import Synthetic
 from market.states import MarketStates
@@ -177,7 +181,7 @@ def test_it_runs_as_a_file_too_and_a_mistake_is_one_line(config: Path) -> None:
     tool = [sys.executable, str(ROOT / "tools" / "pretrain.py"), *command(config, "work", "--panel", "nowhere")]
     done = subprocess.run(tool, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1].endswith("write it first or correct the path")
+    assert done.stderr.strip().splitlines()[-1].endswith("or correct the path")
     assert "Traceback" not in done.stderr
 
 
@@ -190,3 +194,66 @@ def test_another_configuration_needs_overwrite(config: Path) -> None:
     pretrain.main(command(config, "work", "--overwrite"))
     assert json.loads((folder / "metrics.json").read_text())["n_epochs"] == 3
     assert not [path for path in folder.parent.iterdir() if path.name.endswith(".old")]
+
+
+def test_the_title_counts_the_best_epoch_from_one(capsys: pytest.CaptureFixture[str]) -> None:
+    one = dict.fromkeys(MEASURES, 0.1) | {"portfolio": dict.fromkeys(PORTFOLIO_MEASURES, 0.1), "rank_ic_ci": None}
+    show_encoder(
+        PretrainResult(Path("run"), {"best_epoch": 1, "n_epochs": 2, "train": {"codebooks": {}}, "valid": one})
+    )
+    assert "best epoch 2 of 2" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("n_assets", "line"),
+    [(1, "one asset has no cross-section, so there is no rank IC"), (2, "2 assets are too few for a rank IC"), (3, "")],
+)
+def test_a_panel_without_a_cross_section_is_told_why_it_has_no_rank_ic(
+    n_assets: int, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    panel = Panel.from_frame(Synthetic(stocks=3, days=40).read())
+    panel = panel.select(panel.assets[:n_assets])
+    unknown = np.full((40, n_assets), np.nan, np.float32)
+    forecasts = Forecasts(unknown, unknown, np.ones((40, n_assets), np.bool_))
+    ForecastRecord.of(panel, {"valid": forecasts}, {"valid": slice(30, 40)}).save(tmp_path / "forecasts.safetensors")
+    one = dict.fromkeys((*MEASURES, "rank_ic_ci")) | {"portfolio": dict.fromkeys(PORTFOLIO_MEASURES, 0.1)}
+    show_encoder(PretrainResult(tmp_path, {"best_epoch": 0, "n_epochs": 1, "train": {"codebooks": {}}, "valid": one}))
+    said = capsys.readouterr().out
+    assert line in said
+    assert ("rank IC" in said) is (n_assets < 3)
+
+
+def test_a_portfolio_of_every_asset_is_warned_of_and_the_audit_announced(
+    config: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    pretrain.main(command(config, "narrow", "--portfolio.k", "7", "--optim.epochs", "1"))
+    assert "portfolio: k = " not in caplog.text
+    assert "auditing the inputs: 270 days, 8 assets" in caplog.text
+    pretrain.main(command(config, "wide", "--portfolio.k", "8", "--optim.epochs", "1"))
+    assert "portfolio: k = 8 of 8 assets holds every asset" in caplog.text
+
+
+def test_a_missing_panel_names_the_command_that_makes_it(config: Path) -> None:
+    missing = str(config.parent / "data" / "csi300" / "panel.safetensors")
+    with pytest.raises(ValueError, match=r"no such file; make it with factorgym prepare .*configs/prepare/csi300\.py"):
+        pretrain.main(command(config, "work", "--panel", missing))
+    with pytest.raises(ValueError, match=r"factorgym prepare --config configs/prepare/\.\.\. or correct the path"):
+        pretrain.main(command(config, "work", "--panel", "nowhere"))
+    assert not (config.parent / "work").exists()
+
+
+def test_an_encoder_whose_forward_fails_is_one_line_before_the_audit(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: StormEncoder, window: Window) -> Encoding:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied\nmuch more")
+
+    monkeypatch.setattr(StormEncoder, "forward", broken)
+    told = r"^StormEncoder\.forward fails on a window of shape \(B, L, N, F\) = \(2, 8, 8, 2\): RuntimeError: mat1"
+    with pytest.raises(ValueError, match=told) as caught:
+        pretrain.main(command(config, "broken"))
+    said = str(caught.value)
+    assert said.endswith("; run encoders.testing.check_encoder")
+    assert "much more" not in said
+    assert not (config.parent / "broken" / "pretrain" / "tiny" / "audit.json").exists()

@@ -1,8 +1,7 @@
-"""`python -m tools.inspect --panel workdir/data/dj30/panel.safetensors`: a panel as text and as a page.
+"""`python -m tools.inspect --panel workdir/data/dj30/panel.safetensors`: a panel as text and as a page."""
 
-This folder has no ``__init__.py`` on purpose: a module called ``inspect`` in the folder of a script would hide Python's
-own from it, and ``accelerate launch tools/pretrain.py`` runs a script of this folder. A bare folder does not.
-"""
+# This folder has no __init__.py on purpose: a module called inspect in the folder of a script would hide Python's own
+# from it, and accelerate launch tools/pretrain.py runs a script of this folder. A bare folder does not.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
