@@ -181,12 +181,18 @@ def _on_simplex(points: FloatArray) -> FloatArray:
 
 
 GRADIENT = APG(
-    learning_rate=1e-2, risk_aversion=RISK_AVERSION, accounts_per_path=2, state_dropout=0.0, averaging=0.95, width=8
+    learning_rate=1e-2,
+    account_rate=10.0,
+    risk_aversion=RISK_AVERSION,
+    accounts_per_path=2,
+    state_dropout=0.0,
+    averaging=0.95,
+    width=1,
 )
 SAMPLED = PPO(learning_rate=3e-3, n_steps=32, batch_size=4096, n_epochs=4, gamma=0.97, log_std_init=-1.0)
 ACTION = Step(LongOnly(bound=1, scale=8))
 SCHEDULES = {
-    "APG": TrainingConfig(total_steps=409_600, validate_every=102_400, patience=None),
+    "APG": TrainingConfig(total_steps=307_200, validate_every=40_960, patience=None),
     "PPO": TrainingConfig(total_steps=8_000_000, validate_every=400_000, patience=None),
 }
 N_ENVS = {"APG": 128, "PPO": 128}

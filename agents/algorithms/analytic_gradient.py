@@ -135,6 +135,8 @@ class AnalyticPolicyGradient(BaseAlgorithm):
             self.learner.load_state_dict(self.policy.state_dict())  # where cloning may have left it
         self.learner.set_training_mode(True)
         self._update_learning_rate(self.learner.optimizer)
+        for group in self.learner.optimizer.param_groups:
+            group["lr"] *= group["rate"]
         segment, value_loss = self.booked()
         excess = segment.excess
         objective = excess.mean() - 0.5 * self.risk_aversion * excess.var(correction=0)

@@ -21,6 +21,9 @@ from agents.algorithms.base import ContinuousAgent
 from agents.algorithms.gradient_policy import GradientPolicy
 from agents.networks.extractors import StateLookup, StateTable
 
+OF_POLICY = ("width", "state_dropout", "weight_decay", "account_rate")
+"""Fields that the policy takes, not the algorithm."""
+
 
 @dataclass(frozen=True)
 class APG(ContinuousAgent):
@@ -28,6 +31,8 @@ class APG(ContinuousAgent):
 
     Attributes:
         learning_rate: Learning rate of AdamW.
+        account_rate: That of the few numbers by which what is held enters (the fraction of the way, the preference for
+            what is held), in units of `learning_rate`. They have far to go from a fresh policy, which hardly trades.
         segment_days: Days of a segment; a longer one sees more of what a position earns later.
         warmup_days: Days before a segment on which its accounts already trade, without being learnt from: segments
             then begin at positions that the policy comes to.
@@ -46,6 +51,7 @@ class APG(ContinuousAgent):
     """
 
     learning_rate: float = 3e-3
+    account_rate: float = 1.0
     segment_days: int = 20
     warmup_days: int = 10
     accounts_per_path: int = 4
@@ -67,6 +73,8 @@ class APG(ContinuousAgent):
                 f"APG: segment_days is {self.segment_days}, accounts_per_path {self.accounts_per_path} and warmup_days "
                 f"{self.warmup_days}, expected at least 1, 1 and 0"
             )
+        if not self.account_rate > 0:
+            raise ValueError(f"APG: account_rate is {self.account_rate}, expected more than 0")
         if not 0 <= self.averaging < 1:
             raise ValueError(f"APG: averaging is {self.averaging}, expected at least 0 and below 1")
         if self.risk_aversion < 0 or self.trade_penalty < 0 or not 0 <= self.state_dropout < 1:
@@ -77,9 +85,8 @@ class APG(ContinuousAgent):
 
     def _shape(self, network: Any, table: StateTable | None) -> dict[str, Any]:
         lookup = {} if table is None else {"table": table}
-        shape = {name: getattr(self, name) for name in ("width", "state_dropout", "weight_decay")}
+        shape = {name: getattr(self, name) for name in OF_POLICY}
         return shape | {"features_extractor_class": StateLookup, "features_extractor_kwargs": lookup}
 
     def _learning(self, env: VecEnv) -> dict[str, Any]:
-        names = ("width", "state_dropout", "weight_decay")
-        return {name: value for name, value in super()._learning(env).items() if name not in names}
+        return {name: value for name, value in super()._learning(env).items() if name not in OF_POLICY}

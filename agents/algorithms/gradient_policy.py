@@ -94,6 +94,7 @@ class GradientPolicy(BasePolicy):
         width: Hidden width.
         state_dropout: Share of the channels of states that training hides.
         weight_decay: Of AdamW.
+        account_rate: Learning rate of the numbers by which what is held enters, in units of the others'.
         kwargs: Those of stable-baselines3's `BasePolicy`.
     """
 
@@ -105,6 +106,7 @@ class GradientPolicy(BasePolicy):
         width: int = 32,
         state_dropout: float = 0.0,
         weight_decay: float = 0.0,
+        account_rate: float = 1.0,
         **kwargs: Any,
     ) -> None:
         kwargs = {"features_extractor_class": StateLookup, **kwargs}
@@ -123,7 +125,9 @@ class GradientPolicy(BasePolicy):
             self.lead.data[:, 0] = torch.tensor([FIRST_FRACTION, FRACTION_OF_CASH])
         self.bound: Tensor
         self.register_buffer("bound", torch.from_numpy(action_space.high.copy()).max(), persistent=False)
-        self.optimizer = torch.optim.AdamW(self.parameters(), lr=lr_schedule(1), weight_decay=weight_decay)
+        of_account, of_day = [self.memory, self.lead], self.network.parameters()  # in the order of `parameters()`
+        groups: list[dict[str, Any]] = [{"params": of_account, "rate": account_rate}, {"params": of_day, "rate": 1.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=lr_schedule(1), weight_decay=weight_decay)
 
     def act(
         self, scores: Float[Tensor, "B N"], lead: Float[Tensor, "B L"], account: Float[Tensor, "B 1+N"]

@@ -112,6 +112,21 @@ def test_a_fresh_policy_that_steps_hardly_trades() -> None:
     assert max(turnover) < 0.02
 
 
+def test_what_is_held_may_be_learnt_of_faster() -> None:
+    def moved(rate: float) -> tuple[float, float]:
+        model, _ = built(APG(account_rate=rate), tapes()[0], Step())
+        of_account, of_day = model.learner.lead.clone(), model.learner.network.linear.weight.clone()
+        model.learn(16 * 20)
+        changes = model.learner.lead - of_account, model.learner.network.linear.weight - of_day
+        return float(changes[0].detach().abs().max()), float(changes[1].detach().abs().max())
+
+    slow, fast = moved(1.0), moved(10.0)
+    assert fast[0] == pytest.approx(10 * slow[0], rel=0.05)
+    assert fast[1] == slow[1]
+    with pytest.raises(ValueError, match=r"account_rate is 0\.0"):
+        APG(account_rate=0.0)
+
+
 def test_segments_begin_where_the_policy_led_its_accounts() -> None:
     """Ten days of the environment, from the same first positions, end at the positions that segments begin with."""
     model, _ = built(APG(segment_days=8, state_dropout=0.0), tapes()[0], Step())
