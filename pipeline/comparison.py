@@ -52,7 +52,8 @@ def compare(
     refuse_unknown(reference, encoder_names(pretraining, pretrained))  # before hours of training
     encoder_runs = runs_of(pretraining, seeds)
     agent_runs = [replace(one, seeds=tuple(seeds)) if seeds else one for one in trades]
-    for one in (*encoder_runs, *agent_runs):
+    experiments = [*encoder_runs, *agent_runs]
+    for one in experiments:
         refuse_untrusted(one, one.name)  # their runs are opened again once they are trained
     execute(training_jobs(encoder_runs, agent_runs, workdir, engine), engine, observer)
     encoders = [*(pretrain_folder(workdir, one.name) for one in encoder_runs), *pretrained]
