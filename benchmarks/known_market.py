@@ -36,7 +36,7 @@ from agents.checkpoint import TrainedAgent, load_agent
 from agents.training.callbacks import TrainingConfig
 from agents.training.loop import Task, train_agent
 from agents.training.validation import trace_episode
-from envs import BatchMarket, Costs, Episodes, Excess, Sparsemax, Step, Tape
+from envs import BatchMarket, Costs, Episodes, Excess, LongOnly, Step, Tape
 from evaluation.policy_comparison import PolicyComparison, measured
 from evaluation.rollout import rollout
 from evaluation.verdict import reach_verdict
@@ -190,7 +190,7 @@ GRADIENT = APG(
     width=1,
 )
 SAMPLED = PPO(learning_rate=3e-3, n_steps=32, batch_size=4096, n_epochs=4, gamma=0.97, log_std_init=-1.0)
-ACTION = Step(Sparsemax())
+ACTION = Step(LongOnly(bound=1, scale=8))
 SCHEDULES = {
     "APG": TrainingConfig(total_steps=307_200, validate_every=40_960, patience=None),
     "PPO": TrainingConfig(total_steps=8_000_000, validate_every=400_000, patience=None),

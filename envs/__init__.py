@@ -6,7 +6,7 @@ Importing this package registers ``FactorGym/Portfolio-v0`` and ``FactorGym/Sing
 from gymnasium.envs.registration import register
 
 from envs.actions.limits import SectorLimit
-from envs.actions.portfolio import LongOnly, LongShort, Sparsemax, TargetWeights, Templates
+from envs.actions.portfolio import LongOnly, LongShort, TargetWeights, Templates
 from envs.actions.relative import Step, Tilt
 from envs.actions.single_asset import Position, SellHoldBuy, TargetLevels
 from envs.batch import BatchMarket
@@ -41,7 +41,6 @@ __all__ = [
     "SectorLimit",
     "SellHoldBuy",
     "SimpleReturn",
-    "Sparsemax",
     "Step",
     "Tape",
     "TargetLevels",

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from envs import LongOnly, LongShort, Position, SectorLimit, Sparsemax, Step, Tilt
+from envs import LongOnly, LongShort, Position, SectorLimit, Step, Tilt
 from envs.actions.limits import sector_numbers
 from envs.actions.portfolio import Action
 from market.arrays import BoolArray
@@ -21,7 +21,8 @@ def target_weights(action: Action, raw: Float[Tensor, "B A"], held: Weights, ava
     """Returns the weights that raw actions ask for, cash first.
 
     Args:
-        action: One of the actions below, or a `Step` towards one of them but `Tilt`.
+        action: `LongOnly`, `LongShort`, `Position`, `Tilt`, a `SectorLimit`, or a `Step` towards one of these but
+            `Tilt`.
         raw: Raw actions.
         held: Weights at the fill, before the trade.
         available: True where an asset may carry weight.
@@ -34,7 +35,6 @@ def target_weights(action: Action, raw: Float[Tensor, "B A"], held: Weights, ava
         return held + fraction * (target_weights(action.target, raw[:, 1:], held, available) - held)
     kinds: dict[type[Any], Callable[..., Weights]] = {
         LongOnly: _long_only,
-        Sparsemax: _sparsemax,
         Tilt: _tilted,
         LongShort: _long_short,
         Position: _position,
@@ -50,7 +50,7 @@ def target_weights(action: Action, raw: Float[Tensor, "B A"], held: Weights, ava
 def has_gradient(action: Action) -> bool:
     """Returns whether `target_weights` knows an action."""
     final = action.target if isinstance(action, Step) else action
-    return isinstance(final, LongOnly | LongShort | Position | SectorLimit | Sparsemax | Tilt)
+    return isinstance(final, LongOnly | LongShort | Position | SectorLimit | Tilt)
 
 
 def holds(action: Action, raw: Float[Tensor, "B A"]) -> BoolArray:
@@ -67,25 +67,6 @@ def _long_only(action: LongOnly, raw: Tensor, held: Weights, available: Tensor) 
     if not action.cash:
         powers = torch.cat([torch.zeros_like(powers[:, :1]), torch.where(available, powers, 0.0)], dim=1)
     return _capped(_normalised(powers), action.cap)
-
-
-def _sparsemax(action: Sparsemax, raw: Tensor, held: Weights, available: Tensor) -> Weights:
-    scores = action.scale * raw.clamp(-action.bound, action.bound)
-    kept = torch.ones_like(scores, dtype=torch.bool)
-    if not action.cash:
-        scores = torch.cat([torch.zeros_like(scores[:, :1]), scores], dim=1)
-        kept = torch.cat([torch.zeros_like(kept[:, :1]), available], dim=1)
-    none = ~kept.any(1, keepdim=True)
-    while True:  # the gradient is that of the last pass: what is kept does not change with a small step
-        above = torch.where(kept, scores, 0.0).sum(1, keepdim=True) - 1.0
-        threshold = above / kept.sum(1, keepdim=True).clamp(min=1)
-        left = kept & (scores > threshold)
-        if torch.equal(left, kept):
-            break
-        kept = left
-    weights = torch.where(kept, scores - threshold, 0.0)
-    cash = weights[:, :1] + none.to(weights)
-    return _capped(torch.cat([cash, weights[:, 1:]], dim=1), action.cap)
 
 
 def _tilted(action: Tilt, raw: Tensor, held: Weights, available: Tensor) -> Weights:

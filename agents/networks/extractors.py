@@ -57,6 +57,8 @@ UNSCALED = {
     **{"market_low": -BOUNDLESS, "market_high": BOUNDLESS, "limit": math.inf},
 }
 """The buffers of a policy that sees its channels as they are, as all did before version 0.2.0."""
+ADDED = ((*MOMENTS[:4], "limit"), MOMENTS[4:])
+"""Buffers that came together."""
 
 
 class StateTable:
@@ -182,8 +184,10 @@ def with_moments(saved: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict
         saved: Tensors by name.
         own: Those that a policy of today has.
     """
-    last = {name: name.rpartition(".")[2] for name in own if name not in saved}
-    added = {name: torch.full_like(own[name], UNSCALED[end]) for name, end in last.items() if end in UNSCALED}
+    ends = {name.rpartition(".")[2] for name in saved}
+    absent = {end for added in ADDED if not ends & set(added) for end in added}  # one alone is missing, not older
+    last = {name: name.rpartition(".")[2] for name in own}
+    added = {name: torch.full_like(own[name], UNSCALED[end]) for name, end in last.items() if end in absent}
     return {**saved, **added}
 
 

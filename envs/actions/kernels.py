@@ -97,45 +97,6 @@ def softmax(
 
 
 @numba.njit(cache=True)
-def sparsemax(
-    actions: AnyFloatArray, bound: float, scale: float, status: StatusArray, day: IntArray, targets: FloatArray
-) -> None:
-    """Writes the point of the simplex that is nearest to ``scale * clip(actions, -bound, bound)``, ``[B, W]``.
-
-    What is below a threshold gets nothing; the others get what they are above it. Each pass takes the threshold at
-    which all that are left sum to 1, and drops those below it; when none is, it is the right one. Cash and assets that
-    are not available count as in `softmax`.
-
-    Reference: Michelot (1986), A finite algorithm for finding the projection of a point onto the canonical simplex.
-    """
-    n, width = targets.shape[1] - 1, actions.shape[1]
-    first = n + 1 - width
-    for b in range(len(targets)):
-        row = targets[b]
-        row[0] = -np.inf
-        total, count = 0.0, 0
-        for i in range(width):
-            score = scale * min(max(np.float64(actions[b, i]), -bound), bound)
-            possible = width > n or status[day[b], i] & AVAILABLE
-            row[first + i] = score if possible else -np.inf
-            total += score if possible else 0.0
-            count += 1 if possible else 0
-        threshold, dropped = 0.0, count > 0
-        while dropped:
-            threshold, dropped = (total - 1.0) / count, False
-            for i in range(n + 1):
-                if -np.inf < row[i] <= threshold:
-                    total -= row[i]
-                    count -= 1
-                    row[i] = -np.inf
-                    dropped = True
-        for i in range(n + 1):
-            row[i] = row[i] - threshold if row[i] > -np.inf else 0.0
-        if count == 0:
-            row[0] = 1.0
-
-
-@numba.njit(cache=True)
 def cap_weights(targets: FloatArray, cap: float) -> None:
     """Cuts every asset at `cap` and shares the excess among the other assets and cash in proportion to their weights.
 

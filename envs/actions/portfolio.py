@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from gymnasium import spaces
 
-from envs.actions.kernels import cap_weights, long_short, softmax, sparsemax, target_shares
+from envs.actions.kernels import cap_weights, long_short, softmax, target_shares
 from envs.execution import AVAILABLE, StatusArray
 from market.arrays import AnyArray, BoolArray, FloatArray, IntArray
 
@@ -108,56 +108,6 @@ class LongOnly:
     ) -> None:
         """Writes the softmax of the logits, cut at `cap`."""
         softmax(actions.reshape(-1), self.bound, self.scale, status, day, targets)
-        if self.cap is not None:
-            cap_weights(targets, self.cap)
-
-
-@dataclass(frozen=True)
-class Sparsemax:
-    """Long-only weights: the point of the simplex nearest to the scores, one for each asset, one for cash in front.
-
-    The best portfolio of uncorrelated assets of equal risk is such a point, where the scores are expected returns over
-    risk aversion times variance: it holds what is well above the rest and nothing of the others, where a softmax needs
-    a large scale for that and then bets too much on the first. Equal scores are equal weights.
-
-    Reference: Martins and Astudillo (2016), From softmax to sparsemax, https://arxiv.org/abs/1602.02068.
-
-    Attributes:
-        cash: Whether cash may be held; without it, it is held only where nothing else is available.
-        cap: Largest weight of an asset, or None; the excess goes to the others in proportion.
-        bound: Largest size of a raw action.
-        scale: Weight per unit of action: of two assets that are held, the one whose action is higher by 1 has so much
-            more.
-    """
-
-    cash: bool = True
-    cap: float | None = None
-    bound: float = 1.0
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not (self.bound > 0 and self.scale > 0 and 1.0 <= 2 * self.bound * self.scale <= LARGEST_LOGIT):
-            raise ValueError(
-                f"Sparsemax: bound {self.bound} times scale {self.scale} must be at least 0.5, so that one asset can "
-                f"take everything, and at most {LARGEST_LOGIT / 2:g}"
-            )
-        if self.cap is not None and not 0 < self.cap <= 1:
-            raise ValueError(f"Sparsemax: cap is {self.cap}, expected a weight above 0 and at most 1")
-
-    @property
-    def max_stretch(self) -> float:
-        """Infinite without a cap; 1 with one, so that no halt pushes a weight over it."""
-        return math.inf if self.cap is None else 1.0
-
-    def space(self, n_assets: int) -> spaces.Box:
-        """Returns the box of scores."""
-        return spaces.Box(-self.bound, self.bound, (n_assets + self.cash,), np.float32)
-
-    def to_weights(
-        self, actions: AnyArray, status: StatusArray, day: IntArray, targets: FloatArray, hold: BoolArray
-    ) -> None:
-        """Writes the projection of the scores, cut at `cap`."""
-        sparsemax(actions, self.bound, self.scale, status, day, targets)
         if self.cap is not None:
             cap_weights(targets, self.cap)
 

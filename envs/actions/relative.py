@@ -121,7 +121,7 @@ class Step(_FromCash):
     by, because they are convex.
 
     Attributes:
-        target: What the rest of the action means: `LongOnly`, `Sparsemax`, `LongShort` or `Position`.
+        target: What the rest of the action means: `LongOnly`, `LongShort` or `Position`.
         largest: The greatest fraction of the way taken in a day.
     """
 

@@ -57,6 +57,6 @@ def test_apg_comes_near_the_oracles_that_know_everything(small):
     paths = trade_towards(small.tape("test"), small.best("test"), costs)
     best = bench.YEAR * (small.worth("test", paths.weights) + paths.log_cost).mean(axis=0).max()
     schedule = replace(bench.SCHEDULES["APG"], total_steps=64 * 20 * 80, validate_every=64 * 20 * 40)
-    found = bench.trained(replace(bench.GRADIENT, width=8), small, costs, 0, schedule)
+    found = bench.trained(bench.GRADIENT, small, costs, 0, schedule)
     assert found.worth > 0.7 * best
     assert 0 < found.turnover < 0.6

@@ -9,18 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from envs import (
-    BatchMarket,
-    Costs,
-    LongOnly,
-    LongShort,
-    Position,
-    SellHoldBuy,
-    Sparsemax,
-    Tape,
-    TargetLevels,
-    Templates,
-)
+from envs import BatchMarket, Costs, LongOnly, LongShort, Position, SellHoldBuy, Tape, TargetLevels, Templates
 from envs.actions.kernels import exponentials
 from tests.envs.markets import plain_panel
 
@@ -47,32 +36,6 @@ def test_the_vectorised_exponential_is_exact_to_an_ulp_or_two(x):
 def test_long_only_weights_are_the_softmax_of_clipped_logits(raw):
     logits = np.exp(np.clip(raw.astype(np.float64), -20, 20))
     assert weights_of(LongOnly(), raw) == pytest.approx(logits / logits.sum(), abs=1e-14)
-
-
-@settings(max_examples=100)
-@given(arrays(np.float32, 4, elements=st.floats(-2, 2, width=32)), st.sampled_from([0.5, 1.0, 4.0]))
-def test_sparsemax_weights_are_the_nearest_on_the_simplex(raw, scale):
-    """Against the threshold by sorting of Duchi et al. (2008)."""
-    scores = scale * np.clip(raw.astype(np.float64), -1, 1)
-    ordered = -np.sort(-scores)
-    excess = (np.cumsum(ordered) - 1) / np.arange(1, 5)
-    expected = np.maximum(scores - excess[np.flatnonzero(ordered > excess)[-1]], 0.0)
-    weights = weights_of(Sparsemax(scale=scale), raw)
-    assert weights == pytest.approx(expected, abs=1e-12)
-    assert weights.sum() == pytest.approx(1.0, abs=1e-12)
-
-
-def test_sparsemax_leaves_alone_what_is_not_available():
-    status = TAPE.status.copy()
-    status[0] = 0
-    status[0, 1] = TAPE.status[0, 1]
-    targets, hold = np.full((2, 4), np.nan), np.zeros(2, np.bool_)
-    Sparsemax(cash=False).to_weights(np.array([[1.0, 0.2, 0.9]] * 2), status, np.array([0, 1]), targets, hold)
-    assert targets[0].tolist() == [0.0, 0.0, 1.0, 0.0]
-    assert targets[1] == pytest.approx([0.0, 0.55, 0.0, 0.45])
-    status[0, 1] = 0
-    Sparsemax(cash=False).to_weights(np.array([[1.0, 0.2, 0.9]]), status, np.array([0]), targets[:1], hold[:1])
-    assert targets[0].tolist() == [1.0, 0.0, 0.0, 0.0]
 
 
 @settings(max_examples=100)
@@ -145,7 +108,7 @@ def test_holding_trades_nothing_at_all():
         assert not info["trades"].any()
 
 
-BOXES = (LongOnly(), LongOnly(cash=False), LongShort(), Sparsemax())
+BOXES = (LongOnly(), LongOnly(cash=False), LongShort())
 
 
 @pytest.mark.parametrize("action", BOXES)
