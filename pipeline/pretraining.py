@@ -20,7 +20,6 @@ from encoders.baselines.closed_form import ClosedForm
 from encoders.checkpoint import Checkpoint
 from encoders.data import TrainingData
 from encoders.states.inputs import ProvenInputs, inputs_fingerprint, inputs_record
-from encoders.testing.first_pass import run_new_encoder
 from encoders.training import loop as training
 from encoders.training.launch import init_distributed
 from envs.rules import MarketRules, recorded_rules
@@ -31,6 +30,7 @@ from market.panel import Panel
 from market.splits import PARTS
 from market.storage.array_file import read_json, write_json
 from market.storage.ledger import Part
+from pipeline.first_pass import run_new_encoder
 from pipeline.forecast_trading import portfolio_measures
 from pipeline.results import SILENT, Observer, PretrainResult
 from pipeline.run_directory import begin, is_finished, lock, pretrain_folder

@@ -14,7 +14,6 @@ from encoders.base import Encoder, Encoding, Forecast, Inference, State
 from encoders.common.layers import masked_mean
 from encoders.data import prepare
 from encoders.testing import check_encoder, checks
-from encoders.testing.first_pass import run_new_encoder
 from encoders.testing.windows import inputs, make_window, trained
 from encoders.windows import InputShape, Window
 from market.features import Formulas
@@ -24,6 +23,7 @@ from market.prices.labels import Label
 from market.scaling.scalers import RobustZScore
 from market.sources.synthetic.source import Synthetic
 from market.splits import Split
+from pipeline.first_pass import run_new_encoder
 from tests.encoders.conformance import SetConformance
 
 
