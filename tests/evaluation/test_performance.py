@@ -133,6 +133,15 @@ def test_performance_names_and_values():
     assert performance(backtest, risk_free=0.01)["sharpe"] < table["sharpe"]
 
 
+def test_a_pause_is_where_next_to_nothing_of_what_is_usual_is_traded():
+    turnover = np.full(60, 0.5)
+    turnover[10:35] = 0.005  # a hundredth of what is usual, though fifty times what always counts as nothing
+    paused = replace(random_backtest(), turnover=turnover)
+    assert performance(paused)["longest_pause_days"] == 25
+    assert performance(replace(paused, turnover=np.full(60, 0.005)))["longest_pause_days"] == 0
+    assert performance(replace(paused, turnover=np.where(turnover < 0.1, 5e-5, 1e-3)))["longest_pause_days"] == 25
+
+
 def test_relative_measures_agree_with_empyrical():
     benchmark, noise = daily(1), daily(2, mean=0.0002)
     returns = 0.7 * benchmark + noise
