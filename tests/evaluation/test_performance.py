@@ -47,8 +47,8 @@ def test_measures_agree_with_empyrical(ours, theirs, returns):
 @given(series)
 def test_measures_agree_with_empyrical_on_any_returns(returns):
     if np.ptp(returns) > 1e-9 and (returns < -1e-9).any():
-        for ours, theirs in AGREEING:
-            assert ours(returns) == pytest.approx(theirs(returns), rel=1e-11, abs=1e-12, nan_ok=True)
+        for ours, theirs in AGREEING:  # a year's growth of three days is a power of 84, and so are the last digits
+            assert ours(returns) == pytest.approx(theirs(returns), rel=1e-9, abs=1e-12, nan_ok=True)
 
 
 @pytest.mark.parametrize("risk_free", [0.0001, daily(9, 700, 0.0001)])
