@@ -213,7 +213,6 @@ GRADIENT = APG(
     account_rate=10.0,
     risk_aversion=RISK_AVERSION,
     accounts_per_path=2,
-    state_dropout=0.0,
     averaging=0.95,
     width=1,
 )
