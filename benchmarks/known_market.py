@@ -294,7 +294,7 @@ class Options:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Markets, and the agents on them."""
     observe: tuple[Literal["forecast", "states", "states+forecast"], ...] = ("forecast",)
-    """What agents see; each is measured."""
+    """Observations of the agents, each of which is measured."""
     ppo: bool = False
     """Measure PPO too, which takes ten times as long."""
     shuffled: int = 0
