@@ -16,7 +16,7 @@ _BUILD = {
 
 def checked_tape(tape: Tape | Mapping[str, Any]) -> Tape:
     """Returns the tape; an error names how one is built where something else is given."""
-    found = from_data(tape, "tape")
+    found: Any = from_data(tape, "tape")
     if isinstance(found, Tape):
         return found
     kind = type(found).__name__

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from evaluation.backtest import NEGLIGIBLE, Backtest
 from market.arrays import BoolArray, DateArray, FloatArray
@@ -131,11 +130,15 @@ def expected_shortfall(returns: FloatArray, level: float = 0.05) -> float:
 
 def skewness(returns: FloatArray) -> float:
     """Returns the third standardised moment (population); NaN where the returns do not vary."""
+    from scipy import stats  # slow to import
+
     return float(stats.skew(returns)) if _varies(returns) else float("nan")
 
 
 def kurtosis(returns: FloatArray) -> float:
     """Returns the fourth standardised moment (population), 3 for a normal law; NaN where the returns do not vary."""
+    from scipy import stats  # slow to import
+
     return float(stats.kurtosis(returns, fisher=False)) if _varies(returns) else float("nan")
 
 
