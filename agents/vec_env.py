@@ -1,7 +1,7 @@
 """BatchMarket as a stable-baselines3 VecEnv: thousands of episodes in one process, without a copy of the tape."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,8 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from envs.batch import BatchMarket
+from envs.batch import BatchMarket, Info
+from envs.vector import EpisodePictures
 from market.arrays import AnyArray
 
 
@@ -27,22 +28,32 @@ class MarketVecEnv(VecEnv):
 
     Args:
         market: Batch of episodes that starts finished ones anew (`BatchMarket.autoreset`).
+        render_mode: ``rgb_array``: `render` tiles an image an episode, as VecVideoRecorder films it; None keeps nothing
+            to draw.
     """
 
-    def __init__(self, market: BatchMarket) -> None:
+    def __init__(self, market: BatchMarket, render_mode: str | None = None) -> None:
         if not market.autoreset:
             raise ValueError("MarketVecEnv: market has autoreset=False, but SB3 expects episodes to start anew")
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode is '{render_mode}', expected None or 'rgb_array' of many episodes")
         self.market = market
+        self._pictures = EpisodePictures(market) if render_mode is not None else None
         self._actions: AnyArray | None = None
         self._began = time.time()
         self._rewards = np.zeros(market.n_envs)
         self._lengths = np.zeros(market.n_envs, np.int64)
         super().__init__(market.n_envs, market.observation_space, market.action_space)
 
+    def __repr__(self) -> str:
+        """Names the market that is traded."""
+        return f"{type(self).__name__}({self.market!r})"
+
     def reset(self) -> VecEnvObs:
         """Starts all episodes, with the seeds and options that `seed` and `set_options` have left."""
         seeds = None if all(seed is None for seed in self._seeds) else list(self._seeds)
-        observation, _ = self.market.reset(seeds, self._options[0])
+        observation, info = self.market.reset(seeds, self._options[0])
+        self._draw(np.arange(self.num_envs), info)
         self._rewards[:], self._lengths[:] = 0.0, 0
         self.reset_infos = [{} for _ in range(self.num_envs)]
         self._reset_seeds()
@@ -65,6 +76,7 @@ class MarketVecEnv(VecEnv):
         infos: list[dict[str, Any]] = [
             {"wealth": wealth, "turnover": turnover, "cost": cost} for wealth, turnover, cost in zip(*told, strict=True)
         ]
+        self._draw(info.get("final_rows", np.empty(0, np.int64)), info)
         for j, k in enumerate(info.get("final_rows", ())):
             final = info["final_obs"]
             infos[k] |= {
@@ -80,6 +92,10 @@ class MarketVecEnv(VecEnv):
             }
             self._rewards[k], self._lengths[k] = 0.0, 0
         return observation, reward.astype(np.float32), terminated | truncated, infos
+
+    def get_images(self) -> Sequence[AnyArray | None]:
+        """Returns an image ``[height, width, 3]`` of each episode since it began; none without a render mode."""
+        return [] if self._pictures is None else list(self._pictures.images() or ())
 
     def set_options(self, options: list[dict[str, Any]] | dict[str, Any] | None = None) -> None:
         """Sets the options of the next `reset`; all episodes share them.
@@ -104,7 +120,8 @@ class MarketVecEnv(VecEnv):
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """Returns an attribute of the market, once for each episode asked for."""
-        value = None if attr_name == "render_mode" else getattr(self.market, attr_name)
+        mine = {"render_mode": None if self._pictures is None else "rgb_array"}
+        value = mine[attr_name] if attr_name in mine else getattr(self.market, attr_name)
         return [value for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
@@ -125,3 +142,12 @@ class MarketVecEnv(VecEnv):
     def env_is_wrapped(self, wrapper_class: type[Env[Any, Any]], indices: VecEnvIndices = None) -> list[bool]:
         """Returns that no episode is wrapped, except in what Monitor does, which this class does itself."""
         return [issubclass(wrapper_class, Monitor) for _ in self._get_indices(indices)]
+
+    def _draw(self, begun: AnyArray, info: Info) -> None:
+        if self._pictures is None:
+            return
+        fresh, shown = self.market.standing(begun), {}
+        for name in ("date", "wealth", "weights"):
+            shown[name] = info[name].copy()
+            shown[name][begun] = fresh[name]
+        self._pictures.add(begun, shown)

@@ -1,17 +1,22 @@
 """Agents on a market whose best policy is known, beside oracles that know tomorrow's expected returns.
 
-    python -m benchmarks known_market [--costs 0 0.0005 0.002] [--seeds 0 1 2 3 4] [--ppo] [--shuffled 20] [--out FILE]
+    python -m benchmarks known_market [--costs 0 0.0005 0.002] [--seeds 0 1 2 3 4] [--observe forecast states]
+                                      [--ppo] [--shuffled 20] [--out FILE]
 
 Returns have three factors. What each factor pays is constant, but the exposures of the assets to them drift, one factor
-within days, one within weeks, one within months; agents see the exposures among channels of noise and have to learn
-from returns what they pay. Everybody is judged by what `APG` maximises, net of costs: mean log growth less half the
-risk aversion times the variance of the excess over equal weight. Because the truth is known, expectations of what was
-held are taken instead of what happened, so that ten years of luck do not decide.
+within days, one within weeks, one within months. Nobody but the oracles knows what they pay. With ``--observe
+forecast`` agents see what the pipeline shows them: the forecast of an encoder, here a ridge regression on the exposures
+and on channels of noise, fitted on ten years before the train days and frozen. With ``states`` they see the exposures
+and the noise and have to learn from their own rewards what these pay.
+
+Everybody is judged by what `APG` maximises, net of costs: mean log growth less half the risk aversion times the
+variance of the excess over equal weight. Because the truth is known, expectations of what was held are taken instead of
+what happened, so that ten years of luck do not decide.
 
 Without costs the best policy holds every day the portfolio that is worth most. With costs the oracles go towards that
 portfolio by a fraction of the way and leave small differences alone; the share is that of the best of the grid *on the
 test days*, which no agent may know. Agents are chosen on valid days, by what happened there. Each seed is a market and
-an agent. `--shuffled` counts how often agents that learn on exposures of other days are told that their result is
+an agent. `--shuffled` counts how often agents that learn on forecasts of other days are told that their result is
 supported (`evaluation.verdict`), and how much they trade.
 """
 
@@ -20,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -37,10 +42,11 @@ from agents.training.callbacks import TrainingConfig
 from agents.training.loop import Task, train_agent
 from agents.training.validation import trace_episode
 from envs import BatchMarket, Costs, Episodes, Excess, LongOnly, Step, Tape
+from envs.observables import Observed
 from evaluation.policy_comparison import PolicyComparison, measured
 from evaluation.rollout import rollout
 from evaluation.verdict import reach_verdict
-from market.arrays import FloatArray
+from market.arrays import AnyFloatArray, FeatureArray, FloatArray
 from market.panel import BARS, Panel
 from market.states import PROVENANCE, MarketStates
 from market.storage.array_file import write_json
@@ -58,7 +64,14 @@ FACTOR_VOLATILITY, OWN_VOLATILITY = 0.004, 0.02
 RISK_AVERSION = 10.0
 """Price of a unit of variance, the default of `APG`."""
 
-PARTS = {"train": 2520, "valid": 756, "test": 2520}
+PARTS = {"fit": 2520, "train": 2520, "valid": 756, "test": 2520}
+"""Days; on those of ``fit`` the encoder learns, and nobody trades."""
+
+TRADED = ("train", "valid", "test")
+
+RIDGE = 1e-3
+"""Penalty of the regression, per observation; the exposures have unit variance."""
+
 YEAR = 252
 
 
@@ -75,10 +88,11 @@ class KnownMarket(NamedTuple):
     states: MarketStates
     exposures: FloatArray
 
-    def tape(self, part: str) -> Tape:
+    def tape(self, part: str, observe: Observed = "states") -> Tape:
         """Returns the tape of one part; each one's last close is the next one's first day."""
         dates, rows = self.panel.dates.astype(str), _rows(part)
-        return Tape.from_panel(self.panel, self.states, "close", dates[rows.start], dates[rows.stop - 1])
+        days = (dates[rows.start], dates[rows.stop - 1])
+        return Tape.from_panel(self.panel, self.states, "close", *days, observe=observe)
 
     def best(self, part: str) -> FloatArray:
         """Returns the portfolio ``[T, 1 + N]`` that is worth most on the next day, cash first."""
@@ -132,19 +146,33 @@ def _drifting(rng: np.random.Generator, days: int, assets: int) -> FloatArray:
     return centred
 
 
-def _states(panel: Panel, seen: Any) -> MarketStates:
+def _forecast(panel: Panel, seen: AnyFloatArray) -> FeatureArray:
+    """Returns the forecast ``[T, N]`` of a ridge regression of returns on channels, both about their mean of the day.
+
+    It knows the closes of the days of ``fit`` and no later one.
+    """
+    known = PARTS["fit"]
+    close, channels = panel["close"][:known], seen - seen.mean(axis=1, keepdims=True)
+    returns = close[1:] / close[:-1] - 1
+    returns -= returns.mean(axis=1, keepdims=True)
+    x = channels[: known - 1].reshape(-1, channels.shape[2]).astype(np.float64)
+    penalty = RIDGE * len(x) * np.eye(x.shape[1])
+    pays = np.linalg.solve(x.T @ x + penalty, x.T @ returns.ravel())
+    return (channels @ pays).astype(np.float32)
+
+
+def _states(panel: Panel, seen: AnyFloatArray) -> MarketStates:
     days, names, _ = panel.shape
-    nothing = np.zeros((days, names), np.float32)
     facts = dict.fromkeys(PROVENANCE, "known") | {"audit": "passed", "fill": "close", "horizon": 1}
     return MarketStates(
         dates=panel.dates,
         assets=panel.assets,
         asset=seen,
         market=np.zeros((days, 1), np.float32),
-        forecast_mean=nothing,
-        forecast_std=nothing + 1,
+        forecast_mean=_forecast(panel, seen),
+        forecast_std=np.full((days, names), OWN_VOLATILITY, np.float32),
         mask=panel.listed,
-        fit_end=panel.dates[0] - np.timedelta64(1, "D"),
+        fit_end=panel.dates[PARTS["fit"] - 1],
         provenance=facts,
     )
 
@@ -185,7 +213,6 @@ GRADIENT = APG(
     account_rate=10.0,
     risk_aversion=RISK_AVERSION,
     accounts_per_path=2,
-    state_dropout=0.0,
     averaging=0.95,
     width=1,
 )
@@ -212,9 +239,16 @@ class Outcome(NamedTuple):
     seconds: float
 
 
-def trained(agent: AgentConfig, known: KnownMarket, costs: Costs, seed: int, schedule: TrainingConfig) -> Outcome:
+def trained(
+    agent: AgentConfig,
+    known: KnownMarket,
+    costs: Costs,
+    seed: int,
+    schedule: TrainingConfig,
+    observe: Observed = "forecast",
+) -> Outcome:
     """Returns what an agent that learns on the train days, and is chosen on the valid ones, earns on the test days."""
-    tapes = [known.tape(part) for part in PARTS]
+    tapes = [known.tape(part, observe) for part in TRADED]
     policy, seconds = _learnt(agent, tapes, costs, seed, schedule)
     test = tapes[-1]
     path = trace_episode(policy, BatchMarket(test, 1, costs, ACTION, Excess(), "compact", Episodes(), autoreset=False))
@@ -239,9 +273,9 @@ def _learnt(
 
 
 def shuffled(seed: int, costs: Costs) -> tuple[str, float]:
-    """Returns the verdict on an agent that learns and trades on exposures of other days, and its turnover a day."""
+    """Returns the verdict on an agent that learns and trades on forecasts of other days, and its turnover a day."""
     known = known_market(seed)
-    tapes = [shuffle_states(known.tape(part), seed + k) for k, part in enumerate(PARTS)]
+    tapes = [shuffle_states(known.tape(part, "forecast"), seed + k) for k, part in enumerate(TRADED)]
     test = tapes[-1]
     policy, _ = _learnt(GRADIENT, tapes, costs, seed, SCHEDULES["APG"])
     env = gymnasium.make("FactorGym/Portfolio-v0", tape=test, costs=costs, action=ACTION, observation="compact")
@@ -259,10 +293,12 @@ class Options:
     """Proportional costs of a trade."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Markets, and the agents on them."""
+    observe: tuple[Literal["forecast", "states", "states+forecast"], ...] = ("forecast",)
+    """Observations of the agents, each of which is measured."""
     ppo: bool = False
     """Measure PPO too, which takes ten times as long."""
     shuffled: int = 0
-    """Seeds of the control on exposures of other days, at the second of the costs, or the only one."""
+    """Seeds of the control on forecasts of other days, at the second of the costs, or the only one."""
     out: Path | None = None
     """File that receives the figures as JSON."""
 
@@ -272,7 +308,8 @@ def main(argv: list[str] | None = None) -> None:
     options = tyro.cli(Options, args=argv, prog="python -m benchmarks known_market")
     torch.set_num_threads(1)
     agents: dict[str, AgentConfig] = {"APG": GRADIENT} | ({"PPO": SAMPLED} if options.ppo else {})
-    rows = [row for costs in options.costs for seed in options.seeds for row in _measure(agents, costs, seed)]
+    asked = [(costs, seed) for costs in options.costs for seed in options.seeds]
+    rows = [row for costs, seed in asked for row in _measure(agents, options.observe, costs, seed)]
     if options.out is not None:
         write_json(options.out, {"rows": rows})
     table = Table("costs", "seed", "who", "worth a year", "of the best oracle", "turnover a day", "CPU-seconds")
@@ -290,7 +327,9 @@ def main(argv: list[str] | None = None) -> None:
         print(f"shuffled, {len(found)} seeds: {supported} supported; turnover a day {max(turnovers):.2%} at most")
 
 
-def _measure(agents: Mapping[str, AgentConfig], costs: float, seed: int) -> list[dict[str, Any]]:
+def _measure(
+    agents: Mapping[str, AgentConfig], observe: Sequence[Observed], costs: float, seed: int
+) -> list[dict[str, Any]]:
     known, terms = known_market(seed), Costs(fee_rate=costs)
     paths = trade_towards(known.tape("test"), known.best("test"), terms)
     grid = YEAR * (known.worth("test", paths.weights) + paths.log_cost).mean(axis=0)
@@ -301,10 +340,9 @@ def _measure(agents: Mapping[str, AgentConfig], costs: float, seed: int) -> list
     oracle = f"oracle: {FRACTIONS[f]:g} of the way, band {BANDS[b]:g}"
     rows = [{**about, "who": oracle, "worth": best, "share": 1.0, "turnover": float(moved), "seconds": None}]
     for name, agent in agents.items():
-        found = trained(agent, known, terms, seed, SCHEDULES[name])
-        share = found.worth / best
-        measures = {"worth": found.worth, "share": share, "turnover": found.turnover, "seconds": found.seconds}
-        rows.append({**about, "who": name, **measures})
+        for seen in observe:
+            found = trained(agent, known, terms, seed, SCHEDULES[name], seen)
+            rows.append({**about, "who": f"{name} on {seen}", "share": found.worth / best, **found._asdict()})
     return rows
 
 

@@ -86,9 +86,7 @@ class Checkpoint:
                 )
         about = {name: value for name, value in header.items() if name not in ("kind", "version")}
         weights = {name[len(_WEIGHTS) :]: array for name, array in arrays.items() if name.startswith(_WEIGHTS)}
-        scaler = {name[len(_SCALER) :]: array for name, array in arrays.items() if name.startswith(_SCALER)}
-        answers = {name[len(_ANSWERS) :]: array for name, array in arrays.items() if name.startswith(_ANSWERS)}
-        return Checkpoint(to_tensors(weights), scaler, about, answers)
+        return Checkpoint(to_tensors(weights), _copied(arrays, _SCALER), about, _copied(arrays, _ANSWERS))
 
     def restore(self, config: EncoderConfig, features: FeatureSet, scaling: Scaling) -> FrozenEncoder:
         """Returns the frozen encoder that was saved.
@@ -201,3 +199,8 @@ def describe(data: TrainingData, encoder: Encoder, settings: Mapping[str, Any]) 
         "panel_fingerprint": data.panel.fingerprint,
         "content_fingerprint": content_fingerprint(data.panel),
     }
+
+
+def _copied(arrays: Mapping[str, AnyArray], prefix: str) -> dict[str, AnyArray]:
+    """Copies, since Windows does not let a file be written anew while this process has it mapped."""
+    return {name.removeprefix(prefix): np.array(value) for name, value in arrays.items() if name.startswith(prefix)}

@@ -13,12 +13,13 @@ from envs.accounting import book_day
 from envs.actions.kernels import fill_weights
 from envs.actions.portfolio import Action, LongOnly, MaskedAction, checked_actions
 from envs.actions.relative import RelativeAction
+from envs.arguments import checked_action, checked_costs, checked_tape
 from envs.costs import Costs
 from envs.episodes import EpisodeCursor, Episodes, check_options
+from envs.execution import known_status
 from envs.observations import Observation, ObservationBuilder, OwnView, View
 from envs.rebalancing import Rebalance, trading_days
 from envs.rewards import LogGrowth, Reward, StepResult, as_reward
-from envs.specs import from_data
 from envs.tape import Tape
 from market.arrays import AnyArray, BoolArray, FloatArray, IntArray
 
@@ -70,8 +71,7 @@ class BatchMarket:
         one_asset: bool = False,
         rebalance: Rebalance = 1,
     ) -> None:
-        tape, costs = from_data(tape, "tape"), from_data(costs, "costs")
-        action = from_data(action, "action")
+        tape, costs, action = checked_tape(tape), checked_costs(costs), checked_action(action)
         if n_envs < 1:
             raise ValueError(f"n_envs is {n_envs}, expected at least 1")
         episodes.check(tape)
@@ -96,6 +96,11 @@ class BatchMarket:
         named = getattr(reward, "benchmark", None)
         self.log_benchmark = np.log1p(tape.benchmark if named is None else tape.benchmark_named(named))
 
+    def __repr__(self) -> str:
+        """Names what is traded, by how many episodes, and what actions, rewards and observations are."""
+        parts = f"{self.action!r}, {self.reward!r}, observation {self._observations.view!r}"
+        return f"{type(self).__name__}({self.n_envs} episodes of {self.tape!r}, {parts})"
+
     @property
     def account(self) -> FloatArray:
         """``[B, 1 + N]`` weights at the close, cash first, as a copy."""
@@ -113,8 +118,8 @@ class BatchMarket:
 
         Args:
             seed: New seed of episode 0 (k uses ``seed + k``), or one for each; None goes on with the generators.
-            options: ``day``, the first decision day by row or by date; ``days``, the length; ``weights``, the initial
-                position.
+            options: ``day``, the first decision day by row or by date; ``days``, the length, from a random day where
+                none is given; ``weights``, the initial position.
 
         Raises:
             ValueError: An option is unknown or does not fit the tape.
@@ -190,13 +195,16 @@ class BatchMarket:
     def action_masks(self) -> BoolArray:
         """Returns ``[B, A]``, true where a choice of a discrete action can do something now, as MaskablePPO asks.
 
+        Only what is known after the close counts: a halt or a limit of tomorrow masks nothing the evening before.
+
         Raises:
             ValueError: Actions are not discrete.
         """
         if not isinstance(self.action_space, spaces.Discrete):
             raise ValueError(f"action_masks: {type(self.action).__name__} is not discrete; masks are of choices")
         if isinstance(self.action, MaskedAction):
-            return self.action.possible(self.tape.status, self.clock.day, self._account)
+            known = known_status(self.tape.status, self.tape.fill)
+            return self.action.possible(known, self.clock.day, self._account)
         return np.ones((self.n_envs, int(self.action_space.n)), np.bool_)
 
     def snapshot(self) -> tuple[dict[str, AnyArray], list[dict[str, Any]]]:

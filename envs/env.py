@@ -38,13 +38,17 @@ class SingleEnv(Specified, gymnasium.Env[Any, Any]):
         self._screen = Canvas(render_mode) if render_mode is not None else None
         self._record: EpisodeHistory | None = None
 
+    def __repr__(self) -> str:
+        """Names the market that is traded."""
+        return f"{type(self).__name__}({self.market!r})"
+
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[Any, Info]:
         """Starts an episode; the generator is seeded by `seed` alone.
 
         Args:
             seed: Seed of the generator that draws random starts; None goes on with it.
-            options: ``day``, the first decision day by row or by date; ``days``, the length; ``weights``, the initial
-                position ``[1 + N]``.
+            options: ``day``, the first decision day by row or by date; ``days``, the length, from a random day where
+                none is given; ``weights``, the initial position ``[1 + N]``.
 
         Raises:
             ValueError: An option is unknown or does not fit the tape.

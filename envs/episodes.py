@@ -1,7 +1,7 @@
 """Episodes: where they start, how long they last, and with what position, from a seed alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,11 +66,7 @@ class Episodes:
         length = days if days is not None else self.days
         if isinstance(length, tuple):
             length = length[1]
-        if length is None:
-            return start, len(tape) - 1
-        if int(length) < 1:
-            raise ValueError(f"options: days is {length}, expected at least 1")
-        return start, min(start + int(length), len(tape) - 1)
+        return start, len(tape) - 1 if length is None else min(start + length, len(tape) - 1)
 
     def initial_weights(self, tape: Tape, weights: Sequence[float] | FloatArray | None) -> FloatArray:
         """Returns the weights ``[1 + N]`` that an episode starts with."""
@@ -131,19 +127,26 @@ class EpisodeCursor:
 
     def restart(self, rows: IntArray, options: Mapping[str, Any] | None = None) -> None:
         """Draws a new episode for each of `rows`, or starts it where the options say."""
-        options = options or {}
+        day, days = ((options or {}).get(name) for name in ("day", "days"))
+        episodes = self._episodes
+        if days is not None and day is None:
+            episodes = replace(episodes, days=days)
+            episodes.check(self._tape)
         for k in rows:
-            if options.get("day") is not None:
-                span = self._episodes.chosen(self._tape, options["day"], options.get("days"))
+            if day is not None:
+                span = episodes.chosen(self._tape, day, days)
             else:
-                span = self._episodes.draw(self._tape, self.generators[k])
+                span = episodes.draw(self._tape, self.generators[k])
             most = self._episodes.most_steps
             self.start[k], self.end[k] = span[0], span[1] if most is None else min(span[1], span[0] + most)
         self.day[rows] = self.start[rows]
 
 
 def check_options(options: Mapping[str, Any] | None) -> None:
-    """Refuses reset options that do not exist, naming those that do."""
+    """Refuses reset options that do not exist, naming those that do, and a length that is no number of days."""
     unknown = [name for name in options or {} if name not in OPTIONS]
     if unknown:
         raise ValueError(f"options: no option '{unknown[0]}'; there are {', '.join(OPTIONS)}")
+    days = (options or {}).get("days")
+    if days is not None and (not isinstance(days, int | np.integer) or isinstance(days, bool) or days < 1):
+        raise ValueError(f"options: days is {days!r}, expected a whole number of at least 1")

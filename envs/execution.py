@@ -62,6 +62,15 @@ def compute_fill_returns(panel: Panel, fill: Fill, price_limit: float | None, de
     return FillReturns(before, after, _with_last_row(fills[filled], np.nan), _status_rows(status))
 
 
+def known_status(status: StatusArray, fill: Fill) -> StatusArray:
+    """Returns the permissions ``[T, N]`` as far as they are known after the close of each day.
+
+    At the fill ``close`` they are those of that close. A later fill may meet a halt or a limit that nobody knows yet,
+    so everything may be bought and sold.
+    """
+    return status if fill == "close" else np.broadcast_to(np.uint8(FREE), status.shape)
+
+
 def impact_scale(panel: Panel) -> FloatArray | None:
     """Returns ``volatility / sqrt(daily money traded)`` of the trailing 20 days, ``[T, N]``, or None without volume.
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol, get_args, runtime_checkable
 import numpy as np
 from gymnasium import spaces
 
+from envs.arguments import refuse_class
 from envs.tape import Tape
 from market.arrays import AnyArray, FeatureArray, IntArray
 
@@ -51,6 +52,7 @@ class ObservationBuilder:
     """
 
     def __init__(self, tape: Tape, view: "View | OwnView", one_asset: bool = False) -> None:
+        refuse_class("observation", view)
         if not isinstance(view, OwnView) and view not in get_args(View):
             raise ValueError(
                 f"observation is '{view}', expected one of {', '.join(get_args(View))}, or an object with space(tape) "

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from envs.arguments import refuse_class
 from envs.specs import from_data
 from market.arrays import FloatArray
 
@@ -23,6 +24,9 @@ class StepResult(NamedTuple):
     log_benchmark: FloatArray
     wealth: FloatArray
     turnover: FloatArray
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"the result of a step has no '{name}'; it has {', '.join(self._fields)}")
 
 
 @runtime_checkable
@@ -77,6 +81,7 @@ def as_reward(reward: Any) -> Reward:
         ValueError: It is neither.
     """
     reward = from_data(reward, "reward")
+    refuse_class("reward", reward)
     if isinstance(reward, Reward):
         return reward
     if not callable(reward):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from envs.actions.portfolio import Action
 from envs.actions.single_asset import SellHoldBuy
+from envs.arguments import checked_tape
 from envs.batch import BatchMarket
 from envs.costs import Costs
 from envs.env import SingleEnv
@@ -11,7 +12,6 @@ from envs.episodes import Episodes
 from envs.observations import OwnView, View
 from envs.rebalancing import Rebalance
 from envs.rewards import LogGrowth, Reward, StepResult
-from envs.specs import from_data
 from envs.tape import Tape
 from market.arrays import FloatArray
 
@@ -36,7 +36,8 @@ class SingleStockEnv(SingleEnv):
 
     ## Starting State
     Wealth 1 in cash or in `initial_weights`, on the first day of the tape or, with `episode_days`, on a random one.
-    ``reset(options={"day": "2020-01-02"})`` chooses the day, by date or by row.
+    ``reset(options={"day": "2020-01-02"})`` chooses the day, by date or by row,
+    and ``days`` beside it, or alone, the number of steps.
 
     ## Episode End
     Terminated at ruin: wealth gone, or below the margin of the gross position. Truncated at the end of the tape or
@@ -70,7 +71,7 @@ class SingleStockEnv(SingleEnv):
         rebalance: Rebalance = 1,
     ) -> None:
         episodes = Episodes.of(episode_days, initial_weights)
-        one = single_asset(from_data(tape, "tape"), asset)
+        one = single_asset(checked_tape(tape), asset)
         market = BatchMarket(
             one, 1, costs, action, reward, observation, episodes, autoreset=False, one_asset=True, rebalance=rebalance
         )

@@ -9,6 +9,7 @@ from gymnasium.vector.utils import batch_space
 
 from envs.actions.portfolio import Action, LongOnly
 from envs.actions.single_asset import SellHoldBuy
+from envs.arguments import checked_tape
 from envs.batch import BatchMarket, Info
 from envs.costs import Costs
 from envs.env import RENDER_FPS
@@ -18,7 +19,7 @@ from envs.rebalancing import Rebalance
 from envs.rendering import Canvas, EpisodeHistory
 from envs.rewards import LogGrowth, Reward, StepResult
 from envs.single_stock import single_asset
-from envs.specs import Specified, from_data
+from envs.specs import Specified
 from envs.tape import Tape
 from market.arrays import AnyArray, BoolArray, FloatArray
 
@@ -62,7 +63,7 @@ class MarketVectorEnv(Specified, VectorEnv[Any, Any, AnyArray]):
             raise ValueError(f"autoreset_mode is {mode.name}, but the market has autoreset={market.autoreset}")
         self.market, self.tape, self.num_envs = market, market.tape, market.n_envs
         self.metadata = type(self).metadata | {"autoreset_mode": mode}
-        self.render_mode, self._mode = render_mode, mode
+        self.render_mode, self.autoreset_mode = render_mode, mode
         self._pictures = EpisodePictures(market) if render_mode is not None else None
         self.single_action_space, self.single_observation_space = market.action_space, market.observation_space
         self.action_space = batch_space(market.action_space, market.n_envs)
@@ -94,7 +95,7 @@ class MarketVectorEnv(Specified, VectorEnv[Any, Any, AnyArray]):
 
     def step(self, actions: AnyArray) -> tuple[Any, FloatArray, BoolArray, BoolArray, Info]:
         """Trades one day in every episode; errors are those of `BatchMarket.step`."""
-        if self._mode == AutoresetMode.NEXT_STEP and (rows := np.flatnonzero(self.market.finished)).size:
+        if self.autoreset_mode == AutoresetMode.NEXT_STEP and (rows := np.flatnonzero(self.market.finished)).size:
             self.market.begin(rows)
             reward, terminated, truncated, info = self.market.rest(actions, rows)
             self._draw(rows, info)
@@ -244,7 +245,7 @@ class SingleStockVectorEnv(MarketVectorEnv):
     ) -> None:
         episodes = Episodes.of(episode_days, initial_weights, max_episode_steps)
         market = BatchMarket(
-            single_asset(from_data(tape, "tape"), asset),
+            single_asset(checked_tape(tape), asset),
             num_envs,
             costs,
             action,

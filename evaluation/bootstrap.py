@@ -18,7 +18,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from arch.bootstrap import StationaryBootstrap, optimal_block_length
 
 from evaluation.moments import Form, form_of
 from evaluation.performance import DAYS_PER_YEAR
@@ -164,6 +163,8 @@ def bootstrap_draws(
         seed: Seed of the draws.
     """
     block = min(max(min_block, *(block_days(one) for one in series)), len(series[0]))
+    from arch.bootstrap import StationaryBootstrap  # a second of imports, for those who draw
+
     resampled = StationaryBootstrap(block, *series, seed=np.random.default_rng(seed))
 
     def as_array(*drawn: FloatArray) -> FloatArray:
@@ -195,6 +196,8 @@ def block_days(series: FloatArray, kind: str = "stationary") -> int:
     """
     if len(series) < MIN_DAYS or np.ptp(series) == 0:
         return 1
+    from arch.bootstrap import optimal_block_length  # a second of imports, for those who draw
+
     return max(int(np.ceil(optimal_block_length(series)[kind].iloc[0])), 1)
 
 

@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 from evaluation.performance import DAYS_PER_YEAR, kurtosis, sharpe_ratio, skewness
 from market.arrays import FloatArray
@@ -42,6 +41,8 @@ def sharpe_probability(sharpe: float, benchmark: float, n_days: int, skew: float
         skew: Skewness of the returns.
         kurt: Kurtosis of the returns, 3 for a normal law.
     """
+    from scipy import stats  # slow to import
+
     return float(stats.norm.cdf((sharpe - benchmark) / _sharpe_error(sharpe, n_days, skew, kurt)))
 
 
@@ -56,6 +57,8 @@ def expected_best_sharpe(variance: float, n_trials: int) -> float:
 
     Reference: Bailey and Lopez de Prado (2014), The Deflated Sharpe Ratio, equation 1.
     """
+    from scipy import stats  # slow to import
+
     if n_trials < 1:
         raise ValueError(f"n_trials is {n_trials}, expected at least 1: the trial that is reported")
     if n_trials == 1:
@@ -87,6 +90,8 @@ def deflated_sharpe(
 
     Reference: Bailey and Lopez de Prado (2014), The Deflated Sharpe Ratio.
     """
+    from scipy import stats  # slow to import
+
     if len(trials) == 0:
         raise ValueError("deflated_sharpe: trials is empty; pass the Sharpe ratio of every run, the reported one too")
     annual = sharpe_ratio(returns, periods_per_year=periods_per_year)

@@ -10,7 +10,6 @@ forgives. `match_factors` forgives order and sign, `rotation` also the choice of
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 from scipy.optimize import linear_sum_assignment
 
 from market.arrays import AnyFloatArray, FloatArray, IntArray
@@ -178,6 +177,8 @@ def moments(returns: AnyFloatArray) -> dict[str, float]:
     ``kurtosis`` is the excess over a normal's. ``var_95`` and ``var_99`` are losses as positive numbers that are
     exceeded on 5 % and 1 % of days; ``es_99`` is the mean loss of the worst 1 %, historical, at least one day.
     """
+    from scipy import stats  # slow to import
+
     known = np.sort(returns[np.isfinite(returns)].astype(np.float64))
     names = ("mean", "std", "skew", "kurtosis", "q01", "q05", "q50", "q95", "q99", "var_95", "var_99", "es_99")
     if len(known) < 4 or known[0] == known[-1]:

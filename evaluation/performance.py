@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from evaluation.backtest import NEGLIGIBLE, Backtest
 from market.arrays import BoolArray, DateArray, FloatArray
@@ -18,7 +17,9 @@ from market.arrays import BoolArray, DateArray, FloatArray
 DAYS_PER_YEAR = 252.0
 """Trading days of a year: the default where nothing says how long a period is."""
 PAUSE = 1e-4
-"""Share of the account: a day on which less is traded counts as one without trading."""
+"""Share of the account: a day on which less is traded counts as one without trading, however little is usual."""
+USUAL = 50
+"""A day on which this many times less is traded than on the mean day counts as one without trading too."""
 ROUNDING = 1e-12  # a spread this small beside the mean is rounding
 
 
@@ -129,11 +130,15 @@ def expected_shortfall(returns: FloatArray, level: float = 0.05) -> float:
 
 def skewness(returns: FloatArray) -> float:
     """Returns the third standardised moment (population); NaN where the returns do not vary."""
+    from scipy import stats  # slow to import
+
     return float(stats.skew(returns)) if _varies(returns) else float("nan")
 
 
 def kurtosis(returns: FloatArray) -> float:
     """Returns the fourth standardised moment (population), 3 for a normal law; NaN where the returns do not vary."""
+    from scipy import stats  # slow to import
+
     return float(stats.kurtosis(returns, fisher=False)) if _varies(returns) else float("nan")
 
 
@@ -153,7 +158,7 @@ def performance(
     invested, more with leverage or shorts) and ``time_in_market`` (share of days with any position).
 
     Of the trades: ``turnover`` (one-way, mean of a day), ``cost_paid`` (sum, in units of starting wealth),
-    ``n_trades``, ``longest_pause_days`` (the longest run of days that each trade less than `PAUSE` of the account),
+    ``n_trades``, ``longest_pause_days`` (the longest run of days that each trade less than `pause_limit`),
     ``average_holding_days`` (holdings still open count with the days so far), and, of closed holdings
     after costs, ``win_rate`` (share with a profit) and ``profit_factor`` (profits over losses).
     """
@@ -246,6 +251,11 @@ def monthly_returns(returns: FloatArray, dates: DateArray) -> pd.DataFrame:
     return table.reindex(columns=pd.RangeIndex(1, 13, name="month"))
 
 
+def pause_limit(turnover: float) -> float:
+    """Returns the share of the account below which a day counts as one without trading, given the mean of all days."""
+    return max(PAUSE, turnover / USUAL)
+
+
 def _trade_measures(backtest: Backtest) -> dict[str, float | int]:
     holdings = backtest.holdings()
     closed = holdings["profit"][~holdings["open"]].to_numpy()
@@ -257,7 +267,7 @@ def _trade_measures(backtest: Backtest) -> dict[str, float | int]:
         "turnover": float(backtest.turnover.mean()),
         "cost_paid": float(backtest.costs.sum()),
         "n_trades": backtest.n_trades,
-        "longest_pause_days": longest_run(backtest.turnover < PAUSE),
+        "longest_pause_days": longest_run(backtest.turnover < pause_limit(float(backtest.turnover.mean()))),
         "average_holding_days": float(holdings["days"].mean()) if len(holdings) else float("nan"),
         "win_rate": float((closed > 0).mean()) if len(closed) else float("nan"),
         "profit_factor": gained / lost if lost > 0 else float("nan"),

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from evaluation.bootstrap import bootstrap_interval, overlapping_block
 from market.arrays import AnyFloatArray, BoolArray, DateArray, FloatArray
@@ -145,6 +144,8 @@ def suspiciously_stable(rank_ic: FloatArray, n_assets: AnyFloatArray | Sequence[
         rank_ic: ``[T]`` daily coefficients, NaN on days that do not count.
         n_assets: ``[T]`` number of assets of each day.
     """
+    from scipy import stats  # slow to import
+
     days = np.isfinite(rank_ic)
     if days.sum() < 2:
         return False

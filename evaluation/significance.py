@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from evaluation.bootstrap import (
     MIN_DAYS,
@@ -196,6 +195,8 @@ def over_seeds(values: Sequence[float | None], confidence: float = 0.95) -> dict
     ``ci`` is None for a single seed; both are None where the measure is undefined for any seed, because the mean of
     the others would flatter.
     """
+    from scipy import stats  # slow to import
+
     known = defined(values)
     if len(known) == 0 or len(known) < len(values):
         return {"mean": None, "ci": None, "n_seeds": len(values)}

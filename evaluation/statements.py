@@ -8,7 +8,7 @@ import numpy as np
 
 from evaluation.formats import bar_name, display_name, listed, number, percent, with_interval
 from evaluation.outcomes import SAME, outcome, sign
-from evaluation.performance import DAYS_PER_YEAR, PAUSE
+from evaluation.performance import DAYS_PER_YEAR, PAUSE, pause_limit
 
 Metrics = Mapping[str, Any]
 
@@ -84,9 +84,9 @@ def rivals(metrics: Metrics, agent: str) -> Statement | None:
         _ahead(others, own, "annual_return", "a higher return a year", percent),
         _ahead(others, own, "max_drawdown", "a smaller deepest loss", lambda loss: percent(-loss)),
     ]
-    text = f"Of the {len(others)} other policies in its table that hold assets without training, {'; '.join(parts)}."
+    text = f"Of the {len(others)} other policies in its table that are not the agent, {'; '.join(parts)}."
     if len(others) == 1:
-        text = f"Of the one other policy in its table that holds assets without training: {'; '.join(parts)}."
+        text = f"Of the one other policy in its table that is not the agent: {'; '.join(parts)}."
     return Statement(text, RETURNS, display_name(agent))
 
 
@@ -125,9 +125,10 @@ def pause(metrics: Metrics, agent: str) -> Statement | None:
         return None
     text = (
         f"It stopped trading for up to {int(days):,} of {own['n_days']:,} {bar}s in a row, on each of which it traded "
-        f"less than {percent(PAUSE, 2)} of the account; see what it held."
+        f"less than {percent(pause_limit(own['turnover']), 2)} of the account (on average {percent(own['turnover'])}); "
+        "see what it held."
     )
-    return Statement(text, RETURNS, display_name(agent))
+    return Statement(text, "metrics.json", "longest_pause_days")
 
 
 def against(metrics: Metrics, agent: str, name: str) -> Statement:
@@ -288,8 +289,6 @@ def forecast(metrics: Metrics) -> Statement | None:
     if not test or test.get("rank_ic") is None or test.get("rank_ic_ci") is None:
         return None
     measured = f"mean daily rank IC {with_interval(test['rank_ic'], test['rank_ic_ci'], 3)} on the test days"
-    if metrics.get("n_assets") == 1 and test.get("n_assets", 1) > 1:
-        measured += f", over {test['n_assets']:.0f} assets, which says little of the timing of one"
     low, high = test["rank_ic_ci"]
     if test.get("suspicious"):
         text = (
@@ -304,6 +303,8 @@ def forecast(metrics: Metrics) -> Statement | None:
             f"The encoder's forecast shows no skill that can be distinguished from none: {measured}, which includes "
             "zero."
         )
+    if metrics.get("n_assets") == 1 and test.get("n_assets", 1) > 1:
+        text += f" It is measured over {test['n_assets']:.0f} assets, which says little of the timing of one."
     return Statement(text, FORECAST, "test")
 
 

@@ -44,7 +44,7 @@ def rebalance_in_words(rebalance: Rebalance) -> str:
 def costs_in_words(costs: Costs) -> list[str]:
     """Returns what trading and holding cost, a phrase for each term that is not zero."""
     if costs.buy_rate == costs.sell_rate:
-        said = [f"{points(costs.buy_rate)} of each trade" if costs.buy_rate else "no fee"]
+        said = [f"{points(costs.buy_rate)} of each purchase and of each sale" if costs.buy_rate else "no fee"]
     else:
         said = [f"{points(costs.buy_rate)} of each purchase and {points(costs.sell_rate)} of each sale"]
     if costs.half_spread:

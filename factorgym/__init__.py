@@ -9,6 +9,7 @@ Every name lives in one of the packages `market`, `encoders`, `envs`, `agents`, 
 `configs.schema`, which can be imported directly as well; nothing is loaded before it is asked for.
 """
 
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -28,11 +29,13 @@ _HOMES = {
     ),
     "encoders.testing": ("check_encoder",),
     "envs": (
-        "BatchMarket", "Costs", "Episodes", "LogGrowth", "LongOnly", "LongShort", "Position", "SellHoldBuy", "Tape",
+        "BatchMarket", "Costs", "DifferentialSharpe", "DrawdownPenalty", "Episodes", "Excess", "ExcessGrowth",
+        "LogGrowth", "LongOnly", "LongShort", "MarketRules", "Position", "SectorLimit", "SellHoldBuy", "SimpleReturn",
+        "Step", "Tape", "TargetLevels", "TargetWeights", "Templates", "Tilt", "TurnoverPenalty",
     ),
     "agents": (
-        "A2C", "DQN", "PPO", "SAC", "TD3", "BuyAndHold", "ClassicalPolicy", "EqualWeight", "MarketVecEnv", "TopKDropN",
-        "TrainingConfig", "load_agent",
+        "A2C", "APG", "DQN", "PPO", "SAC", "TD3", "BuyAndHold", "ClassicalPolicy", "DifferentiableMarket",
+        "EqualWeight", "MarketVecEnv", "TopKDropN", "TrainingConfig", "load_agent",
     ),
     "evaluation": ("Backtest", "deflated_sharpe", "prediction_metrics"),
     "evaluation.performance": ("performance",),
@@ -44,6 +47,7 @@ _HOMES = {
     "configs.schema.evaluate": ("Evaluate",),
     "gymnasium": ("make", "make_vec"),
 }  # fmt: skip
+_PACKAGES = ("market", "encoders", "envs", "agents", "evaluation", "pipeline")
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = ["__version__", *sorted(_HOME_OF)]
@@ -53,7 +57,9 @@ refuse_clash()
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
-        raise AttributeError(f"module 'factorgym' has no attribute '{name}'")
+        near = get_close_matches(name, __all__, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; {', '.join(_PACKAGES)} hold what is not here"
+        raise AttributeError(f"module 'factorgym' has no attribute '{name}'{hint}")
     if _HOME_OF[name] == "gymnasium":
         import_module("envs")  # registers the environments
     value = getattr(import_module(_HOME_OF[name]), name)

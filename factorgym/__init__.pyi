@@ -226,3 +226,48 @@ from pipeline import (
 )
 
 __version__: str
+from agents import (
+    APG as APG,
+)
+from agents import (
+    DifferentiableMarket as DifferentiableMarket,
+)
+from envs import (
+    DifferentialSharpe as DifferentialSharpe,
+)
+from envs import (
+    DrawdownPenalty as DrawdownPenalty,
+)
+from envs import (
+    Excess as Excess,
+)
+from envs import (
+    ExcessGrowth as ExcessGrowth,
+)
+from envs import (
+    MarketRules as MarketRules,
+)
+from envs import (
+    SectorLimit as SectorLimit,
+)
+from envs import (
+    SimpleReturn as SimpleReturn,
+)
+from envs import (
+    Step as Step,
+)
+from envs import (
+    TargetLevels as TargetLevels,
+)
+from envs import (
+    TargetWeights as TargetWeights,
+)
+from envs import (
+    Templates as Templates,
+)
+from envs import (
+    Tilt as Tilt,
+)
+from envs import (
+    TurnoverPenalty as TurnoverPenalty,
+)

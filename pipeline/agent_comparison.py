@@ -9,14 +9,15 @@ from configs.files import load_json
 from configs.schema.evaluate import Evaluate
 from configs.schema.trade import Trade
 from evaluation.formats import number, percent, within
-from market.artifacts import CONFIG
+from market.artifacts import CONFIG, METRICS
 from pipeline.differences import differing_fields
-from pipeline.evaluation import index_of, metrics_of
+from pipeline.evaluation import metrics_of
+from pipeline.evaluation_settings import index_of, refuse_mixed_settings
 from pipeline.jobs.engine import HERE, Engine, execute
 from pipeline.jobs.job import Job
 from pipeline.jobs.stages import EvaluateJob, TrainJob, seed_jobs
 from pipeline.results import SILENT, AgentComparison, Observer
-from pipeline.run_directory import trade_folder
+from pipeline.run_directory import evaluate_folder, trade_folder
 
 
 def compare_agents(
@@ -37,20 +38,21 @@ def compare_agents(
         experiments: Trading runs to compare.
         runs: Directories of finished trading runs to compare with them.
         seeds: Seeds to train every experiment with; by default those that they name.
-        settings: How to evaluate.
+        settings: How to evaluate; None takes evaluations as they were made, and makes others by default.
         workdir: Where the artifacts of all stages live.
         overwrite: Evaluate again what has been evaluated.
         observer: Follows from outside.
         engine: Where runs are trained and evaluated.
 
     Raises:
-        ValueError: A run is not finished, or was evaluated without the index that `settings` name and is not to be
-            evaluated again.
+        ValueError: A run is not finished, or was evaluated in another way than `settings` say, or than another run
+            was, and is not to be evaluated again.
     """
     folders = [*train_all(experiments, seeds, workdir, observer, engine), *(Path(one) for one in runs)]
-    settings = settings or Evaluate()
+    refuse_mixed_settings([path for path in _evaluations(folders, workdir) if path.exists() and not overwrite])
     execute(evaluate_jobs(folders, settings, workdir, overwrite), engine, observer)
     found = {one.name: metrics_of(one, settings, workdir, False, observer) for one in folders}
+    refuse_mixed_settings(_evaluations(folders, workdir))
     rows = [row for name, one in found.items() for row in trading_rows(name, one)]
     candidates = {one.name: load_json(one / CONFIG, Trade) for one in folders}
     result = AgentComparison(rows, found, differing_fields(candidates))
@@ -92,7 +94,13 @@ def train_jobs(
     return [job for base in bases for job in seed_jobs(base)]
 
 
-def evaluate_jobs(folders: Sequence[Path], settings: Evaluate, workdir: str | Path, overwrite: bool) -> list[Job]:
+def _evaluations(folders: Sequence[Path], workdir: str | Path) -> list[Path]:
+    return [evaluate_folder(workdir, one.name) / METRICS for one in folders]
+
+
+def evaluate_jobs(
+    folders: Sequence[Path], settings: Evaluate | None, workdir: str | Path, overwrite: bool
+) -> list[Job]:
     """Returns evaluations of finished runs as jobs; those that ask the same question come one after the other.
 
     A result counts what was looked at before, so the order is part of it.

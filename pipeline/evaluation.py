@@ -13,12 +13,13 @@ from configs.schema.evaluate import Evaluate
 from configs.values import to_data
 from evaluation.backtest import Backtest
 from evaluation.formats import listed
-from evaluation.policy_comparison import REFERENCES, PolicyComparison
+from evaluation.policy_comparison import PolicyComparison
 from evaluation.reports.policy import PolicyReport, Section, report
 from market.artifacts import ACCOUNTS, BACKTEST, METRICS, POLICIES, REPORT
 from market.storage.array_file import atomic_write, read_json, write_json, write_text
 from market.storage.ledger import new_command
-from pipeline.control_markets import question_of, read_index
+from pipeline.control_markets import question_of
+from pipeline.evaluation_settings import record_of, refuse_other_settings
 from pipeline.exports import file_name
 from pipeline.known_optimum import known_optimum, simulated_market
 from pipeline.policy_comparison import measure_comparison, run_comparison
@@ -78,12 +79,19 @@ def evaluate(
 
 
 def metrics_of(
-    folder: Path, settings: Evaluate, workdir: str | Path, overwrite: bool, observer: Observer = SILENT
+    folder: Path, settings: Evaluate | None, workdir: str | Path, overwrite: bool, observer: Observer = SILENT
 ) -> dict[str, Any]:
     """Returns the metrics of a run, which is evaluated where it has not been, or has changed since.
 
+    Args:
+        folder: Directory of the run.
+        settings: How it is to be evaluated; None takes an evaluation as it was made, and makes one by default.
+        workdir: Where the artifacts of all stages live.
+        overwrite: Evaluate it again.
+        observer: Follows from outside.
+
     Raises:
-        ValueError: It was evaluated without the index that `settings` name, and is not to be evaluated again.
+        ValueError: It was evaluated in another way than `settings` say, and is not to be evaluated again.
     """
     target = evaluate_folder(workdir, folder.name)
     done = (target / METRICS).exists()
@@ -93,27 +101,10 @@ def metrics_of(
     if overwrite or not done:
         silent = replace(observer, finished=SILENT.finished)  # the comparison has a table of its own
         evaluate({folder.name: [folder]}, settings, workdir, overwrite, observer=silent)
+    elif settings is not None:
+        refuse_other_settings(target / METRICS, settings)
     found: dict[str, Any] = read_json(target / METRICS)
-    named = settings.index or settings.index_asset
-    if named is not None and index_of(found) != _index_name(settings):
-        raise ValueError(
-            f"{target / METRICS}: the test days were evaluated without the index {named}; --overwrite looks "
-            "at them again and says so"
-        )
     return found
-
-
-def index_of(metrics: Mapping[str, Any]) -> str | None:
-    """Returns the name of the published index that an evaluation was set beside, None where there was none."""
-    measured_against = next(iter(metrics["comparisons"].values()))
-    held = (*REFERENCES, metrics.get("rule"))
-    return next((name for name in measured_against if name not in held), None)
-
-
-def _index_name(settings: Evaluate) -> str:
-    """Returns the name under which an evaluation shows the index that its settings name."""
-    asset = settings.index_asset or read_index(str(settings.index)).assets[0]
-    return f"index {asset}"
 
 
 def _refuse_second_look(folder: Path, looks: int, overwrite: bool) -> None:
@@ -135,6 +126,7 @@ def _section(
     forecast = runs[0].forecast()
     prediction = {} if forecast is None else forecast.metrics(settings.seed)
     description: dict[str, Any] = runs[0].description() | {"looks": looks} | prediction
+    description["settings"] = record_of(settings, description["test_days"])
     description["trials"] = {
         "seeds": sum(len(one.experiment.seeds) for one in runs),
         "configurations": len(runs) + tried.configurations,

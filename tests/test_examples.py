@@ -1,6 +1,7 @@
 """The examples run as they stand, from any folder; the notebook cell by cell."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,11 +19,22 @@ def run(script: Path, folder: Path) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert {"own_encoder", "own_feature", "own_reward", "own_agent"} <= {path.stem for path in SCRIPTS}
+    assert {"own_encoder", "own_feature", "own_reward", "own_agent", "own_gradient"} <= {path.stem for path in SCRIPTS}
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_a_script_runs_as_it_stands(script: Path, tmp_path: Path) -> None:
+    if script.stem.startswith("torchrl"):
+        pytest.importorskip("torchrl", reason="TorchRL is no dependency")
+    run(script, tmp_path)
+
+
+def test_the_page_on_agents_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "journeys" / "own_agent.md").read_text(encoding="utf-8")
+    code = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    assert len(code) >= 4
+    script = tmp_path / "page.py"
+    script.write_text("\n\n".join(code).replace("50_000", "5_000"), encoding="utf-8")
     run(script, tmp_path)
 
 

@@ -7,7 +7,7 @@ import itertools
 import operator
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -15,7 +15,7 @@ import docstring_parser
 import tyro
 
 from configs.classes import trust
-from configs.components import open_fields, parts_of, with_components
+from configs.components import NONE, open_fields, parts_of, with_components
 from configs.files import load_python
 from configs.own_features import HOLDERS, MEANING, OPTION, with_own_features
 from configs.paths import located
@@ -57,7 +57,10 @@ def configurations(schema: type[S], options: type[R], argv: Sequence[str], confi
             raise ValueError(f"name an experiment with --config; there are {', '.join(_examples(configs)) or configs}")
     names, rest = _take_components(rest)
     own, rest = _take_one(rest, OPTION)
-    value = with_components(load_python(given, schema), names)
+    value = load_python(given, schema)
+    nothing = _plain_nothings(value, names)
+    rest = [*(word for name in nothing for word in (f"--{name}", "None")), *rest]
+    value = with_components(value, {name: part for name, part in names.items() if name not in nothing})
     value = value if own is None else with_own_features(value, own)
     rest = [_option_today(value, argument) for argument in rest]
     value, rest = _with_absent_parts(value, rest)
@@ -157,12 +160,21 @@ def _take_components(argv: list[str]) -> tuple[dict[str, str], list[str]]:
     return names, rest
 
 
+def _plain_nothings(value: Any, names: Mapping[str, str]) -> list[str]:
+    """Returns the fields of ``--states:none`` , which hold no parts: the value is None, as ``--states None`` says."""
+    hints = {name.replace("_", "-"): hint for name, hint in get_type_hints(type(value)).items()}
+    asked = [name for name, part in names.items() if part == NONE and name in hints]
+    return [name for name in asked if parts_of(hints[name]) == {NONE: None}]
+
+
 def _with_absent_parts(value: S, argv: list[str]) -> tuple[S, list[str]]:
     """Returns a config with the parts that it lacks and whose fields are given, as ``--split.test``, and the rest."""
     for name, hint in get_type_hints(type(value)).items():
-        kinds = [one for one in parts_of(hint).values() if one is not None]
         option = f"--{name.replace('_', '-')}."
-        if len(kinds) != 1 or getattr(value, name) is not None or not any(one.startswith(option) for one in argv):
+        if getattr(value, name) is not None or not any(one.startswith(option) for one in argv):
+            continue
+        kinds = [one for one in parts_of(hint).values() if one is not None]  # may import all there are: only if asked
+        if len(kinds) != 1:
             continue
         given: list[str] = []
         rest: list[str] = []

@@ -70,8 +70,10 @@ def main(argv: Sequence[str]) -> None:
     print(f"wrote {page}")
 
 
-def evaluation_settings(options: Options) -> "Evaluate":
-    """Returns how trading runs are evaluated."""
+def evaluation_settings(options: Options) -> "Evaluate | None":
+    """Returns how trading runs are evaluated, None where nothing is said of it."""
+    if options.evaluate is None and options.index is None and options.index_asset is None:
+        return None
     from configs.files import load_python
     from configs.paths import located
     from configs.schema.evaluate import Evaluate

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.algorithms.base import AgentConfig
 from agents.checkpoint import RECORD, completed, describe, last_day
@@ -193,7 +193,7 @@ def _learn(
     model.learn(
         max(total_steps - done, 0),
         callback,
-        log_interval=1 if isinstance(model, OnPolicyAlgorithm) else max(4, n_envs),
+        log_interval=max(4, n_envs) if isinstance(model, OffPolicyAlgorithm) else 1,  # theirs counts episodes
         reset_num_timesteps=done == 0,
     )
 

@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.logger import KVWriter, Logger
@@ -25,6 +24,9 @@ from market.curves import NO_CURVES, CurveLog
 from market.heartbeat import Heartbeat
 from market.pictures import Pictures
 from market.storage.flatten import choices
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WEALTH, TRADING, RESULT = "agent 1 wealth (valid)", "agent 2 trading (valid)", "agent 8 result (valid)"
 N_PICTURED, N_TICKS = 12, 6
@@ -155,8 +157,10 @@ def grouped(name: str) -> str:
     return f"{GROUPS.get(group, group)}/{measure}"
 
 
-def wealth_figure(trace: EpisodeTrace) -> Figure:
+def wealth_figure(trace: EpisodeTrace) -> "Figure":
     """Returns a figure of wealth against the benchmark."""
+    from matplotlib.figure import Figure  # takes most of a second to import
+
     figure = Figure(figsize=(8, 3), layout="constrained")
     axis = figure.subplots()
     axis.plot(trace.dates, trace.wealth, label="agent")
@@ -166,7 +170,7 @@ def wealth_figure(trace: EpisodeTrace) -> Figure:
     return figure
 
 
-def weights_figure(dates: DateArray, weights: FloatArray, assets: tuple[str, ...]) -> Figure:
+def weights_figure(dates: DateArray, weights: FloatArray, assets: tuple[str, ...]) -> "Figure":
     """Returns the weights of cash, of the assets that are held most, and of the others together, over the days.
 
     Args:
@@ -182,6 +186,8 @@ def weights_figure(dates: DateArray, weights: FloatArray, assets: tuple[str, ...
         names.append(f"the other {len(order) - N_PICTURED} together")
         rows.append(weights[:, 1 + order[N_PICTURED:]].sum(axis=1))
     shown = np.stack(rows)
+    from matplotlib.figure import Figure  # takes most of a second to import
+
     figure = Figure(figsize=(10, 1.2 + 0.28 * len(rows)), layout="constrained")
     axis = figure.subplots()
     image = axis.imshow(shown, aspect="auto", interpolation="nearest", vmin=min(0.0, shown.min()), vmax=shown.max())

@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
@@ -27,6 +26,9 @@ from market.heartbeat import Heartbeat
 from market.panel import Panel
 from market.pictures import Pictures
 from market.storage.flatten import choices, numbers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FORECAST, RECONSTRUCTION, OPTIMISER = (
     "encoder 2 forecast (valid)",
@@ -172,12 +174,14 @@ def yearly_table(years: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([head, *rows])
 
 
-def reconstruction_figure(window: Window, rebuilt: Tensor, panel: Panel | None = None) -> Figure:
+def reconstruction_figure(window: Window, rebuilt: Tensor, panel: Panel | None = None) -> "Figure":
     """Returns a figure of the closes of the first day's window beside the rebuilt ones, for a few of its assets.
 
     A panel names the assets and the last day of the window.
     """
     shown = window.mask[0].nonzero()[:N_PICTURED, 0]
+    from matplotlib.figure import Figure  # takes most of a second to import
+
     figure = Figure(figsize=(4 * N_PICTURED, 3), layout="tight")
     axes = figure.subplots(1, N_PICTURED, squeeze=False)[0]
     for axis, asset in zip(axes, shown.tolist(), strict=False):

@@ -54,7 +54,13 @@ class MaskedAction(Protocol):
     """An action some of whose choices make no sense at times."""
 
     def possible(self, status: StatusArray, day: IntArray, account: FloatArray) -> BoolArray:
-        """Returns ``[B, A]``, true for the choices that can do something, of accounts ``[B, 1 + N]`` at the close."""
+        """Returns ``[B, A]``, true for the choices that can do something, of accounts ``[B, 1 + N]`` at the close.
+
+        Args:
+            status: ``[T, N]`` as far as it is known after the close of each day, see `envs.execution.known_status`.
+            day: ``[B]`` rows of the decisions.
+            account: Weights at the close, cash first.
+        """
         ...
 
 

@@ -50,7 +50,10 @@ def market_facts(metrics: Mapping[str, Any], comparison: PolicyComparison) -> li
     if "market_rules" in metrics:
         said = terms(MarketRules.from_json(metrics["market_rules"]))
         rows += [(name, text) for name, text in said if name not in QUIET or _special(text)]
-    rows.append(("measured against", "; ".join(_reference(comparison, name) for name in comparison.references)))
+    against = [_reference(comparison, name) for name in comparison.references]
+    if comparison.index is None and "known_optimum" not in metrics:
+        against.append("no published index")
+    rows.append(("measured against", "; ".join(against)))
     return [(name, text) for name, text in rows if text]
 
 

@@ -351,7 +351,7 @@ def _method(page: Page, sections: Sequence[Section]) -> None:
     page.text(
         "Decisions are taken after a close and filled as the terms say; every cost is booked when it is paid. "
         "Intervals: studentised block bootstrap, 1,000 draws; in simulations "
-        "they hold the truth in 93 to 96 of 100 cases, in about 90 where returns are wild in clusters and the Sharpe "
+        "they hold the truth in 92 to 97 of 100 cases, in about 90 where returns are wild in clusters and the Sharpe "
         "ratio is near 2. Paired differences draw the same days of both policies. p: probability of a difference at "
         "least as far from zero if there were none. SPA: Hansen's test. "
         "Deflated: probability that the Sharpe ratio is above what the best of as many training runs without skill "

@@ -206,14 +206,14 @@ class EvaluateJob(Job):
         run_folder: Directory of the run.
         panel: Its panel, beside which looks are counted.
         states: Its states, None where it sees none.
-        settings: How to evaluate.
+        settings: How to evaluate; None takes an evaluation as it was made.
         overwrite: Evaluate again what has been evaluated.
     """
 
     run_folder: str
     panel: str
     states: str | None
-    settings: Evaluate
+    settings: Evaluate | None
     overwrite: bool = False
 
     def run(self, observer: Observer) -> Any:

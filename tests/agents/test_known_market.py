@@ -13,7 +13,7 @@ from pipeline.known_optimum import trade_towards
 @pytest.fixture
 def small(monkeypatch):
     """Two years to learn on, one to choose on, two to judge on."""
-    monkeypatch.setattr(bench, "PARTS", {"train": 500, "valid": 250, "test": 500})
+    monkeypatch.setattr(bench, "PARTS", {"fit": 1000, "train": 500, "valid": 250, "test": 500})
     monkeypatch.setattr(bench, "PREMIA", np.full(3, 0.002))
     return bench.known_market(0, assets=8, noise=2)
 
@@ -36,7 +36,9 @@ def test_its_worth_is_what_happens_on_average(small):
     weights = small.best("train")[day]
     generator = np.random.default_rng(1)
     factors = bench.PREMIA + bench.FACTOR_VOLATILITY * generator.normal(size=(draws, 3))
-    returns = factors @ small.exposures[day].T + bench.OWN_VOLATILITY * generator.normal(size=(draws, 8))
+    returns = factors @ small.exposures[bench.PARTS["fit"] + day].T + bench.OWN_VOLATILITY * generator.normal(
+        size=(draws, 8)
+    )
     growth = np.log1p(returns @ weights[1:])
     excess = growth - np.log1p(returns.mean(1))
     measured = growth.mean() - 0.5 * bench.RISK_AVERSION * excess.var()
@@ -57,6 +59,19 @@ def test_apg_comes_near_the_oracles_that_know_everything(small):
     paths = trade_towards(small.tape("test"), small.best("test"), costs)
     best = bench.YEAR * (small.worth("test", paths.weights) + paths.log_cost).mean(axis=0).max()
     schedule = replace(bench.SCHEDULES["APG"], total_steps=64 * 20 * 80, validate_every=64 * 20 * 40)
-    found = bench.trained(bench.GRADIENT, small, costs, 0, schedule)
-    assert found.worth > 0.7 * best
-    assert 0 < found.turnover < 0.6
+    for observe, share in (("forecast", 0.85), ("states", 0.6)):
+        found = bench.trained(bench.GRADIENT, small, costs, 0, schedule, observe)
+        assert found.worth > share * best
+        assert 0 < found.turnover < 0.6
+
+
+def test_the_forecast_knows_the_closes_of_its_own_days_alone(small, monkeypatch):
+    states = small.states
+    assert states.fit_end[0] == small.panel.dates[999]
+    assert np.corrcoef(states.forecast_mean[1000:].ravel(), (small.exposures[1000:] @ bench.PREMIA).ravel())[0, 1] > 0.9
+    later = small.panel.values.copy()
+    later[1000:] *= np.random.default_rng(2).uniform(0.5, 2.0, size=later[1000:].shape)
+    again = bench._forecast(replace(small.panel, values=later), states.asset)
+    np.testing.assert_array_equal(again, states.forecast_mean)
+    later[999] *= 1.1 + np.arange(later.shape[1])[:, None]
+    assert not np.array_equal(bench._forecast(replace(small.panel, values=later), states.asset), states.forecast_mean)

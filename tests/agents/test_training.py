@@ -208,6 +208,17 @@ def test_tensorboard_has_curves_figures_and_settings(tmp_path: Path) -> None:
     assert [event.step for event in events.Scalars("agent 1 wealth (valid)/agent")] == [64, 128, 192]
 
 
+def test_the_exact_gradient_shows_its_objective_every_ten_updates(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    agent = next(one for one in SMALL if type(one).__name__ == "APG")
+    a_step = task_for(agent).n_envs * agent.segment_days
+    trained(tmp_path, agent, schedule=replace(SHORT, total_steps=25 * a_step, validate_every=10 * a_step))
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("agent 5 policy (train)/objective")] == [10 * a_step, 20 * a_step]
+
+
 def test_fit_end_is_the_last_valid_day(tmp_path: Path) -> None:
     record = trained(tmp_path)
     task = task_for(SMALL[0])

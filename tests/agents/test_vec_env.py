@@ -152,3 +152,25 @@ def test_maskable_ppo_never_sells_what_it_does_not_hold() -> None:
         actions, _ = model.predict(observation, action_masks=masks)
         assert masks[np.arange(4), actions].all()
         observation, *_ = env.step(actions)
+
+
+def test_episodes_can_be_filmed_as_those_of_stable_baselines() -> None:
+    """`render` tiles an image an episode, which VecVideoRecorder writes; an episode that ends begins a new picture."""
+    tape = Tape.from_panel(plain_panel(days=30, assets=3))
+    env = MarketVecEnv(BatchMarket(tape, 2, episodes=Episodes(3), seed=0), render_mode="rgb_array")
+    assert env.render_mode == "rgb_array"
+    env.reset()
+    alone = gymnasium.make("FactorGym/Portfolio-v0", tape=tape, episode_days=3, render_mode="rgb_array")
+    alone.reset(seed=0)
+    actions = np.random.default_rng(0).normal(size=(5, 2, 4)).astype(np.float32)
+    for step, action in enumerate(actions):
+        assert np.array_equal(env.get_images()[0], alone.render())
+        env.step(action)
+        *_, truncated, _ = alone.step(action[0])
+        if truncated:
+            assert step == 2
+            alone.reset()
+    assert env.render().shape == (960, 640, 3)
+    with pytest.raises(ValueError, match="render_mode is 'human', expected None or 'rgb_array'"):
+        MarketVecEnv(BatchMarket(tape, 2), render_mode="human")
+    assert "3 assets, 30 days" in repr(env)

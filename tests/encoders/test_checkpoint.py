@@ -12,6 +12,7 @@ from encoders.base import Inference
 from encoders.checkpoint import Checkpoint, answers_of, describe
 from encoders.windows import InputShape
 from market.scaling.scalers import RobustZScore
+from market.storage import array_file
 from tests.encoders.tiny import LABEL, SPLIT, Moves, Tiny, TinyEncoder, bars, tiny_data
 
 
@@ -125,3 +126,21 @@ def test_a_file_of_an_earlier_version_has_no_answers_and_loads(tmp_path: Path) -
     about = describe(data, encoder, {})
     Checkpoint(encoder.state_dict(), data.pipeline.scaler.arrays(), about).save(tmp_path / "model.safetensors")
     Checkpoint.load(tmp_path / "model.safetensors").restore(Tiny(), Moves(), RobustZScore())
+
+
+def test_no_file_is_exchanged_while_this_process_has_it_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows refuses to replace a file that is mapped, and a training reads its model and writes it anew."""
+    maps, exchanged = Path("/proc/self/maps"), []
+    if not maps.exists():
+        pytest.skip("only Linux says what is mapped")
+
+    def exchange(aside: Path, final: Path) -> None:
+        assert str(final) not in maps.read_text(), f"{final.name} is mapped"
+        assert str(aside) not in maps.read_text(), f"{final.name} is mapped while it is written"
+        exchanged.append(final.name)
+        aside.replace(final)
+
+    monkeypatch.setattr(array_file, "exchange", exchange)
+    read = saved(tmp_path)
+    read.save(tmp_path / "model.safetensors")
+    assert exchanged == ["model.safetensors"] * 2

@@ -50,7 +50,7 @@ def test_impossible_rules_are_refused(changes, message) -> None:
     ("costs", "said"),
     [
         (Costs(), ["no fee", "cash earns nothing"]),
-        (Costs(fee_rate=1e-3), ["10 basis points of each trade"]),
+        (Costs(fee_rate=1e-3), ["10 basis points of each purchase and of each sale"]),
         (Costs(fee_rate=1e-3, sell_fee_rate=0.05), ["10 basis points of each purchase and 5 % of each sale"]),
         (Costs(fee_rate=1e-3, half_spread=5e-4), ["15 basis points", "half the spread, 5 basis points"]),
         (Costs(borrow_rate=3e-4), ["short positions pay 3 basis points a bar"]),

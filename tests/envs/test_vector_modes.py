@@ -200,3 +200,9 @@ def test_masks_name_the_choices_that_do_something() -> None:
 def test_importing_the_package_registers_both() -> None:
     assert envs is not None
     assert {ID, "FactorGym/SingleStock-v0"} <= set(gymnasium.registry)
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_the_mode_is_an_attribute_as_that_of_gymnasiums_own(mode) -> None:
+    """TorchRL's GymWrapper reads it."""
+    assert gymnasium.make_vec(ID, 2, tape=TAPE, autoreset_mode=mode).unwrapped.autoreset_mode is mode

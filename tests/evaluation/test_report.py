@@ -300,7 +300,10 @@ def test_a_section_begins_with_what_was_traded_on_what_terms_and_against_what(st
     assert facts["test days"].startswith("2018-01-01 to 2019-12-30: 521 returns")
     assert facts["agents"] == "PPO, trained 3 times (3 seeds, each with an equal part of the money)"
     assert facts["fill"] == "at the next open"
-    assert facts["costs"] == "10 basis points of each trade; no spread and no market impact; cash earns nothing"
+    assert (
+        facts["costs"]
+        == "10 basis points of each purchase and of each sale; no spread and no market impact; cash earns nothing"
+    )
     for words in ("buy and hold (bought once", "equal weight (equal parts", "index, a published index (price return"):
         assert words in facts["measured against"]
     assert "price limit" not in facts

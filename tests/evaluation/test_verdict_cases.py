@@ -388,6 +388,8 @@ def test_an_agent_that_stopped_trading_is_named_one() -> None:
     for pause, turnover, said in ((20, 0.1, False), (58, 0.1, True), (58, 0.0005, False)):
         own |= {"longest_pause_days": pause, "turnover": turnover, "n_days": 326}
         assert ("It stopped trading for up to 58 of 326 days in a row" in text_of(metrics)[1]) == said
+    own |= {"turnover": 0.5}
+    assert "less than 1.00 % of the account (on average 50.0 %)" in text_of(metrics)[1]
 
 
 def test_a_ranking_of_many_says_little_of_one() -> None:
@@ -400,7 +402,7 @@ def test_a_ranking_of_many_says_little_of_one() -> None:
 def test_policies_that_did_better_are_named_and_counted() -> None:
     metrics = result(both(TIE), (0.7, 0.8), (0.6, 0.9), theirs=0.5)
     none_ahead = (
-        "Of the 2 other policies in its table that hold assets without training, none had a higher Sharpe ratio than "
+        "Of the 2 other policies in its table that are not the agent, none had a higher Sharpe ratio than "
         "its 0.75; none had a higher return"
     )
     assert none_ahead in text_of(metrics)[1]
@@ -412,8 +414,7 @@ def test_policies_that_did_better_are_named_and_counted() -> None:
     known["hindsight"] = performance(30.0) | {"cheats": True}
     text = text_of(metrics)[1]
     assert (
-        "Of the 4 other policies in its table that hold assets without training, 2 had a higher Sharpe ratio than its "
-        "0.75" in text
+        "Of the 4 other policies in its table that are not the agent, 2 had a higher Sharpe ratio than its 0.75" in text
     )
     assert "(risk parity 0.87, momentum 0.84)" in text
     assert "1 had a higher return a year than its 10.0 % (momentum 23.4 %)" in text

@@ -30,8 +30,16 @@ def test_every_name_of_the_face_exists_and_is_typed() -> None:
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'Pannel'"):
+    with pytest.raises(AttributeError, match=r"no attribute 'Pannel'; did you mean Panel\?"):
         factorgym.Pannel  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'bourse'; market, encoders, envs, agents, evaluation,"):
+        factorgym.bourse  # noqa: B018
+
+
+def test_every_part_of_the_environments_is_on_the_face() -> None:
+    import envs
+
+    assert set(envs.__all__) <= set(factorgym.__all__)
 
 
 @pytest.mark.parametrize("package", FACES)

@@ -13,6 +13,8 @@ from market.splits import Split
 from tools.cli import configured
 from tools.command import run
 
+ROOT = Path(__file__).parents[2]
+
 
 @dataclass(frozen=True)
 class Options:
@@ -116,3 +118,26 @@ def test_our_own_mistake_keeps_its_traceback() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "Traceback" in done.stderr
+
+
+def test_nothing_in_a_plain_field_is_checked_together_with_the_other_options() -> None:
+    """`--states:none` alone is refused because of what is observed; beside `--observe none` it is meant so."""
+    config = ["--config", "configs/trade/bundled_portfolio_ppo.py"]
+    split = "--split.train 2010-01-04 2012-12-28 --split.valid 2013-01-08 2013-12-30 --split.test 2014-01-08 2014-12-30"
+    words = [*config, "--states:none", "--observe", "none", *split.split()]
+    value, _ = configured(Trade, Options, words, "configs/none")
+    assert (value.states, value.observe) == (None, "none")
+    with pytest.raises(ValueError, match="observe is 'states\\+forecast' but states is None"):
+        configured(Trade, Options, [*config, "--states:none"], "configs/none")
+
+
+def test_a_part_that_nobody_asks_for_is_not_imported() -> None:
+    """The optimisers of classical portfolios take three seconds to import; an agent's training needs none."""
+    code = (
+        "import sys; from tools.cli import configured; from configs.schema.trade import Trade; "
+        "from tests.tools.test_cli import Options; "
+        "configured(Trade, Options, ['--config', 'configs/trade/ppo_single.py', '--seeds', '3'], 'configs/none'); "
+        "print('skfolio' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -82,13 +82,17 @@ def test_an_index_stands_beside_trading_runs(workdir) -> None:
     main([*command, "--evaluate", quick(workdir)])
     settings = workdir / "settings.py"
     settings.write_text(source_text(Evaluate(index=str(index(workdir)), cost_points=(), hindsight=False)))
-    with pytest.raises(ValueError, match=r"evaluated without the index .*--overwrite"):
+    with pytest.raises(
+        ValueError, match=r"evaluated without an index instead of beside the index AVERAGE.*--overwrite"
+    ):
         main([*command, "--evaluate", str(settings)])
     main([*command, "--evaluate", str(settings), "--overwrite"])
     main([*command, "--evaluate", str(settings)])  # it has been evaluated with this one
     other = settings.with_name("other.py")
     other.write_text(source_text(Evaluate(index_asset="S2", cost_points=(), hindsight=False)))
-    with pytest.raises(ValueError, match=r"evaluated without the index S2.*--overwrite"):
+    with pytest.raises(
+        ValueError, match=r"evaluated beside the index AVERAGE instead of beside the index S2.*--overwrite"
+    ):
         main([*command, "--evaluate", str(other)])
     row = json.loads((workdir / "evaluate" / "indexed" / "comparison.json").read_text())["trading"][0]
     metrics = json.loads((workdir / "evaluate" / "beside" / "metrics.json").read_text())
@@ -97,6 +101,59 @@ def test_an_index_stands_beside_trading_runs(workdir) -> None:
     assert row["difference from the index"].startswith(f"{gain['difference']:.2f}".replace("-", "−"))
     assert evaluation_settings(Options(index="a", evaluate=str(settings))).index == "workdir/data/a/panel.safetensors"
     assert evaluation_settings(Options(index_asset="b", evaluate=str(settings))).index_asset == "b"
+
+
+def test_an_evaluation_answers_for_the_settings_that_it_was_made_with(workdir) -> None:
+    one = trade_runs.trade(workdir, "asked", asset="S1", seeds=(0,))
+    command = ["--configs", config(workdir, one), "--workdir", str(workdir), "--name", "asked_again"]
+    made = Evaluate(index=str(index(workdir)), cost_points=(), hindsight=False)
+    main([*command, "--evaluate", written(workdir, made)])
+    metrics = workdir / "evaluate" / "asked" / "metrics.json"
+    before = metrics.read_bytes()
+    main(command)  # without settings it is taken as it was made
+    main([*command, "--evaluate", written(workdir, made)])
+    for name, value, said in (
+        ("cost_points", (5.0,), r"cost_points \[\], now \[5.0\]"),
+        ("hindsight", True, "hindsight False, now True"),
+        ("other_trials", 3, "other_trials 0, now 3"),
+        ("seed", 1, "seed 0, now 1"),
+        ("index_return", "total", "index_return price, now total"),
+    ):
+        with pytest.raises(ValueError, match=rf"{said}; --overwrite"):
+            main([*command, "--evaluate", written(workdir, replace(made, **{name: value}))])
+    follows = Panel.load(str(made.index))
+    replace(follows, values=follows.values * np.arange(1, len(follows) + 1)[:, None, None]).save(str(made.index))
+    with pytest.raises(ValueError, match="beside other prices of the index AVERAGE than now; --overwrite"):
+        main([*command, "--evaluate", written(workdir, made)])
+    longer = replace(follows, values=np.where(follows.dates[:, None, None] < follows.dates[50], 1.0, follows.values))
+    longer.save(str(made.index))
+    main([*command, "--evaluate", written(workdir, made)])  # the days traded are as they were
+    assert metrics.read_bytes() == before
+
+
+def test_evaluations_made_in_different_ways_do_not_stand_side_by_side(workdir) -> None:
+    made = Evaluate(cost_points=(), hindsight=False)
+    for name, settings in (
+        ("left", made),
+        ("right", replace(made, other_trials=40)),
+        ("dear", replace(made, cost_points=(9.0,))),
+    ):
+        one = trade_runs.trade(workdir, name, asset="S1", seeds=(0,))
+        main(["--configs", config(workdir, one), "--workdir", str(workdir), "--evaluate", written(workdir, settings)])
+    runs = {name: str(workdir / "trade" / name) for name in ("left", "right", "dear")}
+    with pytest.raises(ValueError, match=r"right.*with other_trials 40, now 0 in .*left.*--overwrite"):
+        main(["--runs", runs["left"], runs["right"], "--workdir", str(workdir)])
+    main(["--runs", runs["left"], runs["dear"], "--workdir", str(workdir)])  # the table says nothing of other costs
+    both = ["--runs", runs["left"], runs["right"], "--workdir", str(workdir), "--overwrite"]
+    main([*both, "--evaluate", written(workdir, made)])
+    assert json.loads((workdir / "evaluate" / "right" / "metrics.json").read_text())["settings"]["other_trials"] == 0
+
+
+def written(workdir, settings):
+    """Writes the settings of an evaluation and returns the path."""
+    path = workdir / "evaluation.py"
+    path.write_text(source_text(settings))
+    return str(path)
 
 
 def test_seeds_replace_those_of_trading_configs(workdir) -> None:
