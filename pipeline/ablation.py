@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from configs.files import load_json
+from configs.files import load_json, refuse_untrusted
 from configs.schema.evaluate import Evaluate
 from configs.schema.pretrain import Pretrain
 from configs.schema.trade import Trade
@@ -63,8 +63,10 @@ def ablate(
         One row for each kind, and the folder that received ``report.html`` and ``comparison.json``.
 
     Raises:
-        ValueError: The run has no states, or what is there was made by another configuration.
+        ValueError: The run has no states, or what is there was made by another configuration; or its config holds a
+            class of a package that is not trusted, which is said before anything is trained.
     """
+    refuse_untrusted(experiment, experiment.name)  # its variants are opened again once they are trained
     if experiment.states is None:
         raise ValueError(f"{experiment.name}: it has no states to take away; choose a config with a states file")
     pca = pca or pca_states(experiment.states, workdir, observer)

@@ -10,6 +10,7 @@ Algorithms for Hyper-Parameter Optimization.
 """
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -134,13 +135,40 @@ def visible(trials: Sequence[FrozenTrial], sweep: Sweep, number: int) -> list[Fr
     return [one for one in trials if one.number in _deciding(sweep, number)]
 
 
-def open_storage(folder: Path, name: str) -> BaseStorage:
-    """Returns the record of the trials, which several processes may read and write at once.
+class TrialJournal(JournalFileBackend):
+    """The record of the trials, a line for each thing that happened to one.
 
-    What an earlier version recorded is taken over.
+    A line that was written in part, because the disk was full or the process was killed, is taken back: the record goes
+    on after the last whole one. Only the process that holds the lock of the search may open it.
+
+    Args:
+        path: File of the record.
     """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._path = Path(path)
+        self._take_back()
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Writes lines; an error names the file, and nothing of the last line stays."""
+        try:
+            super().append_logs(logs)
+        except OSError as error:
+            self._take_back()
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
+
+    def _take_back(self) -> None:
+        content = self._path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(self._path, whole)
+
+
+def open_storage(folder: Path, name: str) -> BaseStorage:
+    """Returns the record of the trials; what an earlier version recorded is taken over."""
     fresh, old = not (folder / TRIALS).exists(), folder / OLD_TRIALS
-    storage = JournalStorage(JournalFileBackend(str(folder / TRIALS)))
+    storage = JournalStorage(TrialJournal(str(folder / TRIALS)))
     if fresh and old.exists():
         optuna.copy_study(from_study_name=name, from_storage=f"sqlite:///{old}", to_storage=storage)
     return storage

@@ -162,17 +162,19 @@ def _take_components(argv: list[str]) -> tuple[dict[str, str], list[str]]:
 
 def _plain_nothings(value: Any, names: Mapping[str, str]) -> list[str]:
     """Returns the fields of ``--states:none`` , which hold no parts: the value is None, as ``--states None`` says."""
-    hints = get_type_hints(type(value))
-    plain = [name for name, hint in hints.items() if parts_of(hint) == {NONE: None}]
-    return [name for name, part in names.items() if part == NONE and name.replace("-", "_") in plain]
+    hints = {name.replace("_", "-"): hint for name, hint in get_type_hints(type(value)).items()}
+    asked = [name for name, part in names.items() if part == NONE and name in hints]
+    return [name for name in asked if parts_of(hints[name]) == {NONE: None}]
 
 
 def _with_absent_parts(value: S, argv: list[str]) -> tuple[S, list[str]]:
     """Returns a config with the parts that it lacks and whose fields are given, as ``--split.test``, and the rest."""
     for name, hint in get_type_hints(type(value)).items():
-        kinds = [one for one in parts_of(hint).values() if one is not None]
         option = f"--{name.replace('_', '-')}."
-        if len(kinds) != 1 or getattr(value, name) is not None or not any(one.startswith(option) for one in argv):
+        if getattr(value, name) is not None or not any(one.startswith(option) for one in argv):
+            continue
+        kinds = [one for one in parts_of(hint).values() if one is not None]  # may import all there are: only if asked
+        if len(kinds) != 1:
             continue
         given: list[str] = []
         rest: list[str] = []

@@ -3,6 +3,7 @@
 Nothing heavy is imported before a command has to do something.
 """
 
+import errno
 import logging
 import sys
 import threading
@@ -18,6 +19,8 @@ S = TypeVar("S")
 R = TypeVar("R")
 
 HELP = ("-h", "--help")
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors of a disk, a quota or a limit on the size of files that has no more room."""
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
@@ -31,11 +34,21 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     try:
         main(sys.argv[1:])
     except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).split())}{_remedy(error)}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted; the same command continues where it stopped", file=sys.stderr)
         sys.exit(130)
+
+
+def _remedy(error: Exception) -> str:
+    """Returns what to do where a disk, a quota or a limit on files has no more room; nothing for other errors."""
+    if not (isinstance(error, OSError) and error.errno in FULL):
+        return ""
+    where = (
+        ", where a file is written by another library, as TensorBoard's curves are" if error.filename is None else ""
+    )
+    return f"{where}; make room, and the same command continues"
 
 
 def _write_in_any_encoding() -> None:

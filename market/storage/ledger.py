@@ -9,9 +9,11 @@ What the ledger cannot know is a copy of the panel in another folder.
 
 import hashlib
 import json
+import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,16 +89,16 @@ class Ledger:
         return [one for one in found if wanted is None or not wanted.isdisjoint(one.months)]
 
     def enter(self, looks: Iterable[Look]) -> None:
-        """Appends looks; processes take turns.
+        """Appends looks, all of them or none; processes take turns.
 
         Raises:
             ValueError: The folder cannot be written.
         """
         text = "".join(json.dumps(asdict(one)) + "\n" for one in looks)
         try:
-            with open(self.path, "a", encoding="utf-8") as handle:
+            with open(self.path, "ab", buffering=0) as handle:
                 lock_file(handle.fileno())
-                handle.write(text)
+                _append(handle, text.encode())
         except OSError as error:
             raise ValueError(
                 f"{self.path}: looks at valid and test days are counted beside the panel, but it cannot be written "
@@ -111,6 +113,16 @@ class Ledger:
             raise ValueError(
                 f"{self.path}: line {number} is damaged ({error}); correct it, it counts what was tried"
             ) from None
+
+
+def _append(handle: FileIO, data: bytes) -> None:
+    size = os.fstat(handle.fileno()).st_size
+    try:
+        while data:  # a disk that is nearly full takes a part before it refuses the rest
+            data = data[handle.write(data) :]
+    except OSError:
+        handle.truncate(size)
+        raise
 
 
 def month_hashes(panel: Panel, first: str, last: str) -> tuple[str, ...]:

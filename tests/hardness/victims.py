@@ -27,7 +27,9 @@ from agents.training.callbacks import TrainingConfig
 from configs.files import source_text
 from configs.schema.prepare import Prepare
 from configs.schema.pretrain import Pretrain
+from configs.schema.sweep import Choice, LogUniform, Sweep
 from configs.schema.trade import Trade
+from encoders.baselines.gru import GRU
 from encoders.quantizers import Learnable
 from encoders.storm.branches import StormSizes
 from encoders.storm.model import Storm
@@ -40,12 +42,13 @@ from market.sources.yahoo.client import Yahoo
 from market.sources.yahoo.source import YFinance
 from market.splits import Split
 from tests.market.yahoo_server import LocalSession
-from tools import download, extract_state, prepare, pretrain, train
+from tools import download, extract_state, prepare, pretrain, sweep, train
 from tools.command import run
 
 IMPORTED_LATE = (
     "matplotlib.backends.backend_agg",
     "pipeline.extraction",
+    "pipeline.hyperparameters",
     "pipeline.many",
     "pipeline.preparation",
     "pipeline.reference_policies",
@@ -59,7 +62,7 @@ IMPORTED_LATE = (
 """What stages import while they run: imported here, each victim is spared it."""
 for _name in IMPORTED_LATE:
     importlib.import_module(_name)
-TOOLS = {tool.__name__: tool for tool in (download, extract_state, prepare, pretrain, train)}
+TOOLS = {tool.__name__: tool for tool in (download, extract_state, prepare, pretrain, sweep, train)}
 NOW = pd.Timestamp("2020-03-06 18:00", tz="UTC")
 TICKERS = ("AAPL", "IBM", "INTC", "JPM", "KO", "MSFT")
 DOWNLOAD = Prepare(name="tiny", source=YFinance(TICKERS, "2019-01-02", cache="cache", batch=2, pause=0.0))
@@ -91,6 +94,18 @@ TRADE = Trade(
     seeds=(0, 1),
     in_sample="allow",
 )
+SWEEP = Sweep(
+    name="tiny",
+    base=replace(PRETRAIN, encoder=GRU(lookback=4, hidden=4, layers=1), optim=replace(PRETRAIN.optim, patience=None)),
+    dimensions=(
+        LogUniform(field="optim.learning_rate", low=1e-4, high=1e-1),
+        Choice(field="encoder.hidden", values=(2, 16)),
+    ),
+    trials=3,
+    random_trials=2,
+)
+EXPERIMENTS = {"download": DOWNLOAD, "prepare": PREPARE, "pretrain": PRETRAIN, "train": TRADE, "sweep": SWEEP}
+"""Configurations of the stages that have one."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +126,7 @@ class Victim:
 def victims(inputs: Path) -> dict[str, Victim]:
     """Returns the stages by name; their configurations are written beside `inputs`."""
     configs = {}
-    for name, experiment in (("download", DOWNLOAD), ("prepare", PREPARE), ("pretrain", PRETRAIN), ("train", TRADE)):
+    for name, experiment in EXPERIMENTS.items():
         configs[name] = inputs / f"{name}.py"
         configs[name].write_text(source_text(experiment))
     return {
@@ -120,6 +135,7 @@ def victims(inputs: Path) -> dict[str, Victim]:
         "pretrain": Victim("tools.pretrain", ("--config", str(configs["pretrain"])), ("workdir/pretrain/tiny",)),
         "extract": Victim("tools.extract_state", ("--run", "inputs/pretrain/tiny"), ("workdir/states/tiny",)),
         "train": Victim("tools.train", ("--config", str(configs["train"])), ("workdir/trade/tiny",)),
+        "sweep": Victim("tools.sweep", ("--config", str(configs["sweep"])), ("workdir/sweep/tiny",)),
     }
 
 

@@ -13,6 +13,8 @@ from market.splits import Split
 from tools.cli import configured
 from tools.command import run
 
+ROOT = Path(__file__).parents[2]
+
 
 @dataclass(frozen=True)
 class Options:
@@ -127,3 +129,15 @@ def test_nothing_in_a_plain_field_is_checked_together_with_the_other_options() -
     assert (value.states, value.observe) == (None, "none")
     with pytest.raises(ValueError, match="observe is 'states\\+forecast' but states is None"):
         configured(Trade, Options, [*config, "--states:none"], "configs/none")
+
+
+def test_a_part_that_nobody_asks_for_is_not_imported() -> None:
+    """The optimisers of classical portfolios take three seconds to import; an agent's training needs none."""
+    code = (
+        "import sys; from tools.cli import configured; from configs.schema.trade import Trade; "
+        "from tests.tools.test_cli import Options; "
+        "configured(Trade, Options, ['--config', 'configs/trade/ppo_single.py', '--seeds', '3'], 'configs/none'); "
+        "print('skfolio' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,11 +1,12 @@
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from configs.files import source_text
 from configs.schema.evaluate import Evaluate
+from envs import LogGrowth
 from market.panel import Panel
 from market.states import MarketStates
 from pipeline.ablation import KINDS, variant
@@ -198,3 +199,16 @@ def test_mistakes_are_one_line(workdir, tmp_path) -> None:
     blind = replace(blind, states=None, split=trade_runs.split(), fill="next_close")
     with pytest.raises(ValueError, match="no states to take away"):
         main(["--ablation", "--config", config(workdir, blind), "--workdir", str(workdir)])
+
+
+@dataclass(frozen=True)
+class Own(LogGrowth):
+    """A reward of a package that no one trusted."""
+
+
+def test_an_ablation_with_a_class_that_is_not_trusted_is_refused_before_anything_is_trained(workdir) -> None:
+    own = replace(trade_runs.trade(workdir, "untrusted"), reward=Own())
+    command = ["--ablation", "--config", config(workdir, own), "--workdir", str(workdir)]
+    with pytest.raises(ValueError, match=r"untrusted: .*if you trust that code, add --trust tests"):
+        main(command)
+    assert not [path for path in workdir.glob("*/*") if path.name.startswith(("untrusted", "tiny_pca"))]
