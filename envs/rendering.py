@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium import logger
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
@@ -66,7 +67,7 @@ class Canvas:
         return np.array(draw(record))
 
     def show(self, record: EpisodeHistory) -> None:
-        """Shows the drawing in a window, which opens on the first call where there is a display."""
+        """Shows the drawing in a window, which opens on the first call; without a display a warning says so once."""
         from matplotlib import pyplot
 
         if self._window is None:
@@ -76,6 +77,8 @@ class Canvas:
             self._shown = axes.imshow(self.image(record))
             if pyplot.isinteractive() or pyplot.get_backend().lower() != "agg":
                 self._window.show()
+            else:
+                logger.warn("render_mode 'human' finds no display; render_mode='rgb_array' gives images")
         self._shown.set_data(self.image(record))
         self._window.canvas.draw()
         self._window.canvas.flush_events()

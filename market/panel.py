@@ -142,7 +142,8 @@ class Panel:
         An asset is listed from its first to its last day with a close. It is tradable where it has a close and its
         volume is not zero, unless its volume is zero or unknown on every day (currencies, indices). Columns ``listed``
         and ``tradable``, if given, narrow both. A row that is absent is a listed day without a bar: its values are NaN
-        and it is not tradable.
+        and it is not tradable. A price of zero or below is no price: nothing trades at it, and what is held keeps its
+        last good one. `market.clean` masks and counts such rows.
 
         Args:
             frame: Columns ``date``, ``symbol``, ``close`` and any other numeric ones, in any row order. Columns of
