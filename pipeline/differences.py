@@ -25,11 +25,13 @@ def differing_fields(candidates: Mapping[str, Any]) -> list[dict[str, str]]:
     swapped = [field for field in fields if field.endswith(f".{CLASS}") and _differs(written, field)]
     rows = []
     for field in fields:
-        inside = any(field != one and field.startswith(one.removesuffix(CLASS)) for one in swapped)
+        inside = any(field != one and f"{field}.".startswith(one.removesuffix(CLASS)) for one in swapped)
         if field in (NAME, "seed", "seeds") or inside or not _differs(written, field):
             continue
-        cells = {name: _text(one.get(field, ABSENT)) for name, one in written.items()}
-        rows.append({"field": field.removesuffix(f".{CLASS}"), **cells})
+        part = field.removesuffix(f".{CLASS}")  # None where a candidate has no such part
+        rows.append(
+            {"field": part, **{name: _text(one.get(field, one.get(part, ABSENT))) for name, one in written.items()}}
+        )
     return rows
 
 

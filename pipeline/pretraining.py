@@ -30,6 +30,7 @@ from market.panel import Panel
 from market.splits import PARTS
 from market.storage.array_file import read_json, write_json
 from market.storage.ledger import Part
+from pipeline.early_columns import warn_of_early_columns
 from pipeline.first_pass import run_new_encoder
 from pipeline.forecast_trading import portfolio_measures
 from pipeline.results import SILENT, Observer, PretrainResult
@@ -147,6 +148,8 @@ def _learn(
     if not isinstance(experiment.encoder, ClosedForm):  # that is fitted first, in a moment
         run_new_encoder(experiment.encoder, data)
     write_inputs(data, folder, proven)
+    if init_distributed().is_main_process:
+        warn_of_early_columns(data)
     if until is None and init_distributed().is_main_process:
         _warn_of_wide_portfolio(experiment.portfolio, len(data.panel.assets))
     rules = rules_of(experiment, data.panel)

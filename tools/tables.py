@@ -43,6 +43,8 @@ MEANINGS = """ic: correlation of forecast and outcome over the assets of a day, 
 icir: that mean over its deviation over days; rank_ic_t: its t-statistic, overlapping days taken into account.
 An honest rank_ic is .00 to .06."""
 """Meanings of the measures of an encoder."""
+TOO_GOOD = 0.15
+"""Rank IC beyond which the reader is told that it is too good."""
 
 
 def show_result(result: Any) -> None:
@@ -94,9 +96,18 @@ def show_encoder(result: results.PretrainResult) -> None:
         table.add_row(name, *cells)
     show_table(table)
     print(MEANINGS)
+    print(_too_good(metrics), end="")
     lacking = _lacking_cross_section(result)
     if lacking:
         print(lacking)
+
+
+def _too_good(metrics: Mapping[str, Any]) -> str:
+    """Returns a line where a forecast is better than any honest one, empty where none is."""
+    best = max((metrics[part]["rank_ic"] or 0.0 for part in PARTS if part in metrics), default=0.0)
+    if best <= TOO_GOOD:
+        return ""
+    return f"A rank_ic of {best:.2f} is far beyond that: on real prices, look for a column that knows the future.\n"
 
 
 def _lacking_cross_section(result: results.PretrainResult) -> str | None:
@@ -133,6 +144,17 @@ def show_states(result: results.ExtractResult) -> None:
     print(f"{result.path}: {days} days x {assets} assets, {result.path.stat().st_size / 1e6:.1f} MB; audit:")
     for name, word in result.audit["checks"].items():
         print(f"  {name:8} {word}")
+    print(_on_your_word(result.audit.get("external", {})), end="")
+
+
+def _on_your_word(lags: Mapping[str, int]) -> str:
+    """Returns a line on the columns of tables that the audit could not compute again; empty where there are none."""
+    if not lags:
+        return ""
+    shown = ", ".join([*lags][:3]) + (", ..." if len(lags) > 3 else "")
+    days = " or ".join(str(lag) for lag in sorted(set(lags.values())))
+    known = f"known {days} trading days after their day"
+    return f"  not proven: {len(lags)} columns of your tables ({shown}) are taken to be {known}, as you say\n"
 
 
 def show_agents(result: results.TrainResult) -> None:

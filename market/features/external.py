@@ -30,14 +30,14 @@ class WithColumns:
         columns: Names of the columns; empty for all numbers in the table.
         carry: Trading days that a value stays in place after the first, until a later one comes; 0 for values of single
             days, about 65 for quarterly reports.
-        base: The other set.
+        base: The other set; None for the columns of the table alone.
     """
 
     path: str
     lag: int
     columns: tuple[str, ...] = ()
     carry: int = 0
-    base: FeatureSet = Alpha158()
+    base: FeatureSet | None = Alpha158()
 
     def __post_init__(self) -> None:
         if self.lag < 0 or self.carry < 0:
@@ -59,7 +59,7 @@ class WithColumns:
 
     def table(self) -> tuple[Feature, ...]:
         """Returns the features of the other set; columns of a table are no formulas of one asset's bars."""
-        return self.base.table()
+        return () if self.base is None else self.base.table()
 
     def compute(self, panel: Panel) -> Panel:
         """Returns all features of `panel`, float32; NaN where unknown or not listed.
@@ -67,7 +67,7 @@ class WithColumns:
         Raises:
             ValueError: The table cannot be read, lacks a column, repeats a cell, or names no asset of the panel.
         """
-        frame, base = self._read(), self.base.compute(panel)
+        frame, base = self._read(), _nothing(panel) if self.base is None else self.base.compute(panel)
         names = self.columns or _numbers_of(frame)
         clash = set(names) & set(base.fields)
         if clash:
@@ -111,6 +111,11 @@ class WithColumns:
         placed = _carried(placed, self.carry)
         placed[~panel.listed] = np.nan
         return placed
+
+
+def _nothing(panel: Panel) -> Panel:
+    """Returns the features of no set: none, for every day and asset."""
+    return replace(panel, fields=(), values=np.empty((*panel.shape[:2], 0), dtype=np.float32))
 
 
 def _numbers_of(frame: pd.DataFrame) -> tuple[str, ...]:

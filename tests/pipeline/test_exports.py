@@ -2,12 +2,15 @@
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from configs.files import load_python
+from configs.schema.trade import Trade
 from evaluation.backtest import Backtest
 from pipeline.differences import differing_fields
 from pipeline.exports import flat, sheet_names, write_tables
@@ -126,3 +129,9 @@ def test_another_encoder_is_one_line() -> None:
     assert rows["encoder"] == {"field": "encoder", "gru": "GRU", "ridge": "Ridge"}
     assert not [field for field in rows if field.startswith("encoder.")]
     assert differing_fields({"a": first, "b": replace(first, name="b", seed=3)}) == []
+
+
+def test_a_part_that_one_candidate_lacks_is_one_row() -> None:
+    with_rule = load_python("configs/trade/csi300_portfolio_apg.py", Trade)
+    rows = differing_fields({"rule": with_rule, "none": replace(with_rule, start_from=None)})
+    assert rows == [{"field": "start_from", "rule": "agents.TopKDropN", "none": "None"}]

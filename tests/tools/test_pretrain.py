@@ -204,6 +204,15 @@ def test_the_title_counts_the_best_epoch_from_one(capsys: pytest.CaptureFixture[
     assert "best epoch 2 of 2" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.parametrize(("rank_ic", "said"), [(0.738, True), (0.05, False)])
+def test_a_forecast_that_is_too_good_is_told_of(rank_ic: float, said: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    one = dict.fromkeys(MEASURES, 0.1) | {"portfolio": dict.fromkeys(PORTFOLIO_MEASURES, 0.1), "rank_ic_ci": None}
+    parts = {"valid": one | {"rank_ic": rank_ic}}
+    show_encoder(PretrainResult(Path("run"), {"best_epoch": 0, "n_epochs": 1, "train": {"codebooks": {}}} | parts))
+    line = "A rank_ic of 0.74 is far beyond that: on real prices, look for a column that knows the future."
+    assert (line in capsys.readouterr().out) is said
+
+
 @pytest.mark.parametrize(
     ("n_assets", "line"),
     [(1, "one asset has no cross-section, so there is no rank IC"), (2, "2 assets are too few for a rank IC"), (3, "")],
