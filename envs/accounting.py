@@ -259,7 +259,6 @@ def _prepare(
     inverse = 1.0 / total
     for i in range(len(w)):
         h[i] *= inverse
-    for i in range(len(w)):
         w[i] = targets[b, 1 + i]
     if terms.impact > 0:
         for i in range(len(w)):
@@ -316,7 +315,6 @@ def _write_trade(
     inverse = 1.0 / mu
     for i in range(len(w)):
         weights[b, 1 + i] = w[i] * inverse
-    for i in range(len(w)):
         trades[b, i] = (w[i] - h[i]) * wealth
     return _sum_changes(w, inverse, h)
 
@@ -339,10 +337,11 @@ def _write_account(
     """Writes the weights at the close, in double precision and as they are shown."""
     inverse = 1.0 / closing
     account[b, 0] = cash * inverse
+    shown[b, 0] = np.float32(account[b, 0])
     for i in range(len(w)):
-        account[b, 1 + i] = w[i] * inverse
-    for i in range(account.shape[1]):
-        shown[b, i] = np.float32(account[b, i])
+        weight = w[i] * inverse
+        account[b, 1 + i] = weight
+        shown[b, 1 + i] = np.float32(weight)
 
 
 @compiled()

@@ -173,9 +173,7 @@ def show_agents(result: results.TrainResult) -> None:
     show_table(table)
     idle = [str(record["seed"]) for record in result.records if record["valid"]["turnover"] == 0]
     if idle:
-        print(
-            f"Never traded on the valid days: seed {', '.join(idle)}. It earns what it began with; see costs and reward."
-        )
+        print(f"Never traded on the valid days: seed {', '.join(idle)}. Look at costs, risk aversion and reward.")
 
 
 def show_evidence(result: results.EvaluateResult) -> None:

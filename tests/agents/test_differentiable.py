@@ -112,7 +112,7 @@ def assert_same_money(tape: Tape, costs: Costs, action, seed: int, n_envs: int =
             break
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(panel=MARKETS, costs=COSTS, rules=RULES, seed=st.integers(0, 10_000), action=st.sampled_from(ACTIONS))
 def test_the_twin_books_the_money_of_the_environment(panel, costs, rules, seed, action):
     if isinstance(action, LongOnly | Tilt) and len(panel.assets) == 1 and not action.cash:
