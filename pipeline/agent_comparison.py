@@ -142,7 +142,7 @@ def trading_rows(name: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         if index is not None:
             row |= {
-                "index": percent(metrics["performance"][index]["annual_return"]),
+                "index": f"{percent(metrics['performance'][index]['annual_return'])}, {index.removeprefix('index ')}",
                 "Sharpe of the index": number(metrics["performance"][index]["sharpe"]),
                 "difference from the index": _ahead(found, index),
             }

@@ -171,6 +171,9 @@ def show_agents(result: results.TrainResult) -> None:
         steps = (f"{record['n_steps']:,}", f"{valid['step']:,}")
         table.add_row(str(record["seed"]), *steps, wealth, benchmark, f"{valid['turnover']:.2%}")
     show_table(table)
+    idle = [str(record["seed"]) for record in result.records if record["valid"]["turnover"] == 0]
+    if idle:
+        print(f"Never traded on the valid days: seed {', '.join(idle)}. Look at costs, risk aversion and reward.")
 
 
 def show_evidence(result: results.EvaluateResult) -> None:

@@ -86,6 +86,10 @@ REFUSED: dict[str, tuple[Callable[[pd.DataFrame, Path], None], str]] = {
         lambda made, path: joined(made, "_").assign(Sector=1.0).to_csv(path),
         "'Sector' does not",
     ),
+    "without its days": (
+        lambda made, path: joined(made, "_").reset_index(drop=True).to_csv(path),
+        "row numbers, no days; save the frame with its index",
+    ),
     "volumes alone": (lambda made, path: joined(made[["Volume"]], "_").to_csv(path), "have columns but no closes"),
     "volumes under bare tickers": (
         lambda made, path: made["Volume"][["BRK-B", "005930.KS"]].to_csv(path),

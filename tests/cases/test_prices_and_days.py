@@ -89,6 +89,15 @@ def test_a_last_day_of_two_prices_is_nobodys() -> None:
     assert panel.tradable[-1, panel.asset_index("B")]
 
 
+def test_a_last_day_of_two_prices_of_everybody_is_told_to_be_empty() -> None:
+    frame = bars(WEEKDAYS, ["A", "B"])
+    last = frame[frame["date"] == frame["date"].max()]
+    panel, report = prepared(pd.concat([frame, last.assign(close=last["close"] * 1.003)]), Rules())
+    assert len(panel) == len(WEEKDAYS) - 1
+    assert "no bar of any asset is left" in report.table()
+    assert "0 of 0" not in report.table()
+
+
 def test_another_calendar_in_the_panel_is_told_of() -> None:
     coins = bars(ALL_DAYS, ["BTC-USD"])
     riyadh = bars(SUNDAY_TO_THURSDAY, ["2222.SR", "1120.SR"])

@@ -97,6 +97,7 @@ def test_an_index_stands_beside_trading_runs(workdir) -> None:
     row = json.loads((workdir / "evaluate" / "indexed" / "comparison.json").read_text())["trading"][0]
     metrics = json.loads((workdir / "evaluate" / "beside" / "metrics.json").read_text())
     assert metrics["cost_sensitivity"] == {}
+    assert row["index"].endswith(" %, AVERAGE")
     gain = metrics["comparisons"]["PPO"]["index AVERAGE"]["sharpe"]
     assert row["difference from the index"].startswith(f"{gain['difference']:.2f}".replace("-", "−"))
     assert evaluation_settings(Options(index="a", evaluate=str(settings))).index == "workdir/data/a/panel.safetensors"

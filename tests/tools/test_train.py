@@ -25,10 +25,12 @@ from market.features import Feature, Formulas
 from market.panel import Panel
 from market.splits import Split
 from pipeline.control_markets import read_sources, tape_of
+from pipeline.results import TrainResult
 from pipeline.run_directory import seed_folder
 from pipeline.training import task_of
 from tests.envs.markets import plain_panel, states_of
 from tools.cli import configurations
+from tools.tables import show_agents
 from tools.train import Options, main
 
 ROOT = Path(__file__).parent.parent.parent
@@ -261,3 +263,10 @@ def test_one_command_trains_every_variation_and_continues_with_what_is_missing(t
     train(experiment, tmp_path, *vary)
     assert f"{names[0]} is finished" in capsys.readouterr().out
     assert (tmp_path / "trade" / names[1] / TRAINING).exists()
+
+
+@pytest.mark.parametrize(("turnover", "said"), [(0.0, True), (0.01, False)])
+def test_a_seed_that_never_trades_is_told_of(turnover: float, said: bool, capsys) -> None:
+    valid = {"growth": 0.0, "benchmark_growth": 0.3, "step": 64, "turnover": turnover}
+    show_agents(TrainResult(Path("run"), ({"seed": 3, "n_steps": 256, "valid": valid},)))
+    assert ("Never traded on the valid days: seed 3." in capsys.readouterr().out) is said

@@ -169,4 +169,5 @@ def _trailing(days: BoolArray) -> BoolArray:
 def _counts(observed: BoolArray, listed: BoolArray, days: BoolArray) -> AnyArray:
     """Returns how many of how many assets have a bar on each of the days, in words."""
     pairs = zip(observed[days].sum(axis=1), listed[days].sum(axis=1), strict=True)
-    return np.array([f"{n} of {m} assets" for n, m in pairs], dtype=object)
+    words = [f"{n} of {m} assets" if m else "no bar of any asset is left" for n, m in pairs]
+    return np.array(words, dtype=object)

@@ -190,6 +190,8 @@ def _formats(cells: Sequence[str], codes: AnyArray, place: Place) -> tuple[str, 
         cell = cells[codes[row]]
         if re.search(r"[0-9]:[0-9]", cell):
             raise ValueError(f"{place(row)}: column 'date' holds '{cell}', a time within the day; bars must be daily")
+        if shape is None and row == 0 and cell == "0":
+            raise ValueError(f"{place(row)}: column 'date' holds row numbers, no days; save the frame with its index")
         like = "" if row == 0 else f" written like '{cells[codes[0]]}'"
         raise ValueError(
             f"{place(row)}: column 'date' holds '{cell}', which is no day{like}; correct it or set date_format"
