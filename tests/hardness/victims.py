@@ -218,9 +218,14 @@ def _perform(victim: Victim, where: str, port: int | None, deadly: int | None, r
 
 
 def _deadly(replace_file: Callable[..., None], deadly: int) -> Callable[..., None]:
+    """Counts the files of the run alone: caches of compiled code are renamed too, by whoever comes first."""
     calls: dict[str, int] = {"n": 0}
+    arena = os.getcwd()
 
     def replace(source: Any, target: Any, **options: Mapping[str, Any]) -> None:
+        if not os.path.abspath(target).startswith(arena) or str(target).endswith((".nbi", ".nbc", ".pyc")):
+            replace_file(source, target, **options)
+            return
         calls["n"] += 1
         if calls["n"] == deadly and deadly % 2:
             os.kill(os.getpid(), signal.SIGKILL)
