@@ -35,7 +35,7 @@ for _ in range(40):
     optimizer.step()
 
 
-class Greedy:
+class Learned:
     """The policy behind the `predict` of stable-baselines3, so that `rollout` takes it."""
 
     def predict(self, observation, state=None, episode_start=None, deterministic=True):
@@ -48,5 +48,5 @@ if __name__ == "__main__":
     import gymnasium
 
     env = gymnasium.make("FactorGym/Portfolio-v0", tape=test, costs=costs, action=action, observation="flat")
-    found = performance(rollout(Greedy(), env))
+    found = performance(rollout(Learned(), env))
     print(f"wealth {found['final_wealth']:.2f}, turnover a day {found['turnover']:.1%}, Sharpe {found['sharpe']:.2f}")
