@@ -6,13 +6,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.checkpoint import save_agent
 from agents.training.resume import save_state
 from agents.training.reward_scaling import reward_scale
 from agents.training.tensorboard import AgentLogger
-from agents.training.validation import Validator
+from agents.training.validation import EpisodeTrace, Validator
 from market.artifacts import AGENT_STATE, HISTORY
 from market.storage.array_file import write_text
 
@@ -29,11 +30,15 @@ class TrainingConfig:
         total_steps: Environment steps at most, over all environments.
         validate_every: Steps between validations; a state to continue from is written with each.
         patience: Validations without a better policy after which training stops; None never does.
+        margin: Standard errors by which a policy must beat the one it began as, on the valid days, to be kept instead
+            of it; 0 keeps whichever is ahead. For agents that begin at something worth keeping (``Step``, ``Tilt``,
+            ``start_from``): what chance explains does not make them trade.
     """
 
     total_steps: int = 1_000_000
     validate_every: int = 50_000
     patience: int | None = 10
+    margin: float = 0.0
 
     def __post_init__(self) -> None:
         if self.validate_every < 1 or self.total_steps < 1 or (self.patience is not None and self.patience < 1):
@@ -41,6 +46,8 @@ class TrainingConfig:
                 f"Schedule: total_steps {self.total_steps}, validate_every {self.validate_every} and patience "
                 f"{self.patience} must be at least 1"
             )
+        if not self.margin >= 0:
+            raise ValueError(f"Schedule: margin is {self.margin}, expected at least 0 standard errors")
 
 
 @dataclass
@@ -53,6 +60,7 @@ class ValidationHistory:
         since_best: Validations after it.
         last_step: Step of the latest validation.
         pending: Numbers that were recorded and not shown yet when the state was written.
+        start: What the policy gained on each valid day before it learned; empty where it was not asked.
     """
 
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -60,10 +68,14 @@ class ValidationHistory:
     since_best: int = 0
     last_step: int = 0
     pending: dict[str, float] = field(default_factory=dict)
+    start: list[float] = field(default_factory=list)
 
-    def add(self, entry: dict[str, Any]) -> bool:
-        """Takes note of a validation and returns whether its policy is the best so far; of equal ones the first is."""
-        better = self.best is None or worth(entry) > worth(self.best)
+    def add(self, entry: dict[str, Any], margin: float = 0.0) -> bool:
+        """Takes note of a validation and returns whether its policy is the best so far; of equal ones the first is.
+
+        One that is less than `margin` standard errors ahead of the start is not.
+        """
+        better = self.best is None or (worth(entry) > worth(self.best) and entry.get("ahead", np.inf) >= margin)
         self.history.append({**entry, "best": better})
         self.last_step = entry["step"]
         self.since_best = 0 if better else self.since_best + 1
@@ -146,9 +158,22 @@ class ValidationCallback(BaseCallback):
         trace = self.validator.validate(self.model.policy)
         measures = self.validator.measures(trace)
         self.monitor.measured(self.num_steps, measures)
-        if self.progress.add({"step": self.num_steps, **measures}):
+        ahead = self._standard_errors_ahead(trace)
+        if self.progress.add({"step": self.num_steps, **measures, **ahead}, self.schedule.margin):
             about = {**self.about, "reward_scale": reward_scale(self.model), "valid": self.progress.best}
             save_agent(self.folder, self.model.policy, about)
             self.monitor.draw(self.num_steps, trace, self.validator.market.tape.assets)
         write_text(self.folder / HISTORY, "".join(json.dumps(one) + "\n" for one in self.progress.history))
         self._told_to_stop = self._ask_to_stop()
+
+    def _standard_errors_ahead(self, trace: EpisodeTrace) -> dict[str, float]:
+        """Returns by how many standard errors of a day's difference a pass is ahead of the start, where that counts."""
+        if not self.schedule.margin:
+            return {}
+        gains = self.validator.gains(trace)
+        if not self.progress.start:
+            self.progress.start = gains.tolist()
+            return {}
+        difference = gains - np.array(self.progress.start)
+        error = difference.std(ddof=1) / np.sqrt(len(difference))
+        return {"ahead": float(difference.mean() / error) if error > 0 else 0.0}

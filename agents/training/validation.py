@@ -43,8 +43,13 @@ class EpisodeTrace:
 
     def objective(self, log_benchmark: FloatArray, risk_aversion: float) -> float:
         """Returns mean daily log growth over a benchmark ``[T]`` less half the risk aversion times its variance."""
+        return float(self.gains(log_benchmark, risk_aversion).mean())
+
+    def gains(self, log_benchmark: FloatArray, risk_aversion: float) -> FloatArray:
+        """Returns what each day adds to the objective: ``[T - 1]``, its mean."""
         excess = np.diff(np.log(self.wealth)) - log_benchmark[:-1]
-        return float(excess.mean() - 0.5 * risk_aversion * excess.var())
+        gained: FloatArray = excess - 0.5 * risk_aversion * np.square(excess - excess.mean())
+        return gained
 
     def measures(self) -> dict[str, float]:
         """Returns log growth of wealth and of the benchmark over the whole pass, and the mean turnover of a day."""
@@ -117,3 +122,9 @@ class Validator:
         if self.risk_aversion is not None:
             found["objective"] = path.objective(self.market.log_benchmark, self.risk_aversion)
         return found
+
+    def gains(self, path: EpisodeTrace) -> FloatArray:
+        """Returns what each day adds to what policies are chosen by: ``[T - 1]``."""
+        if self.risk_aversion is None:
+            return np.diff(np.log(path.wealth))
+        return path.gains(self.market.log_benchmark, self.risk_aversion)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from agents.algorithms.apg import AnalyticPolicyGradient
 from agents.algorithms.on_policy import PPO, SAC
@@ -16,6 +17,7 @@ from agents.training.callbacks import STATE, TrainingConfig, ValidationHistory
 from agents.training.loop import train_agent
 from agents.training.validation import trace_episode
 from envs import BatchMarket
+from market.artifacts import HISTORY
 from tests.agents.planted import NAMES, SHORT, SMALL, noise_tape, task_for
 
 SETTINGS = {"name": "test"}
@@ -87,7 +89,9 @@ def test_a_killed_training_continues_to_the_bit(agent, portfolio, tmp_path: Path
 def test_the_last_policy_of_a_continued_training_is_equal_too(agent, tmp_path: Path, monkeypatch) -> None:
     """The best policy may be an early one; here the growth of every validation counts as better than the last."""
     real = ValidationHistory.add
-    monkeypatch.setattr(ValidationHistory, "add", lambda self, entry: real(self, ranked(entry, entry["step"])))
+    monkeypatch.setattr(
+        ValidationHistory, "add", lambda self, entry, *at: real(self, ranked(entry, entry["step"]), *at)
+    )
     whole = trained(tmp_path / "whole", agent)
     kill(tmp_path / "killed", 38, monkeypatch, agent=agent)
     assert trained(tmp_path / "killed", agent) == whole
@@ -141,7 +145,9 @@ def test_the_scale_of_rewards_is_saved_with_the_policy_and_is_that_of_the_past(t
 
 def test_patience_ends_a_training_that_does_not_improve(tmp_path: Path, monkeypatch) -> None:
     real = ValidationHistory.add
-    monkeypatch.setattr(ValidationHistory, "add", lambda self, entry: real(self, ranked(entry, -entry["step"])))
+    monkeypatch.setattr(
+        ValidationHistory, "add", lambda self, entry, *at: real(self, ranked(entry, -entry["step"]), *at)
+    )
     record = trained(tmp_path, schedule=TrainingConfig(total_steps=10_000, validate_every=32, patience=2))
     assert record["valid"]["step"] == 32
     assert record["n_validations"] == 3
@@ -155,6 +161,37 @@ def test_patience_counts_from_the_best() -> None:
     assert progress.best == {"step": 3, "growth": 0.2}
     assert progress.since_best == 2
     assert [entry["best"] for entry in progress.history] == [True, False, True, False, False]
+
+
+def test_a_policy_that_is_not_ahead_by_the_margin_is_not_kept_instead_of_the_start() -> None:
+    progress = ValidationHistory()
+    progress.add({"step": 0, "growth": 0.0}, 2.0)
+    for step, (growth, ahead) in enumerate([(0.3, 1.9), (0.1, 2.1), (0.4, 1.0), (0.2, 2.0)], start=1):
+        progress.add({"step": step, "growth": growth, "ahead": ahead}, 2.0)
+    assert [entry["best"] for entry in progress.history] == [True, False, True, False, True]
+    assert progress.best == {"step": 4, "growth": 0.2, "ahead": 2.0}
+
+
+def test_the_margin_is_in_standard_errors_of_the_days_differences_from_the_start(tmp_path: Path, monkeypatch) -> None:
+    traces = []
+    real = callbacks.Validator.validate
+    monkeypatch.setattr(callbacks.Validator, "validate", lambda *args: (traces.append(real(*args)), traces[-1])[1])
+    trained(tmp_path, schedule=replace(SHORT, margin=1e9))
+    history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in history] == [0, 64, 128, 192]
+    assert [entry["best"] for entry in history] == [True, False, False, False]
+    start, *later = (np.diff(np.log(trace.wealth)) for trace in traces)
+    for entry, gains in zip(history[1:], later, strict=True):
+        expected = stats.ttest_rel(gains, start).statistic
+        assert entry["ahead"] == pytest.approx(expected)
+
+
+def test_the_start_that_the_margin_counts_from_outlives_a_kill(tmp_path: Path, monkeypatch) -> None:
+    schedule = replace(SHORT, margin=0.5)
+    whole = trained(tmp_path / "whole", SMALL[6], schedule=schedule)
+    kill(tmp_path / "killed", 38, monkeypatch, agent=SMALL[6], schedule=schedule)
+    assert trained(tmp_path / "killed", SMALL[6], schedule=schedule) == whole
+    assert (tmp_path / "killed" / HISTORY).read_bytes() == (tmp_path / "whole" / HISTORY).read_bytes()
 
 
 def test_a_finished_training_is_left_alone(tmp_path: Path, monkeypatch) -> None:
@@ -266,6 +303,8 @@ def test_a_schedule_without_steps_is_refused() -> None:
         TrainingConfig(validate_every=0)
     with pytest.raises(ValueError, match="must be at least 1"):
         TrainingConfig(patience=0)
+    with pytest.raises(ValueError, match="margin is -1"):
+        TrainingConfig(margin=-1)
 
 
 def test_the_replay_memory_of_a_million_steps_is_small() -> None:
