@@ -215,7 +215,7 @@ def finrl_frame(panel: Panel, indicators: list[str]) -> pd.DataFrame:
 def show_learning() -> None:
     """Prints growth on held-out days over the steps of training, for the shipped defaults and for SB3's."""
     train, valid = (planted_tape(*days) for days in ((0, 1200), (1200, 1500)))
-    total, curves = 20 * SB3_ENVS * 2048, {}
+    total, curves, took = 20 * SB3_ENVS * 2048, {}, {}
     gradient = replace(GRADIENT, risk_aversion=0.0, learning_rate=1e-2)
     candidates: tuple[tuple[str, AgentConfig, int], ...] = (
         ("shipped", SHIPPED, N_ENVS),
@@ -229,10 +229,22 @@ def show_learning() -> None:
             train_agent(agent, task, TrainingConfig(total, total // 10, None), 0, Path(folder), {})
             seconds = time.process_time() - started
             history = pd.read_json(Path(folder) / HISTORY, lines=True)
-        curves[f"{name} ({seconds:.0f} s)"] = dict(zip(history["step"], history["growth"], strict=True))
-    table = Table("steps", *curves, title="Log growth on held-out days at equal steps, one seed", title_justify="left")
+        curves[name], took[name] = dict(zip(history["step"], history["growth"], strict=True)), seconds
+    heads = [f"{name} ({took[name]:.0f} s)" for name in curves]
+    table = Table("steps", *heads, title="Log growth on held-out days at equal steps, one seed", title_justify="left")
     for step in range(total // 10, total + 1, total // 10):
         table.add_row(f"{step:,}", *(f"{at(curve, step):+.3f}" for curve in curves.values()))
+    Console().print(table)
+    show_reaching(curves, {name: seconds / total for name, seconds in took.items()})
+
+
+def show_reaching(curves: dict[str, dict[int, float]], per_step: dict[str, float]) -> None:
+    """Prints the steps and seconds after which each first had the growth that all of them reach."""
+    common = min(max(curve.values()) for curve in curves.values())
+    table = Table("agent", "steps", "CPU-seconds", title=f"Until a log growth of {common:+.3f}", title_justify="left")
+    for name, curve in curves.items():
+        step = min(step for step, growth in curve.items() if growth >= common)
+        table.add_row(name, f"{step:,}", f"{per_step[name] * step:.1f}")
     Console().print(table)
 
 

@@ -10,8 +10,8 @@ and on channels of noise, fitted on ten years before the train days and frozen. 
 and the noise and have to learn from their own rewards what these pay.
 
 Everybody is judged by what the agents maximise, net of costs (`APG` by itself, `PPO` by its reward): mean log growth
-less half the risk aversion times the variance of the excess over equal weight. Because the truth is known, expectations of what was held are taken instead of
-what happened, so that ten years of luck do not decide.
+less half the risk aversion times the variance of the excess over equal weight. Because the truth is known,
+expectations of what was held are taken instead of what happened, so that ten years of luck do not decide.
 
 Without costs the best policy holds every day the portfolio that is worth most. With costs the oracles go towards that
 portfolio by a fraction of the way and leave small differences alone; the share is that of the best of the grid *on the
@@ -219,8 +219,8 @@ GRADIENT = APG(
 SAMPLED = PPO(learning_rate=3e-3, n_steps=32, batch_size=4096, n_epochs=4, gamma=0.97, log_std_init=-1.0)
 ACTION = Step(LongOnly(bound=1, scale=8))
 SCHEDULES = {
-    "APG": TrainingConfig(total_steps=307_200, validate_every=102_400, patience=None, margin=3.0),
-    "PPO": TrainingConfig(total_steps=7_000_000, validate_every=1_750_000, patience=None, margin=3.0),
+    "APG": TrainingConfig(total_steps=307_200, validate_every=102_400, patience=None, least_lead=3.0),
+    "PPO": TrainingConfig(total_steps=7_000_000, validate_every=1_750_000, patience=None, least_lead=3.0),
 }
 """Few looks at the valid days, because luck chooses an early checkpoint from many; and a policy that trades is kept
 only where it is three standard errors ahead of the fresh one, which hardly does: on noise one in 500 is."""
@@ -266,7 +266,9 @@ def _learnt(
 ) -> tuple[TrainedAgent, float]:
     """Returns the policy that was chosen, and the CPU-seconds that it took."""
     train, valid, test = tapes
-    task = Task(train, valid, ACTION, Excess(risk_aversion=RISK_AVERSION), costs, 120, N_ENVS[type(agent).__name__], True)
+    task = Task(
+        train, valid, ACTION, Excess(risk_aversion=RISK_AVERSION), costs, 120, N_ENVS[type(agent).__name__], True
+    )
     with TemporaryDirectory() as folder:
         started = time.process_time()
         train_agent(agent, task, schedule, seed, Path(folder), {})

@@ -30,15 +30,15 @@ class TrainingConfig:
         total_steps: Environment steps at most, over all environments.
         validate_every: Steps between validations; a state to continue from is written with each.
         patience: Validations without a better policy after which training stops; None never does.
-        margin: Standard errors by which a policy must beat the one it began as, on the valid days, to be kept instead
-            of it; 0 keeps whichever is ahead. For agents that begin at something worth keeping (``Step``, ``Tilt``,
-            ``start_from``): what chance explains does not make them trade.
+        least_lead: Standard errors by which a policy must lead the one it began as, on the valid days, to be kept
+            instead of it; 0 keeps whichever is ahead. For agents that begin at something worth keeping (``Step``,
+            ``Tilt``, ``start_from``): what chance explains does not make them trade.
     """
 
     total_steps: int = 1_000_000
     validate_every: int = 50_000
     patience: int | None = 10
-    margin: float = 0.0
+    least_lead: float = 0.0
 
     def __post_init__(self) -> None:
         if self.validate_every < 1 or self.total_steps < 1 or (self.patience is not None and self.patience < 1):
@@ -46,8 +46,8 @@ class TrainingConfig:
                 f"Schedule: total_steps {self.total_steps}, validate_every {self.validate_every} and patience "
                 f"{self.patience} must be at least 1"
             )
-        if not self.margin >= 0:
-            raise ValueError(f"Schedule: margin is {self.margin}, expected at least 0 standard errors")
+        if not self.least_lead >= 0:
+            raise ValueError(f"Schedule: least_lead is {self.least_lead}, expected at least 0 standard errors")
 
 
 @dataclass
@@ -70,12 +70,12 @@ class ValidationHistory:
     pending: dict[str, float] = field(default_factory=dict)
     start: list[float] = field(default_factory=list)
 
-    def add(self, entry: dict[str, Any], margin: float = 0.0) -> bool:
+    def add(self, entry: dict[str, Any], least_lead: float = 0.0) -> bool:
         """Takes note of a validation and returns whether its policy is the best so far; of equal ones the first is.
 
-        One that is less than `margin` standard errors ahead of the start is not.
+        One that leads the start by less than `least_lead` standard errors is not.
         """
-        better = self.best is None or (worth(entry) > worth(self.best) and entry.get("ahead", np.inf) >= margin)
+        better = self.best is None or (worth(entry) > worth(self.best) and entry.get("lead", np.inf) >= least_lead)
         self.history.append({**entry, "best": better})
         self.last_step = entry["step"]
         self.since_best = 0 if better else self.since_best + 1
@@ -158,17 +158,17 @@ class ValidationCallback(BaseCallback):
         trace = self.validator.validate(self.model.policy)
         measures = self.validator.measures(trace)
         self.monitor.measured(self.num_steps, measures)
-        ahead = self._standard_errors_ahead(trace)
-        if self.progress.add({"step": self.num_steps, **measures, **ahead}, self.schedule.margin):
+        entry = {"step": self.num_steps, **measures, **self._lead(trace)}
+        if self.progress.add(entry, self.schedule.least_lead):
             about = {**self.about, "reward_scale": reward_scale(self.model), "valid": self.progress.best}
             save_agent(self.folder, self.model.policy, about)
             self.monitor.draw(self.num_steps, trace, self.validator.market.tape.assets)
         write_text(self.folder / HISTORY, "".join(json.dumps(one) + "\n" for one in self.progress.history))
         self._told_to_stop = self._ask_to_stop()
 
-    def _standard_errors_ahead(self, trace: EpisodeTrace) -> dict[str, float]:
-        """Returns by how many standard errors of a day's difference a pass is ahead of the start, where that counts."""
-        if not self.schedule.margin:
+    def _lead(self, trace: EpisodeTrace) -> dict[str, float]:
+        """Returns by how many standard errors of the mean daily difference a pass leads the start, if that counts."""
+        if not self.schedule.least_lead:
             return {}
         gains = self.validator.gains(trace)
         if not self.progress.start:
@@ -176,4 +176,4 @@ class ValidationCallback(BaseCallback):
             return {}
         difference = gains - np.array(self.progress.start)
         error = difference.std(ddof=1) / np.sqrt(len(difference))
-        return {"ahead": float(difference.mean() / error) if error > 0 else 0.0}
+        return {"lead": float(difference.mean() / error) if error > 0 else 0.0}

@@ -159,7 +159,7 @@ def train_agent(
     progress = _begin(model, market, task, folder / STATE, about, upgraded)
     steps = (schedule.total_steps, model.num_timesteps)
     with AgentLogger(folder / "tensorboard", f"seed {seed}", *steps, curves) as monitor:
-        first = schedule.margin > 0 or task.start_from is not None or isinstance(market.action, RelativeAction)
+        first = schedule.least_lead > 0 or task.start_from is not None or isinstance(market.action, RelativeAction)
         callback = ValidationCallback(folder, schedule, validator, about, progress, monitor, first, should_stop)
         _learn(model, schedule.total_steps, callback, monitor, task.n_envs)
         assert progress.best is not None

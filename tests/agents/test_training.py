@@ -163,31 +163,31 @@ def test_patience_counts_from_the_best() -> None:
     assert [entry["best"] for entry in progress.history] == [True, False, True, False, False]
 
 
-def test_a_policy_that_is_not_ahead_by_the_margin_is_not_kept_instead_of_the_start() -> None:
+def test_a_policy_that_is_not_ahead_by_the_least_lead_is_not_kept_instead_of_the_start() -> None:
     progress = ValidationHistory()
     progress.add({"step": 0, "growth": 0.0}, 2.0)
-    for step, (growth, ahead) in enumerate([(0.3, 1.9), (0.1, 2.1), (0.4, 1.0), (0.2, 2.0)], start=1):
-        progress.add({"step": step, "growth": growth, "ahead": ahead}, 2.0)
+    for step, (growth, lead) in enumerate([(0.3, 1.9), (0.1, 2.1), (0.4, 1.0), (0.2, 2.0)], start=1):
+        progress.add({"step": step, "growth": growth, "lead": lead}, 2.0)
     assert [entry["best"] for entry in progress.history] == [True, False, True, False, True]
-    assert progress.best == {"step": 4, "growth": 0.2, "ahead": 2.0}
+    assert progress.best == {"step": 4, "growth": 0.2, "lead": 2.0}
 
 
-def test_the_margin_is_in_standard_errors_of_the_days_differences_from_the_start(tmp_path: Path, monkeypatch) -> None:
+def test_a_lead_is_in_standard_errors_of_the_days_differences_from_the_start(tmp_path: Path, monkeypatch) -> None:
     traces = []
     real = callbacks.Validator.validate
     monkeypatch.setattr(callbacks.Validator, "validate", lambda *args: (traces.append(real(*args)), traces[-1])[1])
-    trained(tmp_path, schedule=replace(SHORT, margin=1e9))
+    trained(tmp_path, schedule=replace(SHORT, least_lead=1e9))
     history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in history] == [0, 64, 128, 192]
     assert [entry["best"] for entry in history] == [True, False, False, False]
     start, *later = (np.diff(np.log(trace.wealth)) for trace in traces)
     for entry, gains in zip(history[1:], later, strict=True):
         expected = stats.ttest_rel(gains, start).statistic
-        assert entry["ahead"] == pytest.approx(expected)
+        assert entry["lead"] == pytest.approx(expected)
 
 
-def test_the_start_that_the_margin_counts_from_outlives_a_kill(tmp_path: Path, monkeypatch) -> None:
-    schedule = replace(SHORT, margin=0.5)
+def test_the_start_that_a_lead_counts_from_outlives_a_kill(tmp_path: Path, monkeypatch) -> None:
+    schedule = replace(SHORT, least_lead=0.5)
     whole = trained(tmp_path / "whole", SMALL[6], schedule=schedule)
     kill(tmp_path / "killed", 38, monkeypatch, agent=SMALL[6], schedule=schedule)
     assert trained(tmp_path / "killed", SMALL[6], schedule=schedule) == whole
@@ -303,8 +303,8 @@ def test_a_schedule_without_steps_is_refused() -> None:
         TrainingConfig(validate_every=0)
     with pytest.raises(ValueError, match="must be at least 1"):
         TrainingConfig(patience=0)
-    with pytest.raises(ValueError, match="margin is -1"):
-        TrainingConfig(margin=-1)
+    with pytest.raises(ValueError, match="least_lead is -1"):
+        TrainingConfig(least_lead=-1)
 
 
 def test_the_replay_memory_of_a_million_steps_is_small() -> None:
