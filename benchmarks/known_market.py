@@ -220,7 +220,7 @@ SAMPLED = PPO(learning_rate=3e-3, n_steps=32, batch_size=4096, n_epochs=4, gamma
 ACTION = Step(LongOnly(bound=1, scale=8))
 SCHEDULES = {
     "APG": TrainingConfig(total_steps=307_200, validate_every=102_400, patience=None, least_lead=3.0),
-    "PPO": TrainingConfig(total_steps=7_000_000, validate_every=1_750_000, patience=None, least_lead=3.0),
+    "PPO": TrainingConfig(total_steps=1_500_000, validate_every=500_000, patience=None, least_lead=3.0),
 }
 """Few looks at the valid days, because luck chooses an early checkpoint from many; and a policy that trades is kept
 only where it is three standard errors ahead of the fresh one, which hardly does: on noise one in 500 is."""
