@@ -58,6 +58,8 @@ def configurations(schema: type[S], options: type[R], argv: Sequence[str], confi
     names, rest = _take_components(rest)
     own, rest = _take_one(rest, OPTION)
     value = load_python(given, schema)
+    away, rest = _parts_taken_away(value, rest)
+    names |= dict.fromkeys(away, NONE)
     nothing = _plain_nothings(value, names)
     rest = [*(word for name in nothing for word in (f"--{name}", "None")), *rest]
     value = with_components(value, {name: part for name, part in names.items() if name not in nothing})
@@ -158,6 +160,21 @@ def _take_components(argv: list[str]) -> tuple[dict[str, str], list[str]]:
         else:
             names[match[1]] = match[2]
     return names, rest
+
+
+def _parts_taken_away(value: Any, argv: list[str]) -> tuple[list[str], list[str]]:
+    """Takes ``--start-from None``, which takes a part away as ``--start-from:none`` does, out of a command line."""
+    parts = {f"--{field.name.replace('_', '-')}": getattr(value, field.name) for field in dataclasses.fields(value)}
+    parts = {option: part for option, part in parts.items() if dataclasses.is_dataclass(part)}
+    away, rest, words = [], [], iter(argv)
+    for word in words:
+        option, _, given = word.partition("=")
+        given = given if "=" in word or option not in parts else next(words, "")
+        if option in parts and given == "None":
+            away.append(option.removeprefix("--"))
+        else:
+            rest += [word] if "=" in word or option not in parts else [word, given]
+    return away, rest
 
 
 def _plain_nothings(value: Any, names: Mapping[str, str]) -> list[str]:

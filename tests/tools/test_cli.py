@@ -131,6 +131,13 @@ def test_nothing_in_a_plain_field_is_checked_together_with_the_other_options() -
         configured(Trade, Options, [*config, "--states:none"], "configs/none")
 
 
+@pytest.mark.parametrize("words", [["--start-from", "None"], ["--start-from=None"], ["--start-from:none"]])
+def test_a_part_is_taken_away(words: list[str]) -> None:
+    config = ["--config", "configs/trade/csi300_portfolio_apg.py"]
+    value, _ = configured(Trade, Options, [*config, *words, "--clone-steps", "7"], "configs/none")
+    assert (value.start_from, value.clone_steps) == (None, 7)
+
+
 def test_a_part_that_nobody_asks_for_is_not_imported() -> None:
     """The optimisers of classical portfolios take three seconds to import; an agent's training needs none."""
     code = (
