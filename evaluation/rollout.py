@@ -101,7 +101,8 @@ def _days_played(label: str, market: BatchMarket, steps: int, allow_truncated: b
     if not whole and not allow_truncated:
         raise ValueError(
             f"rollout of '{label}': the episode ended after {played} of {days} days, on "
-            f"{market.tape.dates[played]}, without ruin; take off the wrapper that cut it (max_episode_steps), or pass allow_truncated=True"
+            f"{market.tape.dates[played]}, without ruin; take off the wrapper that cut it (max_episode_steps), or pass "
+            "allow_truncated=True"
         )
     return days if whole else played
 
