@@ -52,7 +52,8 @@ class Tape:
             states.
         benchmarks: ``[T]`` simple returns close to close by name, what `envs.rewards.Excess` may be measured against.
         provenance: What is seen (``sees``: states, features or bars) and what was proven about it (``audit``:
-            ``passed``, ``not audited``, or ``built in`` for the ratios of the bars).
+            ``passed``, ``not audited``, or ``built in`` for the ratios of the bars). ``unaligned`` names the states
+            (``asset``, ``market``) that mean something else from one fit of a walk to another.
         periods_per_year: Number of rows in a year.
     """
 
@@ -331,6 +332,7 @@ def _benchmark_arrays(
 def _provenance(states: MarketStates | None, features: Panel | None) -> dict[str, Any]:
     if states is not None:
         known = {key: states.provenance.get(key) for key in ("encoder", "panel_fingerprint")}
+        known |= {"unaligned": list(states.unaligned)} if states.unaligned else {}
         return {"sees": "states", "audit": states.provenance.get("audit") or "not audited", **known}
     if features is None:
         return {"sees": "bars", "audit": BUILT_IN}

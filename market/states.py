@@ -29,6 +29,10 @@ RULES = "market_rules"
 OPTIONAL = ("folds", RULES)
 
 
+POOR_FIT = 0.5
+"""Share of the first fit's states (R²) below which those of a later fit are in other coordinates."""
+
+
 @dataclass(frozen=True, eq=False)
 class MarketStates:
     """States of N assets and of the market on T days; row ``t`` uses nothing after the close of day ``t``.
@@ -98,6 +102,12 @@ class MarketStates:
     def audited(self) -> bool:
         """True where the audit has shown that no row sees the future."""
         return self.provenance.get("audit") == "passed"
+
+    @property
+    def unaligned(self) -> tuple[str, ...]:
+        """Which of ``asset`` and ``market`` mean something else from one fit to another, see `POOR_FIT`."""
+        explained = [fold["explained"] for fold in self.provenance.get("folds") or () if "explained" in fold]
+        return tuple(block for block in ("asset", "market") if any(one[block] < POOR_FIT for one in explained))
 
     @property
     def in_sample(self) -> BoolArray:

@@ -70,7 +70,8 @@ class ScoreNetwork(nn.Module):
         assets, listed = seen.assets, seen.mask[..., None]
         if self.training and self.dropout > 0 and self.is_state is not None:
             kept = torch.rand(assets.shape[0], 1, assets.shape[2]) >= self.dropout
-            assets = assets.mul_(kept | ~self.is_state)  # in place: it was made for this call, and is large
+            scaled = torch.where(self.is_state, kept / (1 - self.dropout), 1.0)  # together they weigh what all do
+            assets = assets.mul_(scaled)  # in place: it was made for this call, and is large
         market = self.market(seen.market)
         hidden = torch.relu(self.asset(assets) + market[:, None])
         scores = (self.score(hidden) + nn.functional.pad(self.linear(assets), (0, 1))) * listed

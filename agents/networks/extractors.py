@@ -6,7 +6,8 @@ environments show the whole states. Both give the same actions from the same wei
 
 What is seen is standardised with the mean and the deviation of each channel over the train days. A channel of the
 market ends where it ended on those days, so that nothing is extrapolated, and one that only grew on them is a clock:
-every later day lies beyond it, so it is not seen at all. These numbers are buffers of the policy and saved with it.
+every later day lies beyond it, so it is not seen at all. Nor are states of a walk whose later fits could not be
+carried into the coordinates of the first. These numbers are buffers of the policy and saved with it.
 """
 
 import math
@@ -70,17 +71,23 @@ class StateTable:
         self.market = torch.from_numpy(tape.seen_market(everything))  # [T, M]
         self.mask = torch.from_numpy(tape.mask.astype(np.float32))  # [T, N]
         self.is_state = torch.tensor([not name.startswith(CHANNELS[0]) for name in tape.channels] * tape.lookback)
+        unaligned = tape.provenance.get("unaligned", ())
+        own = [name.startswith("state_") and "asset" in unaligned for name in tape.channels]
+        shared = [name.startswith("market_state_") and "market" in unaligned for name in tape.market_channels]
+        self.unaligned = tuple(torch.tensor(one * tape.lookback, dtype=torch.bool) for one in (own, shared))
         self._flat: Tensor | None = None
 
     def moments(self) -> tuple[Tensor, ...]:
         """Returns mean and scale ``[D]`` of the asset channels; mean, scale, least and largest ``[M]`` of the market's.
 
         The scale is one over the standard deviation; a channel that never changes has scale 0, since nothing can have
-        been learnt of it, and so has a channel of the market that never falls, as the age of a single fit.
+        been learnt of it, and so has a channel of the market that never falls, as the age of a single fit, and a state
+        that means something else from one fit of a walk to another.
         """
         own, (mean, scale) = _moments(self.assets, self.mask), _moments(self.market, torch.ones(len(self.market)))
         is_clock = (self.market.diff(dim=0) >= 0).all(0)
-        return *own, mean, torch.where(is_clock, 0.0, scale), *torch.aminmax(self.market, dim=0)
+        scale = torch.where(is_clock | self.unaligned[1], 0.0, scale)
+        return own[0], torch.where(self.unaligned[0], 0.0, own[1]), mean, scale, *torch.aminmax(self.market, dim=0)
 
     def to(self, device: torch.device) -> None:
         """Moves the table to `device`."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from encoders.states.alignment import AffineMap, Alignment, CrossMoments
 from market.arrays import AnyArray, BoolArray, DateArray, FeatureArray
-from market.states import RULES, MarketStates, states_header
+from market.states import POOR_FIT, RULES, MarketStates, states_header
 from market.storage.array_file import ArraySpec, arrays_in_place
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,6 @@ logger = logging.getLogger(__name__)
 ALIGNED_DAYS = 504
 """Days at most that a map is fitted on, the last that both fits may know."""
 HELD_OUT = 5  # one in so many of them, the last ones, measures the map
-POOR_FIT = 0.5
 BLOCK = 32  # days at a time, which bounds memory
 SAME = ("encoder", "fill", "horizon")
 
@@ -111,7 +110,7 @@ def _warn_of_poor_fit(fold: FoldStates, found: Coordinates) -> None:
     for block, share in found.explained.items():
         if share < POOR_FIT:
             logger.warning(
-                "fold %d: its %s states explain only %.0f %% of the first fold's; agents should read the forecast only",
+                "fold %d: its %s states explain only %.0f %% of the first fold's; agents do not see them",
                 fold.number,
                 block,
                 100 * share,

@@ -9,10 +9,11 @@ from stable_baselines3.common.evaluation import evaluate_policy
 
 from agents.algorithms.analytic_gradient import AnalyticPolicyGradient
 from agents.algorithms.apg import APG
+from agents.algorithms.gradient_policy import ScoreNetwork
 from agents.algorithms.on_policy import PPO, SAC, RecurrentPPO
 from agents.baselines.simple import TopKDropN
 from agents.checkpoint import load_agent
-from agents.networks.extractors import StateTable
+from agents.networks.extractors import PolicyInput, StateTable
 from agents.training.callbacks import TrainingConfig
 from agents.training.cloning import clone, demonstrate
 from agents.training.loop import Task, train_agent
@@ -110,6 +111,24 @@ def test_a_fresh_policy_that_steps_hardly_trades() -> None:
     observation, _ = market.reset(options={"weights": np.full(6, 1 / 6)})
     turnover = [market.step(model.predict(observation, deterministic=True)[0])[4]["turnover"].max() for _ in range(5)]
     assert max(turnover) < 0.02
+
+
+def test_hidden_states_weigh_in_training_what_they_weigh_in_use() -> None:
+    torch.manual_seed(0)
+    is_state = torch.tensor([True] * 40 + [False])
+    network = ScoreNetwork(41, 1, 4, 1, 0.5, is_state)
+    torch.nn.init.ones_(network.linear.weight)
+    torch.nn.init.zeros_(network.score.weight)
+    days = 4000
+
+    def scores() -> torch.Tensor:
+        seen = PolicyInput(torch.ones(days, 2, 41), torch.zeros(days, 1), torch.ones(days, 2), torch.ones(1, 3), None)
+        return network(seen).assets.detach()
+
+    training, use = scores(), network.eval() and scores()
+    assert use.unique().tolist() == [41.0]
+    assert training.std() > 5
+    assert training.mean() == pytest.approx(41.0, abs=0.5)
 
 
 def test_what_is_held_may_be_learnt_of_faster() -> None:

@@ -12,7 +12,7 @@ from agents.vec_env import MarketVecEnv
 from envs import BatchMarket, Episodes, LongOnly, LongShort, SellHoldBuy, Tape
 from envs.actions.portfolio import Action
 from tests.agents.planted import NAMES, SMALL, action_for, noise_tape
-from tests.envs.markets import messy_panel, states_of
+from tests.envs.markets import messy_panel, plain_panel, states_of
 
 EQUIVARIANT = [agent for agent in SMALL if not isinstance(agent, DQN | RecurrentPPO)]
 
@@ -143,6 +143,7 @@ def test_the_market_ends_where_it_ended_in_training_and_a_clock_is_not_seen() ->
     table = StateTable(market.tape)
     days = torch.arange(len(table.market), dtype=torch.float32)
     table.market = torch.stack([days, days % 7, -days], dim=1)
+    table.unaligned = (table.unaligned[0], torch.zeros(3, dtype=torch.bool))
     lookup = StateLookup(market.observation_space, table)
     later = lookup.standardised(torch.tensor([[1e4, 3.0, -1e4], [1e4, 9.0, 5.0]]), "market")
     assert later[:, 0].tolist() == [0.0, 0.0], "what only grew"
@@ -150,6 +151,24 @@ def test_the_market_ends_where_it_ended_in_training_and_a_clock_is_not_seen() ->
         "the largest of training"
     )
     assert later[0, 2] == lookup.standardised(-days[-1:, None].expand(1, 3), "market")[0, 2], "the least of training"
+
+
+@pytest.mark.parametrize("block", ["asset", "market"])
+def test_states_that_change_their_meaning_from_fit_to_fit_are_not_seen(block: str) -> None:
+    panel = plain_panel(40, 4, 1)
+    folds = [{"explained": {"asset": 1.0, "market": 1.0}}, {"explained": {"asset": 0.9, "market": 0.8, block: 0.49}}]
+    states = states_of(panel, folds=folds)
+    assert states.unaligned == (block,)
+    market = market_of(Tape.from_panel(panel, states, lookback=2), "compact", LongOnly())
+    lookup = StateLookup(market.observation_space, StateTable(market.tape))
+    seen = {
+        "asset": [name for name in market.tape.channels if name.startswith("state_")],
+        "market": [name for name in market.tape.market_channels if name.startswith("market_state_")],
+    }
+    names = {"asset": market.tape.channels, "market": market.tape.market_channels}
+    for one, scale in (("asset", lookup.asset_scale), ("market", lookup.market_scale)):
+        hidden = {name for name, by in zip(names[one] * 2, scale.tolist(), strict=True) if by == 0}
+        assert hidden >= set(seen[one]) if one == block else not hidden & set(seen[one])
 
 
 def test_flat_rows_hold_states_market_and_account() -> None:

@@ -159,7 +159,7 @@ def test_states_that_do_not_agree_are_kept_with_a_warning(tmp_path, caplog):
         said = stitch([first, replace(second, states=states(STARTS[1] - SPAN, 9)), third], tmp_path / "s", SPAN)
     assert said[1]["explained"]["asset"] < 0.5
     assert "fold 1: its asset states explain only" in caplog.text
-    assert "agents should read the forecast only" in caplog.text
+    assert "agents do not see them" in caplog.text
     assert "fold 2" not in caplog.text
 
 
