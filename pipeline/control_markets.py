@@ -147,10 +147,16 @@ def tape_of(experiment: Trade, sources: TradeSources, part: Part) -> Tape:
 
 
 def shuffle_states(tape: Tape, seed: int) -> Tape:
-    """Returns the tape on which each day shows what another day of it showed; prices stay where they are."""
-    order = np.random.default_rng(seed).permutation(len(tape.frames))
-    shown = ("frames", "market_frames", "forecast_frames", "age_frames")
-    return replace(tape, **{name: getattr(tape, name)[order] for name in shown})
+    """Returns the tape on which each asset shows what some asset showed on another day; prices stay where they are.
+
+    Days alone are not enough: what an asset showed on average over ten years, later ones included, says what it earned.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(tape.frames))
+    assets = np.argsort(rng.random((len(order), tape.n_assets)), axis=1)
+    shown = {name: getattr(tape, name)[order] for name in ("market_frames", "age_frames")}
+    of_assets = {name: getattr(tape, name)[order[:, None], assets] for name in ("frames", "forecast_frames")}
+    return replace(tape, **shown, **of_assets)
 
 
 def index_returns(source: str | Path | Panel, asset: str | None, tape: Tape) -> tuple[str, FloatArray]:

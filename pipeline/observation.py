@@ -20,7 +20,7 @@ SEEN = {
     "states": "states of {}",
     "forecast": "the forecast of {}",
     "states+forecast": "states and the forecast of {}",
-    "shuffled": "states and the forecast of {}, each day those of another one",
+    "shuffled": "states and the forecast of {}, each asset those of any asset on another day",
 }
 """Parts of a states file that an agent sees, in words, by `configs.schema.trade.Trade.observe`; {} is the encoder."""
 DIGEST = 64  # characters of a fingerprint; states that were made by hand name no panel

@@ -57,7 +57,7 @@ def test_a_feature_that_looks_ahead_reaches_no_agent(tmp_path, monkeypatch) -> N
         ("states", "The agent saw states of made by hand; audited and passed"),
         ("forecast", "The agent saw the forecast of made by hand; audited and passed"),
         ("states+forecast", "The agent saw states and the forecast of made by hand; audited and passed"),
-        ("shuffled", "the forecast of made by hand, each day those of another one; audited and passed"),
+        ("shuffled", "the forecast of made by hand, each asset those of any asset on another day; audited and passed"),
         ("none", "The agent saw nothing of the market, so there is nothing to prove"),
     ],
 )

@@ -215,12 +215,12 @@ def test_what_is_observed(tmp_path: Path) -> None:
     control = replace(experiment, observe="shuffled")
     mixed = tape_of(control, read_sources(control), "train")
     assert not np.array_equal(mixed.frames, states.frames)
-    np.testing.assert_array_equal(np.sort(mixed.frames, axis=0), np.sort(states.frames, axis=0))
     np.testing.assert_array_equal(mixed.after, states.after)
-    np.testing.assert_array_equal(np.sort(mixed.forecast_frames, axis=0), np.sort(states.forecast_frames, axis=0))
-    order = [int(np.flatnonzero((states.frames == row).all(axis=(1, 2)))[0]) for row in mixed.frames]
-    for name in ("market_frames", "forecast_frames", "age_frames"):
-        np.testing.assert_array_equal(getattr(mixed, name), getattr(states, name)[order])
+    order = [int(np.flatnonzero((states.market_frames == row).all(axis=1))[0]) for row in mixed.market_frames]
+    np.testing.assert_array_equal(mixed.age_frames, states.age_frames[order])
+    for name in ("frames", "forecast_frames"):
+        for shown, there in zip(getattr(mixed, name), getattr(states, name)[order], strict=True):
+            np.testing.assert_array_equal(np.sort(shown, axis=0), np.sort(there, axis=0))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
