@@ -212,7 +212,8 @@ def stale(panel: Panel, today: np.datetime64, max_age: int) -> str | None:
     age = int((today - panel.dates[-1]) / np.timedelta64(1, "D"))
     if age <= max_age:
         return None
-    return f"the last day of the panel is {panel.dates[-1]}, {age} days ago; download newer days, or raise --max-age"
+    last = f"the last day of the panel is {panel.dates[-1]}, {age} days ago"
+    return f"{last}; prepare or download newer days, or raise --max-age"
 
 
 def half_day(panel: Panel, days: int = 20, share: float = 0.5, volume: float = 0.25) -> str | None:

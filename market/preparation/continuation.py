@@ -38,7 +38,7 @@ def continued(panel: Panel, before: Panel) -> tuple[Panel, dict[str, float]]:
     factors = _factors(panel, before)
     if factors is None:
         return panel, {}
-    values = panel.values / factors
+    values = (panel.values / factors).astype(panel.values.dtype)
     values[:known] = before.values
     prices = factors[:, panel.fields.index("close")]
     moved = {name: float(factor) for name, factor in zip(panel.assets, prices, strict=True) if abs(factor - 1) > 1e-6}

@@ -121,7 +121,9 @@ def test_a_close_at_its_limit_is_said() -> None:
 
 def test_old_data_are_refused_by_their_age() -> None:
     assert stale(PANEL, PANEL.dates[-1] + 5, 5) is None
-    assert "6 days ago; download newer days, or raise --max-age" in (stale(PANEL, PANEL.dates[-1] + 6, 5) or "")
+    assert "6 days ago; prepare or download newer days, or raise --max-age" in (
+        stale(PANEL, PANEL.dates[-1] + 6, 5) or ""
+    )
 
 
 def test_a_day_that_is_not_over_is_refused() -> None:
