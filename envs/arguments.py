@@ -3,10 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from envs.actions.portfolio import Action
 from envs.costs import Costs
 from envs.specs import from_data
 from envs.tape import Tape
+from market.arrays import BoolArray, FloatArray
+
+SUM_TOLERANCE = 1e-4  # what single precision leaves over in a sum of some thousand weights
 
 _BUILD = {
     "DataFrame": "Tape.from_panel(Panel.from_frame(frame))",
@@ -42,6 +47,34 @@ def checked_action(action: Action | Mapping[str, Any]) -> Action:
         f"action is {_short(found)}, expected an action of envs such as LongOnly(), or an object with max_stretch, "
         "space(n_assets) and to_weights(actions, status, day, targets, hold)"
     )
+
+
+def is_own(part: Any) -> bool:
+    """Returns whether an action or a reward is of another module than those of `envs`, so that nothing tests it."""
+    return not type(part).__module__.startswith("envs.")
+
+
+def clear_targets(targets: FloatArray, hold: BoolArray) -> None:
+    """Makes `check_targets` see what an action does not write."""
+    targets[:], hold[:] = np.nan, False
+
+
+def check_targets(name: str, targets: FloatArray, hold: BoolArray) -> None:
+    """Refuses targets ``[B, 1 + N]`` of an action of one's own that are no weights; a row left alone becomes zeros.
+
+    Raises:
+        ValueError: A row holds NaN without `hold`, infinity, or does not sum to 1.
+    """
+    alone = np.isnan(targets)
+    targets[hold & alone.all(axis=1)] = 0.0
+    asked = ~hold | (alone.any(axis=1) & ~alone.all(axis=1))
+    sums = np.where(hold[:, None] & alone, 0.0, targets).sum(axis=1)
+    wrong = np.flatnonzero(asked & ~(np.abs(sums - 1.0) <= SUM_TOLERANCE))
+    if len(wrong):
+        raise ValueError(
+            f"action {name}: its target weights in episode {wrong[0]} sum to {sums[wrong[0]]:.6g}; write targets[b] "
+            "that sum to 1, cash first, or set hold[b] where nothing is to be traded"
+        )
 
 
 def refuse_class(argument: str, value: Any) -> None:

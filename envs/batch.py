@@ -13,20 +13,28 @@ from envs.accounting import book_day
 from envs.actions.kernels import fill_weights
 from envs.actions.portfolio import Action, LongOnly, MaskedAction, checked_actions
 from envs.actions.relative import RelativeAction
-from envs.arguments import checked_action, checked_costs, checked_tape
+from envs.arguments import (
+    check_targets,
+    checked_action,
+    checked_costs,
+    checked_tape,
+    clear_targets,
+    is_own,
+)
+from envs.built import Built
 from envs.costs import Costs
 from envs.episodes import EpisodeCursor, Episodes, check_options
 from envs.execution import known_status
 from envs.observations import Observation, ObservationBuilder, OwnView, View
 from envs.rebalancing import Rebalance, trading_days
-from envs.rewards import LogGrowth, Reward, StepResult, as_reward
+from envs.rewards import LogGrowth, Reward, StepResult, as_reward, checked_rewards
 from envs.tape import Tape
 from market.arrays import AnyArray, BoolArray, FloatArray, IntArray
 
 Info = dict[str, Any]
 
 
-class BatchMarket:
+class BatchMarket(Built):
     """Trades B episodes of one tape in compiled loops; the Gymnasium environments are faces of it.
 
     Episode ``k`` of a batch does, to the bit, what a batch of one with seed ``seed + k`` does. An account starts with a
@@ -95,6 +103,8 @@ class BatchMarket:
         self._finished = np.ones(n_envs, np.bool_)
         named = getattr(reward, "benchmark", None)
         self.log_benchmark = np.log1p(tape.benchmark if named is None else tape.benchmark_named(named))
+        self._own_action, self._own_reward = is_own(action), is_own(self.reward)
+        self._built = True
 
     def __repr__(self) -> str:
         """Names what is traded, by how many episodes, and what actions, rewards and observations are."""
@@ -159,6 +169,8 @@ class BatchMarket:
             turnover=book.turnover,
         )
         reward = self.reward(outcome, self._memory)
+        if self._own_reward:
+            reward = checked_rewards(reward, self.n_envs, type(self.reward).__name__)
         day += 1
         terminated, truncated = book.ruined, (day >= clock.end) & ~book.ruined
         info = self._info(book)
@@ -260,14 +272,21 @@ class BatchMarket:
             account: Weights at the close, cash first.
             targets: Receives the target weights ``[B, 1 + N]``.
             hold: Receives where assets are left alone: those whose target is NaN, or all where none is.
+
+        Raises:
+            ValueError: An action from outside `envs` wrote targets that do not sum to 1.
         """
+        if self._own_action:
+            clear_targets(targets, hold)
         status = self.tape.status
         if self._relative is None:
             self.action.to_weights(actions, status, day, targets, hold)
-            return
-        held, terms = np.empty_like(targets), self.terms
-        fill_weights(day, account, self.tape.before, status, terms.cash_before, terms.borrow_before, held)
-        self._relative.adjust_weights(actions, held, status, day, targets, hold)
+        else:
+            held, terms = np.empty_like(targets), self.terms
+            fill_weights(day, account, self.tape.before, status, terms.cash_before, terms.borrow_before, held)
+            self._relative.adjust_weights(actions, held, status, day, targets, hold)
+        if self._own_action:
+            check_targets(type(self.action).__name__, targets, hold)
 
     def _ask(self, actions: AnyArray) -> None:
         """Writes the targets of checked actions; on a day that may not trade everything is held."""

@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 
 from envs.batch import BatchMarket, Info
+from envs.built import Built
 from envs.observations import Observation
 from envs.rendering import Canvas, EpisodeHistory
 from envs.specs import Specified
@@ -15,7 +16,7 @@ from market.arrays import AnyArray, BoolArray
 RENDER_FPS = 4
 
 
-class SingleEnv(Specified, gymnasium.Env[Any, Any]):
+class SingleEnv(Built, Specified, gymnasium.Env[Any, Any]):
     """One episode of `market`, which must hold exactly one and not start anew by itself.
 
     The subclasses say what is traded and what is shown; this class only takes the batch axis away and keeps the record
@@ -37,6 +38,7 @@ class SingleEnv(Specified, gymnasium.Env[Any, Any]):
         self.observation_space = market.observation_space
         self._screen = Canvas(render_mode) if render_mode is not None else None
         self._record: EpisodeHistory | None = None
+        self._built = True
 
     def __repr__(self) -> str:
         """Names the market that is traded."""

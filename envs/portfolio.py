@@ -38,8 +38,8 @@ class PortfolioEnv(SingleEnv):
 
     ## Starting State
     Wealth 1 in cash or in `initial_weights`, on the first day of the tape or, with `episode_days`, on a random one.
-    ``reset(options={"day": "2020-01-02"})`` chooses the day, by date or by row,
-    and ``days`` beside it, or alone, the number of steps.
+    ``reset(options={"day": "2020-01-02"})`` chooses the day, by date or by row;
+    ``days``, beside it or alone, chooses the number of steps and ``weights`` the position.
 
     ## Episode End
     Terminated at ruin: wealth gone, or below the margin of the gross position. Truncated at the end of the tape or

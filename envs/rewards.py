@@ -64,14 +64,25 @@ class RewardFunction(_Forgetful):
 
     def __call__(self, outcome: StepResult, memory: FloatArray) -> FloatArray:
         """Returns what the function does; an error where that is not one finite number an episode."""
-        rewards = np.asarray(self.function(outcome), dtype=np.float64)
-        if rewards.shape != outcome.wealth.shape or not np.isfinite(rewards).all():
-            name = getattr(self.function, "__name__", repr(self.function))
-            raise ValueError(
-                f"reward '{name}': it returned shape {rewards.shape} for {len(outcome.wealth)} episodes, or a number "
-                "that is not finite; return one finite number for each episode"
-            )
+        name = getattr(self.function, "__name__", repr(self.function))
+        return checked_rewards(self.function(outcome), len(outcome.wealth), name)
+
+
+def checked_rewards(found: Any, episodes: int, name: str) -> FloatArray:
+    """Returns what a reward of one's own has returned as an array ``[B]``.
+
+    Raises:
+        ValueError: It is not one finite number for each of `episodes`.
+    """
+    rewards = np.asarray(np.nan if found is None else found, dtype=np.float64)
+    if rewards.shape == (episodes,) and np.isfinite(rewards).all():
         return rewards
+    wrong = "a number that is not finite"
+    if found is None:
+        wrong = "None"
+    elif rewards.shape != (episodes,):
+        wrong = f"shape {rewards.shape} for {episodes} episodes"
+    raise ValueError(f"reward '{name}': it returned {wrong}; return one finite number for each episode")
 
 
 def as_reward(reward: Any) -> Reward:

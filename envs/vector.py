@@ -11,6 +11,7 @@ from envs.actions.portfolio import Action, LongOnly
 from envs.actions.single_asset import SellHoldBuy
 from envs.arguments import checked_tape
 from envs.batch import BatchMarket, Info
+from envs.built import Built
 from envs.costs import Costs
 from envs.env import RENDER_FPS
 from envs.episodes import Episodes
@@ -27,7 +28,7 @@ RESET_MASK = "reset_mask"
 """Reset option of Gymnasium that names the episodes to start."""
 
 
-class MarketVectorEnv(Specified, VectorEnv[Any, Any, AnyArray]):
+class MarketVectorEnv(Built, Specified, VectorEnv[Any, Any, AnyArray]):
     """The episodes of `market` as a Gymnasium vector environment, in each of Gymnasium's three ways to start anew.
 
     ``SAME_STEP`` starts a finished episode within the step that finished it; ``infos["final_obs"]`` and
@@ -68,6 +69,7 @@ class MarketVectorEnv(Specified, VectorEnv[Any, Any, AnyArray]):
         self.single_action_space, self.single_observation_space = market.action_space, market.observation_space
         self.action_space = batch_space(market.action_space, market.n_envs)
         self.observation_space = batch_space(market.observation_space, market.n_envs)
+        self._built = True
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: Mapping[str, Any] | None = None

@@ -1,10 +1,14 @@
 """One policy, one environment, the whole period: what came of it."""
 
+import inspect
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
+from gymnasium import spaces
 
+from envs.batch import BatchMarket
 from envs.env import SingleEnv
 from envs.tape import Tape
 from evaluation.backtest import Backtest
@@ -34,6 +38,9 @@ def rollout(
     first. An account that is ruined stays as it is until the end. Wrappers around the environment are kept, but one
     that ends the episode before the tape does is refused: the days that were not played would be invented.
 
+    An agent of stable-baselines3 is asked as it was trained. Where it has a `VecNormalize`, it sees observations in
+    that scale, whose moments stay as they are; where its `predict` takes ``action_masks``, it gets them.
+
     Args:
         policy: Decides after each close; sees what the environment shows and nothing else.
         env: A ``FactorGym/Portfolio-v0`` or ``FactorGym/SingleStock-v0`` environment; its state is lost.
@@ -41,35 +48,28 @@ def rollout(
         allow_truncated: Accept an episode that a wrapper cut short; the backtest then ends where the episode did.
 
     Raises:
-        ValueError: The environment is another one, a wrapper plays several days in one step, or it ended the episode
-            early and `allow_truncated` is false.
+        ValueError: The environment is another one, or takes other actions than the policy; a wrapper plays several
+            days in one step, or ended the episode early and `allow_truncated` is false.
     """
     single = env.unwrapped
     if not isinstance(single, SingleEnv):
         raise ValueError(
             f"rollout: the environment is a {type(single).__name__}; make FactorGym/Portfolio-v0 or another"
         )
+    label = name if name is not None else getattr(policy, "name", type(policy).__name__)
+    ask = _asking(policy, single, env.action_space, label)
     tape, market = single.tape, single.market
     observation, info = env.reset(seed=0, options={"day": 0, "days": len(tape) - 1})
     state, begins, over = None, np.ones(1, np.bool_), False
     accounts, steps = [], [info]
     while not over:
         accounts.append(market.account[0])
-        action, state = policy.predict(observation, state=state, episode_start=begins, deterministic=True)
+        action, state = ask(observation, state, begins)
         observation, _, terminated, truncated, info = env.step(action)
         steps.append(info)
         begins, over = np.zeros(1, np.bool_), terminated or truncated
-    label = name if name is not None else getattr(policy, "name", type(policy).__name__)
-    played, days = int(market.clock.day[0]), len(tape) - 1
-    if played != len(steps) - 1:
-        raise ValueError(f"rollout of '{label}': a wrapper played {played} days in {len(steps) - 1} steps; take it off")
-    whole = bool(market.finished[0])  # the account's own end: the last day, or ruin
-    if not whole and not allow_truncated:
-        raise ValueError(
-            f"rollout of '{label}': the episode ended after {played} of {days} days, on {tape.dates[played]}, without "
-            "ruin; take off the wrapper that cut it (max_episode_steps), or pass allow_truncated=True"
-        )
-    return _backtest(label, tape, np.stack(accounts), steps, days if whole else played)
+    days = _days_played(label, market, len(steps) - 1, allow_truncated)
+    return _backtest(label, tape, np.stack(accounts), steps, days)
 
 
 def benchmark_backtest(tape: Tape, name: str = "benchmark") -> Backtest:
@@ -90,6 +90,50 @@ def benchmark_backtest(tape: Tape, name: str = "benchmark") -> Backtest:
         trades=nothing[:, None],
         profits=profits[:, None],
     )
+
+
+def _days_played(label: str, market: BatchMarket, steps: int, allow_truncated: bool) -> int:
+    """Returns the days of the backtest: all, also after ruin, or those of an episode that may be cut short."""
+    played, days = int(market.clock.day[0]), len(market.tape) - 1
+    if played != steps:
+        raise ValueError(f"rollout of '{label}': a wrapper played {played} days in {steps} steps; take it off")
+    whole = bool(market.finished[0])  # the account's own end: the last day, or ruin
+    if not whole and not allow_truncated:
+        raise ValueError(
+            f"rollout of '{label}': the episode ended after {played} of {days} days, on "
+            f"{market.tape.dates[played]}, without ruin; take off the wrapper that cut it (max_episode_steps), or pass "
+            "allow_truncated=True"
+        )
+    return days if whole else played
+
+
+def _asking(
+    policy: Policy, env: SingleEnv, space: spaces.Space[Any], label: str
+) -> Callable[[Any, Any, AnyArray], tuple[AnyArray, Any]]:
+    """Returns what asks `policy` for an action as it was trained: scaled observations, and masks of its choices."""
+    learnt = getattr(policy, "action_space", None)
+    if isinstance(learnt, spaces.Space) and not _alike(learnt, space):
+        raise ValueError(
+            f"rollout of '{label}': it acts in {learnt}, but the environment takes {space}; give both the same action="
+        )
+    find = getattr(policy, "get_vec_normalize_env", None)
+    scaler = None if find is None else find()
+    masked = isinstance(space, spaces.Discrete) and "action_masks" in inspect.signature(policy.predict).parameters
+
+    def ask(observation: Any, state: Any, begins: AnyArray) -> tuple[AnyArray, Any]:
+        seen = observation if scaler is None else scaler.normalize_obs(observation)
+        masks: dict[str, Any] = {"action_masks": env.action_masks()} if masked else {}
+        return policy.predict(seen, state=state, episode_start=begins, deterministic=True, **masks)
+
+    return ask
+
+
+def _alike(one: spaces.Space[Any], other: spaces.Space[Any]) -> bool:
+    """Returns whether two spaces hold the same actions, in whatever precision."""
+    if isinstance(one, spaces.Box) and isinstance(other, spaces.Box):
+        same = one.shape == other.shape and np.allclose(one.low, other.low) and np.allclose(one.high, other.high)
+        return bool(same)
+    return bool(one == other)
 
 
 def _backtest(name: str, tape: Tape, accounts: FloatArray, steps: list[dict[str, Any]], length: int) -> Backtest:

@@ -111,3 +111,104 @@ def test_an_action_of_ones_own_without_a_method_is_refused() -> None:
 
     with pytest.raises(ValueError, match=r"with max_stretch, space\(n_assets\) and to_weights\("):
         gymnasium.make(PORTFOLIO, tape=TAPE, action=Halfway())
+
+
+class OwnAction:
+    """An action of somebody else's module that does what a test says."""
+
+    max_stretch = 1.0
+
+    def __init__(self, write) -> None:
+        self.write = write
+
+    def space(self, n_assets: int):
+        return LongOnly().space(n_assets)
+
+    def to_weights(self, actions, status, day, targets, hold):
+        return self.write(targets, hold)
+
+
+def _nothing(targets, hold):
+    return np.full_like(targets, 0.25)
+
+
+def _missing(targets, hold):
+    targets[:] = [0.4, 0.6, 0.0, np.nan]
+
+
+def _double(targets, hold):
+    targets[:] = [0.0, 2.0, 0.0, 0.0]
+
+
+def _stale(targets, hold):
+    targets[0] = [0.0, 1.0, 0.0, 0.0]  # the other episodes keep what an earlier step has left
+
+
+@pytest.mark.parametrize("write", [_nothing, _missing, _double, _stale])
+@pytest.mark.parametrize("face", ["one", "many"])
+def test_an_action_of_ones_own_must_write_weights_that_sum_to_one(write, face) -> None:
+    if face == "one" and write is _stale:
+        return
+    action = OwnAction(write)
+    env = gymnasium.make(PORTFOLIO, tape=TAPE, action=action) if face == "one" else BatchMarket(TAPE, 3, action=action)
+    env.reset(seed=0)
+    episode = 1 if write is _stale else 0
+    with pytest.raises(
+        ValueError, match=rf"action OwnAction: .*in episode {episode}.* write targets\[b\] that sum to 1"
+    ):
+        env.step(np.zeros((3, 4) if face == "many" else 4, np.float32))
+
+
+def test_an_action_of_ones_own_may_leave_the_account_alone() -> None:
+    def leave(targets, hold):
+        hold[:] = True
+
+    def keep_the_last(targets, hold):
+        targets[:], hold[:] = [0.5, 0.5, 0.0, np.nan], True
+
+    def buy(targets, hold):
+        targets[:] = [0.0, 0.5, 0.0, 0.5]
+
+    action = OwnAction(buy)
+    market = BatchMarket(TAPE, 2, action=action)
+    market.reset()
+    market.step(np.zeros((2, 4)))
+    for action.write in (leave, keep_the_last):
+        before = market.account
+        trades = market.step(np.zeros((2, 4)))[4]["trades"]
+        assert not trades[:, 2].any()
+        assert trades[:, :2].any() == (action.write is keep_the_last)
+        assert before[:, 3].min() > 0.4
+    action.write = buy
+    assert market.step(np.zeros((2, 4)))[4]["trades"].all() or market.account.sum() == pytest.approx(2)
+
+
+@pytest.mark.parametrize(("returned", "said"), [(None, "it returned None"), (np.nan, "not finite"), ([1.0], "shape")])
+def test_a_reward_of_ones_own_must_return_a_number_an_episode(returned, said) -> None:
+    class Own:
+        def memory(self, wealth):
+            return np.empty((len(wealth), 0))
+
+        def __call__(self, outcome, memory):
+            return returned if returned is None else returned * np.ones(1 if returned == [1.0] else 2)
+
+    def function(step):
+        return Own()(step, None)
+
+    for reward, name in ((Own(), "Own"), (function, "function")):
+        market = BatchMarket(TAPE, 2, reward=reward)
+        market.reset()
+        with pytest.raises(ValueError, match=f"reward '{name}': .*{said}.*one finite number for each"):
+            market.step(np.zeros((2, 4)))
+
+
+@pytest.mark.parametrize("name", ["tape", "costs", "action", "reward", "episodes", "rebalance"])
+def test_what_a_market_was_built_with_cannot_be_set_later(name) -> None:
+    """It was read when the market was built: setting it would change nothing and say nothing."""
+    market = BatchMarket(TAPE, 2)
+    with pytest.raises(AttributeError, match=f"BatchMarket: '{name}' is fixed once it is built; build another"):
+        setattr(market, name, getattr(market, name))
+    for env in (gymnasium.make(PORTFOLIO, tape=TAPE), gymnasium.make_vec(PORTFOLIO, 2, tape=TAPE)):
+        kind = type(env.unwrapped).__name__
+        with pytest.raises(AttributeError, match=f"{kind}: '{name}' is fixed once it is built; build another"):
+            setattr(env.unwrapped, name, None)

@@ -1,9 +1,11 @@
 import gymnasium
 import numpy as np
 import pytest
+from stable_baselines3.common.vec_env import VecNormalize
 
 import envs  # noqa: F401 - registers the environments
-from envs import Costs, LongShort, Tape
+from agents import MarketVecEnv
+from envs import BatchMarket, Costs, LongOnly, LongShort, Tape
 from evaluation.performance import performance
 from evaluation.rollout import benchmark_backtest, rollout
 from tests.envs.markets import messy_panel, panel_of, plain_panel
@@ -172,3 +174,66 @@ def test_a_wrapper_that_plays_several_days_a_step_is_refused():
     tape = Tape.from_panel(plain_panel(31, 2))
     with pytest.raises(ValueError, match="played 30 days in 15 steps"):
         rollout(Held(), TwoDays(portfolio(tape)))
+
+
+@pytest.mark.parametrize("observation", ["flat", "full"])
+def test_an_agent_that_learnt_under_vecnormalize_sees_what_it_learnt_on(observation):
+    tape = Tape.from_panel(plain_panel(30, 2))
+    scaler = VecNormalize(MarketVecEnv(BatchMarket(tape, 4, FEE, observation=observation, seed=0)))
+    scaler.reset()
+    for _ in range(20):
+        scaler.step(np.zeros((4, 3), np.float32))
+
+    class Learnt(Held):
+        def __init__(self):
+            self.seen = []
+
+        def predict(self, observation, state=None, episode_start=None, deterministic=False):
+            self.seen.append(observation)
+            return super().predict(observation)
+
+        def get_vec_normalize_env(self):
+            return scaler
+
+    learnt, env = Learnt(), portfolio(tape, observation=observation)
+    count = scaler.obs_rms.count if observation == "flat" else scaler.obs_rms["assets"].count
+    rollout(learnt, env)
+    shown = env.reset(options={"day": 0})[0]
+    part = (lambda seen: seen) if observation == "flat" else (lambda seen: seen["assets"])
+    np.testing.assert_array_equal(part(learnt.seen[0]), part(scaler.normalize_obs(shown)))
+    assert np.abs(part(learnt.seen[0]) - part(shown)).max() > 0.1
+    after = scaler.obs_rms.count if observation == "flat" else scaler.obs_rms["assets"].count
+    assert after == count, "test days must not move the moments"
+
+
+def test_an_agent_that_takes_masks_gets_them():
+    tape = Tape.from_panel(plain_panel(30, 2))
+
+    class Masked:
+        def __init__(self):
+            self.masks = []
+
+        def predict(self, observation, state=None, episode_start=None, deterministic=False, action_masks=None):
+            self.masks.append(None if action_masks is None else action_masks.tolist())
+            return 2, state
+
+    masked, boxed = Masked(), Masked()
+    rollout(masked, gymnasium.make("FactorGym/SingleStock-v0", tape=tape, asset="A1", costs=FEE))
+    assert masked.masks == [[False, True, True]] + [[True, True, False]] * 28
+    boxed.predict = lambda observation, state=None, episode_start=None, deterministic=False, action_masks=None: (
+        boxed.masks.append(action_masks) or np.zeros(3, np.float32),
+        state,
+    )
+    rollout(boxed, portfolio(tape))
+    assert boxed.masks == [None] * 29, "a box has no masks"
+
+
+def test_an_agent_of_another_action_is_refused():
+    tape = Tape.from_panel(plain_panel(30, 2))
+    agent = Held()
+    agent.action_space = LongOnly(bound=1, scale=5).space(2)
+    with pytest.raises(
+        ValueError, match=r"'held': it acts in Box\(-1.0, 1.0, .*, but the environment takes Box\(-20.0"
+    ):
+        rollout(agent, portfolio(tape))
+    assert len(rollout(agent, portfolio(tape, action=LongOnly(bound=1, scale=5)))) == 29
