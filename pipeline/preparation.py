@@ -162,10 +162,9 @@ def _in_earlier_units(panel: Panel, target: Path) -> Panel:
     if moved:
         named = ", ".join(f"{name} by {factor:.6g}" for name, factor in list(moved.items())[:4])
         logger.info(
-            "%d assets were restated since the last time, %s%s; returns are the same, so known days keep their prices",
-            len(moved),
+            "the past was restated by a factor, %s%s; returns are the same, so known days keep their prices",
             named,
-            ", ..." if len(moved) > 4 else "",
+            f" and {len(moved) - 4} more" if len(moved) > 4 else "",
         )
     return panel
 

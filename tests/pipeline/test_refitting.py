@@ -373,7 +373,9 @@ def test_a_table_of_own_columns_may_grow_but_not_change(bars: Panel, tmp_path: P
     assert pipeline.walk(changed, tmp_path).states.exists()
 
 
-def test_a_walk_continues_where_a_dividend_restated_the_past(bars: Panel, tmp_path: Path) -> None:
+def test_a_walk_continues_where_a_dividend_restated_the_past(
+    bars: Panel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     def prepared(days: int, factor: float) -> Panel:
         frame = bars[:days].to_frame()[["date", "symbol", "open", "high", "low", "close", "volume"]]
         early = (frame["symbol"] == bars.assets[0]) & (frame["date"] < bars.dates[230])
@@ -385,7 +387,9 @@ def test_a_walk_continues_where_a_dividend_restated_the_past(bars: Panel, tmp_pa
     experiment = replace(WALK.experiment, panel=str(tmp_path / "data" / "paid" / "panel.safetensors"))
     short = MarketStates.load(pipeline.walk(replace(WALK, experiment=experiment), tmp_path).states)
     forecast = np.array(short.forecast_mean)
-    after = prepared(len(bars), 0.99)
+    with caplog.at_level("INFO"):
+        after = prepared(len(bars), 0.99)
+    assert f"restated by a factor, {bars.assets[0]} by 0.99; returns are the same" in caplog.text
     np.testing.assert_array_equal(after.values[:220], before.values)
     paid = after["close"][230, 0] / after["close"][229, 0] / (after["raw_close"][230, 0] / after["raw_close"][229, 0])
     assert paid == pytest.approx(1 / 0.99)

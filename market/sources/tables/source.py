@@ -169,7 +169,8 @@ class Tables:
                 _refuse_features(sheet, fields)
                 raise ValueError(
                     f"{sheet.path}: no column '{name}' among {', '.join(sheet.header[:12]) or 'unnamed columns'}; name "
-                    f"it with columns=(('...', '{name}'),), or use layout='wide' where columns are symbols"
+                    f"it with columns=(('...', '{name}'),) (--source.columns ... {name}), or use layout='wide' where "
+                    "columns are symbols"
                 )
         symbols = _symbols(sheet, fields, symbol)
         dates = parse_dates(sheet.columns[fields["date"]], self.date_format, symbols, sheet.place)
