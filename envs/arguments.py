@@ -60,13 +60,12 @@ def clear_targets(targets: FloatArray, hold: BoolArray) -> None:
 
 
 def check_targets(name: str, targets: FloatArray, hold: BoolArray) -> None:
-    """Refuses targets ``[B, 1 + N]`` of an action of one's own that are no weights; a row left alone becomes zeros.
+    """Refuses targets ``[B, 1 + N]`` of an action of one's own that are no weights.
 
     Raises:
         ValueError: A row holds NaN without `hold`, infinity, or does not sum to 1.
     """
     alone = np.isnan(targets)
-    targets[hold & alone.all(axis=1)] = 0.0
     asked = ~hold | (alone.any(axis=1) & ~alone.all(axis=1))
     sums = np.where(hold[:, None] & alone, 0.0, targets).sum(axis=1)
     wrong = np.flatnonzero(asked & ~(np.abs(sums - 1.0) <= SUM_TOLERANCE))

@@ -16,7 +16,7 @@ from envs.paper import CASH, put_back
 from market.arrays import AnyArray, BoolArray, FloatArray
 from market.panel import Panel
 from market.preparation.tomorrow import with_tomorrow
-from market.prices.fills import marked_prices
+from market.prices.money import quoted_closes
 from market.states import MarketStates
 
 
@@ -27,10 +27,12 @@ class Holdings:
     Attributes:
         shares: Number of shares by ticker, negative where sold short.
         cash: Money; None where it was not said.
+        source: What an error names: the file that they come from.
     """
 
     shares: Mapping[str, float]
     cash: float | None = None
+    source: str = "holdings"
 
     @staticmethod
     def read(path: str | Path) -> "Holdings":
@@ -55,7 +57,7 @@ class Holdings:
                 raise ValueError(f"{path}, line {number}: {ticker} stands twice; add its lines up")
             shares[ticker] = _number(text, f"{path}, line {number}: shares of {ticker}")
         cash = shares.pop(CASH, None)
-        return Holdings(shares, cash)
+        return Holdings(shares, cash, str(path))
 
     def account(self, assets: Sequence[str], prices: FloatArray, capital: float | None) -> tuple[FloatArray, float]:
         """Returns the weights ``[1 + N]`` at `prices` ``[N]``, and what the account is worth.
@@ -67,19 +69,23 @@ class Holdings:
         """
         unknown = [name for name in self.shares if name not in assets]
         if unknown:
-            raise ValueError(f"holdings: {', '.join(unknown)} {_are(unknown)} not in the panel; correct or leave out")
+            raise ValueError(
+                f"{self.source}: {', '.join(unknown)} {_are(unknown)} not in the panel; correct or leave out"
+            )
         values = np.zeros(len(assets))
         for name, count in self.shares.items():
             values[assets.index(name)] = count * prices[assets.index(name)]
         missing = [name for name in self.shares if not math.isfinite(values[assets.index(name)])]
         if missing:
-            raise ValueError(f"holdings: {', '.join(missing)} {_are(missing)} without a price in the panel; leave out")
+            raise ValueError(
+                f"{self.source}: {', '.join(missing)} {_are(missing)} without a price in the panel; leave out"
+            )
         cash = self.cash
         if cash is None:
             cash = 0.0 if capital is None else capital - float(values.sum())
         worth = cash + float(values.sum())
         if not worth > 0:
-            raise ValueError(f"holdings: shares and cash are worth {worth:g} together; name cash, or --capital")
+            raise ValueError(f"{self.source}: shares and cash are worth {worth:g} together; name cash, or --capital")
         return np.concatenate([[cash], values]) / worth, worth
 
 
@@ -142,7 +148,7 @@ def decide(
     columns = [panel.assets.index(name) for name in tape.assets]
     target, cost = info["weights"][0], float(info["cost"][0]) * money
     table = _orders(tape.assets, account, target, info["trades"][0] * money, cost)
-    close = marked_prices(panel, "close")[-1, columns]
+    close = quoted_closes(panel)[-1, columns]
     table.insert(list(table.columns).index("change") + 1, "shares", table["money"] / close)
     table = table.assign(close=close, blocked=blocked(panel, price_limit)[columns])
     if states is not None:
@@ -206,7 +212,8 @@ def stale(panel: Panel, today: np.datetime64, max_age: int) -> str | None:
     age = int((today - panel.dates[-1]) / np.timedelta64(1, "D"))
     if age <= max_age:
         return None
-    return f"the last day of the panel is {panel.dates[-1]}, {age} days ago; download newer days, or raise --max-age"
+    last = f"the last day of the panel is {panel.dates[-1]}, {age} days ago"
+    return f"{last}; prepare or download newer days, or raise --max-age"
 
 
 def half_day(panel: Panel, days: int = 20, share: float = 0.5, volume: float = 0.25) -> str | None:

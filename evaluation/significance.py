@@ -77,7 +77,10 @@ YEARLY: tuple[Measure, ...] = (sharpe_ratio, annual_return, annual_volatility, s
 def intervals(
     returns: FloatArray, confidence: float = 0.95, seed: int = 0, periods_per_year: float = DAYS_PER_YEAR
 ) -> dict[str, list[float] | None]:
-    """Returns the block-bootstrap interval ``[low, high]`` of each of `MEASURES`, as ``sharpe_ci`` and so on."""
+    """Returns the block-bootstrap interval ``[low, high]`` of each of `MEASURES`, as ``sharpe_ci`` and so on.
+
+    A measure that is undefined, as the Sharpe ratio of cash, has none.
+    """
     return {
         f"{name}_ci": _interval(measure, returns, confidence, seed, periods_per_year)
         for name, measure in MEASURES.items()
@@ -87,6 +90,8 @@ def intervals(
 def _interval(
     measure: Measure, returns: FloatArray, confidence: float, seed: int, periods: float
 ) -> list[float] | None:
+    if not len(returns) or not math.isfinite(_yearly(measure, periods)(returns)):
+        return None
     if form_of(measure) is not None:
         return bootstrap_interval(measure, returns, confidence=confidence, seed=seed, periods_per_year=periods)
     return bootstrap_interval(_yearly(measure, periods), returns, confidence=confidence, seed=seed)

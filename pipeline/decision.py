@@ -25,7 +25,7 @@ from market.artifacts import CONFIG, TRAINING
 from market.calendar import next_day
 from market.panel import Panel
 from market.preparation.tomorrow import features_with_tomorrow, states_with_tomorrow, with_tomorrow
-from market.prices.fills import marked_prices
+from market.prices.money import quoted_closes
 from market.splits import Split
 from market.states import MarketStates
 from market.storage.array_file import atomic_write, read_json, write_json
@@ -178,7 +178,7 @@ def _held(settings: Decide, tape: Tape, panel: Panel) -> tuple[FloatArray, float
         cash = np.zeros(1 + tape.n_assets)
         cash[0] = 1.0
         return cash, settings.capital or 1e5
-    prices = marked_prices(panel, "close")[-1, [panel.assets.index(name) for name in tape.assets]]
+    prices = quoted_closes(panel)[-1, [panel.assets.index(name) for name in tape.assets]]
     return Holdings.read(settings.holdings).account(tape.assets, prices, settings.capital)
 
 

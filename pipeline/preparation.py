@@ -1,5 +1,6 @@
 """Stages that make panels: any source, or bars from Yahoo Finance, to one clean panel; and a look at what it holds."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from envs.rules import RECORDED
 from evaluation.reports.panel import page, summarise
 from market.artifacts import PANEL, QUALITY
 from market.panel import Panel
+from market.preparation.continuation import continued
 from market.preparation.lists import read_membership, read_splits
 from market.preparation.prepare import prepared
 from market.preparation.quality import Report
@@ -21,6 +23,8 @@ from market.sources.yahoo.source import YFinance
 from market.storage.array_file import read_header, read_json, write_json, write_text
 from pipeline.results import SILENT, InspectResult, Observer, PrepareResult
 from pipeline.run_directory import data_folder, lock
+
+logger = logging.getLogger(__name__)
 
 
 def prepare(
@@ -37,7 +41,8 @@ def prepare(
     Args:
         experiment: What to prepare.
         workdir: Where the artifacts of all stages live.
-        overwrite: Replace a panel that is already there.
+        overwrite: Replace a panel that is already there. Where it had the same days and more have come, known days
+            keep their prices, though a vendor has restated them by a factor (`market.preparation.continuation`).
         read: Reads the bars in the place of `experiment.source`.
         observer: Follows from outside.
 
@@ -136,12 +141,32 @@ def _prepare(experiment: Prepare, folder: Path, overwrite: bool, read: Callable[
         experiment.stop,
         splits,
     )
+    panel = _in_earlier_units(panel, target)
     content = {} if digest is None else {"content": described_content(frame, digest)}
     files.write(experiment, folder)
     write_json(folder / QUALITY, quality.to_json())
     rules = {} if experiment.market is None else {RECORDED: experiment.market.to_json()}
     replace(panel, source={**panel.source, "config": to_data(experiment), **rules, **content}).save(target)
     return PrepareResult(target, panel, quality)
+
+
+def _in_earlier_units(panel: Panel, target: Path) -> Panel:
+    """Returns the panel in the units of the one that it replaces, where prices have moved by factors since."""
+    if not target.exists():
+        return panel
+    try:
+        before = Panel.load(target)
+    except ValueError:  # damaged, or of another version: what replaces it stands alone
+        return panel
+    panel, moved = continued(panel, before)
+    if moved:
+        named = ", ".join(f"{name} by {factor:.6g}" for name, factor in list(moved.items())[:4])
+        logger.info(
+            "the past was restated by a factor, %s%s; returns are the same, so known days keep their prices",
+            named,
+            f" and {len(moved) - 4} more" if len(moved) > 4 else "",
+        )
+    return panel
 
 
 def _refuse_changed_content(target: Path, digest: str | None, read: Callable[[], pd.DataFrame]) -> None:

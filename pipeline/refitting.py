@@ -21,7 +21,8 @@ from encoders.states.inputs import ProvenInputs, prove_inputs
 from encoders.states.stitching import FoldStates, stitch
 from evaluation.walk_forward import FittedForecast, walk_metrics, walk_page
 from market.arrays import DateArray
-from market.artifacts import AUDIT, CONFIG, METRICS, MODEL, REPORT, STATES, WALK
+from market.artifacts import AUDIT, CONFIG, METRICS, MODEL, OWN_TABLES, REPORT, STATES, WALK
+from market.features.external import own_tables
 from market.panel import Panel
 from market.splits import Fold
 from market.states import MarketStates
@@ -77,8 +78,9 @@ def walk(
         engine: Where refits are trained; seeds, and folds that start fresh, wait for nothing but their own stages.
 
     Raises:
-        ValueError: Another process works on the walk, it was started with another configuration, the first refit has
-            too few days, or a refit fails; finished refits stay.
+        ValueError: Another process works on the walk, it was started with another configuration, a table of own columns
+            says something else of days that were read before, the first refit has too few days, or a refit fails;
+            finished refits stay.
     """
     folder = walk_folder(workdir, experiment.name)
     panel = Panel.load(experiment.experiment.panel)
@@ -87,6 +89,7 @@ def walk(
         if overwrite:
             _remove(folder, folds, experiment, workdir)
         _begin(folder, experiment)
+        _refuse_changed_tables(folder, experiment, panel)
         _fit(folds, panel, workdir, observer, engine)
         result = _join(experiment, folds, panel, folder, workdir)
     observer.finished(result)
@@ -349,6 +352,28 @@ def _begin(folder: Path, experiment: Walk) -> None:
             raise ValueError(f"{folder}: started with {differing}; use the same, or --overwrite to start again")
     else:
         files.write(experiment, folder)
+
+
+def _refuse_changed_tables(folder: Path, experiment: Walk, panel: Panel) -> None:
+    """Writes down what tables of own columns say, or refuses those that say something else than they did before.
+
+    Raises:
+        ValueError: Rows of days that the walk has read are others now.
+    """
+    path = folder / OWN_TABLES
+    known = read_json(path) if path.exists() else {}
+    found = {}
+    for stage in (*experiment.earlier, experiment.experiment):
+        for table in own_tables(stage.features):
+            until, before = known.get(table.path, (None, None))
+            if until and table.revision(panel.assets, until)[1] != before:
+                raise ValueError(
+                    f"{table.path}: rows until {until} are others than those that {folder} was made of; put them back, "
+                    "give the walk another --name, or --overwrite to start again"
+                )
+            found[table.path] = table.revision(panel.assets)
+    if found:
+        write_json(path, found)
 
 
 def _remove(folder: Path, folds: Sequence[FoldRuns], experiment: Walk, workdir: str | Path) -> None:

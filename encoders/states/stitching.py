@@ -86,8 +86,7 @@ def stitch(
     refuse_gaps(folds)
     maps = [coordinates(folds[0], fold, alignment) for fold in folds]
     said = [_described(fold, found, alignment) for fold, found in zip(folds, maps, strict=True)]
-    for fold, found in zip(folds, maps, strict=True):
-        _warn_of_poor_fit(fold, found)
+    _warn_of_poor_fit(folds, maps)
     sizes = [fold.rows.stop - fold.rows.start for fold in folds]
     dates = np.concatenate([fold.states.dates[fold.rows] for fold in folds])
     first = folds[0].states
@@ -106,15 +105,19 @@ def stitch(
     return said
 
 
-def _warn_of_poor_fit(fold: FoldStates, found: Coordinates) -> None:
-    for block, share in found.explained.items():
-        if share < POOR_FIT:
-            logger.warning(
-                "fold %d: its %s states explain only %.0f %% of the first fold's; agents do not see them",
-                fold.number,
-                block,
-                100 * share,
-            )
+def _warn_of_poor_fit(folds: Sequence[FoldStates], maps: Sequence[Coordinates]) -> None:
+    """Says once which folds have states of their own, however many they are."""
+    poor = {fold.number: min(found.explained.values(), default=1.0) for fold, found in zip(folds, maps, strict=True)}
+    poor = {number: share for number, share in poor.items() if share < POOR_FIT}
+    if poor:
+        logger.warning(
+            "the states of %d of %d folds (%s) explain less than half of the first fold's, the worst %.0f %%; agents "
+            "do not see them",
+            len(poor),
+            len(folds),
+            ", ".join(map(str, list(poor)[:8])) + (", ..." if len(poor) > 8 else ""),
+            100 * min(poor.values()),
+        )
 
 
 def coordinates(first: FoldStates, fold: FoldStates, alignment: Alignment) -> Coordinates:

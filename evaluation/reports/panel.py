@@ -28,8 +28,8 @@ class Summary:
         listed: Share of the cells on which an asset is listed.
         missing: Share of the listed cells without a value, by field.
         tradable: Share of the listed cells on which the asset can be traded.
-        late: Number of assets that are not listed on the first day.
-        ended: Number of assets that are not listed on the last day.
+        late: Assets that are not listed on the first day.
+        ended: Assets that are not listed on the last day.
         moves: The largest moves between consecutive closes of an asset, the return as detail.
     """
 
@@ -39,8 +39,8 @@ class Summary:
     listed: float
     missing: dict[str, float]
     tradable: float
-    late: int
-    ended: int
+    late: tuple[str, ...]
+    ended: tuple[str, ...]
     moves: tuple[Place, ...]
 
     def rows(self) -> list[tuple[str, str]]:
@@ -48,7 +48,9 @@ class Summary:
         holes = [f"{name} {share:.3%}" for name, share in self.missing.items() if share > 0]
         return [
             ("days", f"{self.days[2]:,} from {self.days[0]} to {self.days[1]}"),
-            ("assets", f"{self.assets:,} ({self.late} listed later than the first day, {self.ended} gone by the last)"),
+            ("assets", f"{self.assets:,}"),
+            ("listed later", _named(self.late)),
+            ("gone by the last day", _named(self.ended)),
             ("fields", ", ".join(self.fields[:12]) + (f", ... {len(self.fields)}" if len(self.fields) > 12 else "")),
             ("listed", f"{self.listed:.2%} of all cells"),
             ("tradable", f"{self.tradable:.2%} of the listed cells"),
@@ -75,10 +77,16 @@ def summarise(panel: Panel, n_moves: int = 10) -> Summary:
         listed=float(panel.listed.mean()),
         missing=missing,
         tradable=float(panel.tradable.sum() / cells),
-        late=int((~panel.listed[0]).sum()),
-        ended=int((~panel.listed[-1]).sum()),
+        late=tuple(panel.assets[k] for k in np.flatnonzero(~panel.listed[0])),
+        ended=tuple(panel.assets[k] for k in np.flatnonzero(~panel.listed[-1])),
         moves=_largest_moves(panel, n_moves) if "close" in panel.fields else (),
     )
+
+
+def _named(assets: tuple[str, ...], shown: int = 12) -> str:
+    """Returns how many assets there are, and the names of the first of them."""
+    names = ", ".join(assets[:shown]) + (", ..." if len(assets) > shown else "")
+    return f"{len(assets):,} ({names})" if assets else "none"
 
 
 def figures(panel: Panel) -> dict[str, go.Figure]:

@@ -5,7 +5,9 @@ after the close `lag` trading days later, and row ``t`` holds it from then on. A
 the next one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -83,6 +85,21 @@ class WithColumns:
             source={**base.source, "features": type(self).__name__, "external": source},
         )
 
+    def revision(self, assets: Sequence[str], until: str | None = None) -> tuple[str, str]:
+        """Returns the last day of the rows of some assets, and a SHA-256 of what they say.
+
+        Args:
+            assets: Rows of other symbols do not count.
+            until: Last day that counts. None leaves out the newest day, which the owner may still complete.
+        """
+        frame = self._read()
+        frame = frame[frame["symbol"].isin(assets)]
+        kept = frame[frame["date"] <= until] if until else frame[frame["date"] < frame["date"].max()]
+        kept = kept.sort_values(list(KEYS))[[*KEYS, *(self.columns or _numbers_of(frame))]]
+        rows = pd.util.hash_pandas_object(kept, index=False).to_numpy()
+        last = until or (str(kept["date"].max().date()) if len(kept) else "")
+        return last, sha256(rows.tobytes()).hexdigest()
+
     def _read(self) -> pd.DataFrame:
         frame = read_columns(self.path)
         for name in self.columns:
@@ -111,6 +128,11 @@ class WithColumns:
         placed = _carried(placed, self.carry)
         placed[~panel.listed] = np.nan
         return placed
+
+
+def own_tables(features: object) -> tuple[WithColumns, ...]:
+    """Returns the tables that a feature set reads, one within another included; none where it reads none."""
+    return (features, *own_tables(features.base)) if isinstance(features, WithColumns) else ()
 
 
 def _nothing(panel: Panel) -> Panel:

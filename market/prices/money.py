@@ -3,7 +3,8 @@
 import numpy as np
 
 from market.arrays import FloatArray
-from market.panel import Panel
+from market.panel import RAW_CLOSE, Panel
+from market.prices.fills import carried_forward, marked_prices
 
 AMOUNT = "amount"
 PRICES, VOLUMES = ("raw_close", "close"), ("raw_volume", "volume")
@@ -25,3 +26,17 @@ def traded_money(panel: Panel) -> FloatArray:
         money = np.where(np.isfinite(money), money, panel[price].astype(np.float64) * panel[volume])
     known: FloatArray = np.where(panel.tradable & np.isfinite(money) & (money > 0), money, np.nan)
     return known
+
+
+def quoted_closes(panel: Panel) -> FloatArray:
+    """Returns the last close of each asset as it was quoted, ``[T, N]``, which is what a share costs.
+
+    Adjusted closes have their returns, but not always their level. NaN before an asset's first price.
+    """
+    marks = marked_prices(panel, "close")
+    if RAW_CLOSE not in panel:
+        return marks
+    known = np.isfinite(panel[RAW_CLOSE]) & np.isfinite(panel["close"]) & (panel["close"] > 0)
+    ratio = np.full(marks.shape, np.nan)
+    ratio[known] = panel[RAW_CLOSE][known].astype(np.float64) / panel["close"][known]
+    return marks * np.nan_to_num(carried_forward(ratio), nan=1.0)

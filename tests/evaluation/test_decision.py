@@ -47,7 +47,7 @@ def test_cash_that_is_not_said_is_what_the_capital_leaves(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("ticker,shares\nXX,3\nYY,1\n", "XX, YY are not in the panel; correct or leave out"),
+        ("ticker,shares\nXX,3\nYY,1\n", "holdings.csv: XX, YY are not in the panel; correct or leave out"),
         ("ticker,shares\nA0,many\n", "line 2: shares of A0 are 'many', expected a number"),
         ("ticker,shares\nA0,nan\n", "shares of A0 are 'nan'"),
         ("ticker,shares\nA0,1\nA0,2\n", "line 3: A0 stands twice"),
@@ -84,6 +84,19 @@ def test_orders_are_shares_and_money_that_lead_to_the_target() -> None:
     assert {"forecast", "rank"} <= set(orders.columns)
 
 
+def test_shares_are_counted_at_the_quoted_close() -> None:
+    """Adjusted closes of a panel that goes on may have another level than what a share costs today."""
+    adjusted = PANEL.values.copy()
+    adjusted[:, 1, [PANEL.fields.index(name) for name in ("open", "close") if name in PANEL]] *= 2
+    quoted = np.concatenate([adjusted, PANEL["close"][..., None]], axis=2)
+    panel = replace(PANEL, values=quoted, fields=(*PANEL.fields, "raw_close"))
+    goal, held = np.array([0.1, 0.4, 0.3, 0.1, 0.1]), np.eye(5)[0]
+    orders = decide(tape(panel), panel, TargetWeights(), goal, held, 1e4, COSTS).orders
+    row = orders.set_index("ticker").loc["A1"]
+    assert row["close"] == pytest.approx(PRICES[1])
+    assert row["shares"] * PRICES[1] == pytest.approx(row["money"])
+
+
 def test_what_is_halted_is_shown_and_not_traded() -> None:
     tradable = PANEL.tradable.copy()
     tradable[-1, 1] = False
@@ -108,7 +121,9 @@ def test_a_close_at_its_limit_is_said() -> None:
 
 def test_old_data_are_refused_by_their_age() -> None:
     assert stale(PANEL, PANEL.dates[-1] + 5, 5) is None
-    assert "6 days ago; download newer days, or raise --max-age" in (stale(PANEL, PANEL.dates[-1] + 6, 5) or "")
+    assert "6 days ago; prepare or download newer days, or raise --max-age" in (
+        stale(PANEL, PANEL.dates[-1] + 6, 5) or ""
+    )
 
 
 def test_a_day_that_is_not_over_is_refused() -> None:

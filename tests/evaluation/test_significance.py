@@ -217,3 +217,12 @@ def test_every_measure_of_the_table_has_an_interval():
     weekly = significance(returns, periods_per_year=52.0)
     np.testing.assert_allclose(weekly["sharpe_ci"], np.array(found["sharpe_ci"]) * math.sqrt(52 / 252), rtol=1e-6)
     assert weekly["psr"] == pytest.approx(found["psr"]), "a probability has no period"
+
+
+def test_a_measure_that_is_undefined_has_no_interval():
+    wealth = np.cumprod(np.full(490, 1 + 1e-4))  # cash that earns interest: what little it varies is rounding
+    cash = wealth[1:] / wealth[:-1] - 1
+    found = intervals(cash)
+    assert math.isnan(sharpe_ratio(cash))
+    assert found["sharpe_ci"] is None
+    assert found["annual_return_ci"] == pytest.approx([annual_return(cash)] * 2)

@@ -21,6 +21,16 @@ def test_a_line_a_minute_says_how_far_and_how_long(caplog: pytest.LogCaptureFixt
     ]
 
 
+def test_a_slow_start_does_not_count(caplog: pytest.LogCaptureFixture, monkeypatch) -> None:
+    clock = iter([0.0, 120.0, 130.0])
+    monkeypatch.setattr(heartbeat.time, "monotonic", lambda: next(clock))
+    beats = Heartbeat("training", total=1000)
+    with caplog.at_level(logging.INFO):
+        beats.beat(10)
+        beats.beat(110)
+    assert [record.message for record in caplog.records] == ["training: 110 of 1000, about 1 minutes left"]
+
+
 def test_a_bar_or_another_process_keeps_it_silent(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         Heartbeat("pretraining", 100, every=0.0, active=False).beat(50)

@@ -29,3 +29,19 @@ def test_of_many_files_that_cannot_be_read_a_few_are_named(tmp_path: Path) -> No
     assert "x04.csv" in str(caught.value)
     assert "x05.csv" not in str(caught.value)
     assert str(caught.value).endswith("and 25 more")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("BA.csv.gz", r"1 of its files cannot be read as they are \(BA.csv.gz\); unpack them"),
+        ("BA.CSV.ZIP", r"\(BA.CSV.ZIP\); unpack them"),
+        ("prices.xlsx", r"\(prices.xlsx\); save them as CSV"),
+    ],
+)
+def test_a_ticker_is_not_left_out_because_its_file_is_packed(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "IBM.csv").write_text("date,close\n2020-01-02,100\n2020-01-03,101\n")
+    assert len(Tables(path=str(tmp_path)).read()) == 2
+    (tmp_path / name).write_bytes(b"packed")
+    with pytest.raises(ValueError, match=message):
+        Tables(path=str(tmp_path)).read()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import pipeline
@@ -21,11 +22,13 @@ from encoders.factor_vae import FactorVAE
 from encoders.training.optim import Optim
 from evaluation.prediction import daily_rank_ic
 from market.features import Formulas
+from market.features.external import WithColumns
 from market.features.table import Feature
 from market.panel import Panel
 from market.prices.labels import Label
 from market.scaling.scalers import CrossSectionalZScore
 from market.sources.synthetic.source import Synthetic
+from market.sources.tables import Tables
 from market.splits import WalkForward
 from market.states import MarketStates
 from pipeline import refitting as stage
@@ -62,8 +65,9 @@ def placed(bars: Panel, workdir: Path, days: int | None = None) -> str:
 
 
 def walk(bars: Panel, workdir: Path, days: int | None = None, **changes: Any) -> pipeline.WalkResult:
+    base = changes.pop("experiment", WALK.experiment)
     panel = placed(bars, workdir, days)
-    return pipeline.walk(replace(WALK, experiment=replace(WALK.experiment, panel=panel), **changes), workdir)
+    return pipeline.walk(replace(WALK, experiment=replace(base, panel=panel), **changes), workdir)
 
 
 def with_encoder(encoder: Any) -> dict[str, Any]:
@@ -339,3 +343,56 @@ def test_states_of_a_single_fit_of_a_walk_are_ordinary_states(whole: pipeline.Wa
     states = MarketStates.load(tmp_path / "states" / name / "states.safetensors")
     assert states.in_sample.any()
     assert not states.in_sample.all()
+
+
+def own_columns(workdir: Path, bars: Panel, days: int, factor: float = 1.0, lag: int = 0) -> dict[str, Any]:
+    """A walk on one column of a table of the first days, of which one value of 2010-10 is changed by the factor."""
+    values = np.random.default_rng(0).normal(size=bars.shape[:2])
+    values[200, 3] *= factor
+    frame = pd.DataFrame(values[:days], index=bars.dates[:days], columns=bars.assets)
+    frame.rename_axis("date").melt(ignore_index=False, var_name="symbol", value_name="own").reset_index().to_csv(
+        workdir / "own.csv", index=False
+    )
+    features = WithColumns(str(workdir / "own.csv"), lag=lag, base=WALK.experiment.features)
+    return {"experiment": replace(WALK.experiment, features=features)}
+
+
+def test_a_table_of_own_columns_may_grow_but_not_change(bars: Panel, tmp_path: Path) -> None:
+    first = walk(bars, tmp_path, days=220, **own_columns(tmp_path, bars, 220)).states.read_bytes()
+    longer = walk(bars, tmp_path, **own_columns(tmp_path, bars, len(bars))).states.read_bytes()
+    assert longer != first
+    with pytest.raises(
+        ValueError, match=r"own\.csv: rows until 20\d\d-\d\d-\d\d are others than those that .*walk was made of"
+    ) as told:
+        walk(bars, tmp_path, **own_columns(tmp_path, bars, len(bars), factor=2.0))
+    assert "give the walk another --name, or --overwrite to start again" in str(told.value)
+    panel = placed(bars, tmp_path)
+    changed = replace(WALK, **own_columns(tmp_path, bars, len(bars), factor=2.0))
+    changed = replace(changed, experiment=replace(changed.experiment, panel=panel))
+    assert pipeline.walk(changed, tmp_path, overwrite=True).states.read_bytes() != longer
+    assert pipeline.walk(changed, tmp_path).states.exists()
+
+
+def test_a_walk_continues_where_a_dividend_restated_the_past(
+    bars: Panel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def prepared(days: int, factor: float) -> Panel:
+        frame = bars[:days].to_frame()[["date", "symbol", "open", "high", "low", "close", "volume"]]
+        early = (frame["symbol"] == bars.assets[0]) & (frame["date"] < bars.dates[230])
+        frame.assign(adj_close=frame["close"].where(~early, frame["close"] * factor)).to_csv(tmp_path / "p.csv")
+        made = Prepare(name="paid", source=Tables(path=str(tmp_path / "p.csv")))
+        return pipeline.prepare(made, tmp_path, overwrite=True).panel
+
+    before = prepared(220, 1.0)
+    experiment = replace(WALK.experiment, panel=str(tmp_path / "data" / "paid" / "panel.safetensors"))
+    short = MarketStates.load(pipeline.walk(replace(WALK, experiment=experiment), tmp_path).states)
+    forecast = np.array(short.forecast_mean)
+    with caplog.at_level("INFO"):
+        after = prepared(len(bars), 0.99)
+    assert f"restated by a factor, {bars.assets[0]} by 0.99; returns are the same" in caplog.text
+    np.testing.assert_array_equal(after.values[:220], before.values)
+    paid = after["close"][230, 0] / after["close"][229, 0] / (after["raw_close"][230, 0] / after["raw_close"][229, 0])
+    assert paid == pytest.approx(1 / 0.99)
+    longer = MarketStates.load(pipeline.walk(replace(WALK, experiment=experiment), tmp_path).states)
+    np.testing.assert_array_equal(longer.forecast_mean[: len(forecast)], forecast)
+    assert len(longer.dates) > len(forecast)

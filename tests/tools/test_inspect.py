@@ -33,13 +33,13 @@ def frame() -> pd.DataFrame:
 def test_summary_counts_what_is_there(frame: pd.DataFrame) -> None:
     summary = summarise(Panel.from_frame(frame), n_moves=2)
     assert summary.days == ("2020-01-01", "2020-02-25", 40)
-    assert (summary.assets, summary.fields, summary.late, summary.ended) == (3, ("close", "volume"), 1, 0)
+    assert (summary.assets, summary.fields, summary.late, summary.ended) == (3, ("close", "volume"), ("CCC",), ())
     assert summary.listed == 110 / 120
     assert summary.tradable == 108 / 110
     assert summary.missing == {"close": 1 / 110, "volume": 0.0}
     assert {(move.asset, move.date) for move in summary.moves} == {("BBB", "2020-01-15"), ("BBB", "2020-01-16")}
     text = dict(summary.rows())
-    assert text["assets"] == "3 (1 listed later than the first day, 0 gone by the last)"
+    assert (text["assets"], text["listed later"], text["gone by the last day"]) == ("3", "1 (CCC)", "none")
     assert text["missing"] == "close 0.909% of the listed cells"
 
 

@@ -18,6 +18,8 @@ from market.sources.tables.values import as_text, looks_like_date
 
 PARQUET = (".parquet", ".pq")
 TEXT = (".csv", ".tsv", ".txt")
+PACKED = tuple(f"{table}{packer}" for table in TEXT + PARQUET for packer in (".gz", ".bz2", ".xz", ".zst", ".zip"))
+WORKBOOKS = (".xlsx", ".xls")
 _MESSAGE = re.compile(
     r"\s*(\{|\[|<[!?]|<html)", re.IGNORECASE
 )  # JSON, HTML or XML; stooq's header starts with <TICKER>
@@ -51,6 +53,18 @@ class Sheet:
     def place(self, row: int) -> str:
         """Returns the name of a row for messages."""
         return f"{self.path}, row {row}" if self.lines is None else f"{self.path}, line {self.lines[row]}"
+
+
+def refuse_packed(folder: Path) -> None:
+    """Refuses a folder with tables that are packed or in workbooks, since leaving them out would leave out tickers.
+
+    Raises:
+        ValueError: There are such files.
+    """
+    found = sorted(p.name for p in folder.iterdir() if p.name[0] != "." and p.name.lower().endswith(PACKED + WORKBOOKS))
+    if found:
+        how = "unpack them" if found[0].lower().endswith(PACKED) else "save them as CSV"
+        raise ValueError(f"{folder}: {len(found)} of its files cannot be read as they are ({found[0]}); {how}")
 
 
 def read_sheet(path: Path, encoding: str | None, delimiter: str | None, headed: bool) -> Sheet:

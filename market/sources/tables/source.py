@@ -19,7 +19,7 @@ from market.sources.tables.column_names import (
     meaning,
     paired_levels,
 )
-from market.sources.tables.files import PARQUET, TEXT, Sheet, dated_by_name, read_sheet, symbols_by_index
+from market.sources.tables.files import PARQUET, TEXT, Sheet, dated_by_name, read_sheet, refuse_packed, symbols_by_index
 from market.sources.tables.values import as_text, decimal_comma, dot_is_decimal, parse_dates, parse_flags, parse_numbers
 from market.sources.tables.wide import is_wide, refuse_volumes, wide_symbols
 
@@ -102,6 +102,7 @@ class Tables:
         if self.layout not in ("auto", "folder") or self.symbol is not None:
             raise ValueError(f"{folder}: layout='{self.layout}' and symbol are for single files, but this is a folder")
         paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in PARQUET + TEXT and p.name[0] != ".")
+        refuse_packed(folder)
         if not paths:
             raise ValueError(f"{folder}: no {', '.join(TEXT + PARQUET)} files in it; correct the path")
         frames: dict[str, pd.DataFrame] = {}
@@ -168,7 +169,8 @@ class Tables:
                 _refuse_features(sheet, fields)
                 raise ValueError(
                     f"{sheet.path}: no column '{name}' among {', '.join(sheet.header[:12]) or 'unnamed columns'}; name "
-                    f"it with columns=(('...', '{name}'),), or use layout='wide' where columns are symbols"
+                    f"it with columns=(('...', '{name}'),) (--source.columns ... {name}), or use layout='wide' where "
+                    "columns are symbols"
                 )
         symbols = _symbols(sheet, fields, symbol)
         dates = parse_dates(sheet.columns[fields["date"]], self.date_format, symbols, sheet.place)
@@ -195,7 +197,8 @@ class Tables:
             if cell is not None:  # then 1.084 elsewhere may be a thousand
                 label = sheet.header[k].strip() or str(k)
                 raise ValueError(
-                    f"{sheet.path}: column '{label}' holds '{cell}', where the comma marks decimals; set decimal=','"
+                    f"{sheet.path}: column '{label}' holds '{cell}', where the comma marks decimals; set "
+                    "decimal=',' (--source.decimal ,)"
                 )
         dotted = cache(partial(dot_is_decimal, sheet.columns))
 
