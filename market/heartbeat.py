@@ -31,8 +31,11 @@ class Heartbeat:
         """Takes note that `step` steps are done, and logs a line where the last one is long enough ago."""
         now = time.monotonic()
         began, first = self._seen = self._seen or (now, step)
-        if not self._active or now - self._last < self._every or not max(self._first, first) < step < self._total:
+        if not self._active or now - self._last < self._every or not self._first < step < self._total:
             return
-        left = (now - began) / (step - first) * (self._total - step)
-        logger.info("%s: %d of %d, about %.0f minutes left", self._title, step, self._total, left / 60)
+        if step == first:
+            logger.info("%s: %d of %d", self._title, step, self._total)
+        else:
+            left = (now - began) / (step - first) * (self._total - step)
+            logger.info("%s: %d of %d, about %.0f minutes left", self._title, step, self._total, left / 60)
         self._last = now

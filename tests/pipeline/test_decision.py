@@ -131,7 +131,7 @@ def test_what_cannot_be_decided_is_one_line(trained, tmp_path: Path) -> None:
 
     refused("the last day of the panel is 2019-02-28, 11 days ago", today="2019-03-11")
     (tmp_path / "held.csv").write_text("ticker,shares\nXX,10\n")
-    refused("holdings: XX is not in the panel", holdings=str(tmp_path / "held.csv"))
+    refused("held.csv: XX is not in the panel", holdings=str(tmp_path / "held.csv"))
     refused("both holdings and a paper account", holdings="a", paper="b")
     early = tmp_path / "early.safetensors"
     stop = int(np.searchsorted(panel.dates, np.datetime64("2018-10-20")))
