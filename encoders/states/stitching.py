@@ -112,7 +112,7 @@ def _warn_of_poor_fit(folds: Sequence[FoldStates], maps: Sequence[Coordinates]) 
     if poor:
         logger.warning(
             "the states of %d of %d folds (%s) explain less than half of the first fold's, the worst %.0f %%; agents "
-            "do not see them",
+            "of train do not see them",
             len(poor),
             len(folds),
             ", ".join(map(str, list(poor)[:8])) + (", ..." if len(poor) > 8 else ""),

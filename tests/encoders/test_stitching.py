@@ -159,7 +159,7 @@ def test_states_that_do_not_agree_are_kept_with_a_warning(tmp_path, caplog):
         said = stitch([first, replace(second, states=states(STARTS[1] - SPAN, 9)), third], tmp_path / "s", SPAN)
     assert said[1]["explained"]["asset"] < 0.5
     assert "the states of 1 of 3 folds (1) explain less than half of the first fold's" in caplog.text
-    assert "agents do not see them" in caplog.text
+    assert "agents of train do not see them" in caplog.text
     assert len(caplog.records) == 1
 
 
